@@ -1,0 +1,56 @@
+"""fmlora_kit: train FM-LoRA task by task, record it, and see what low-rank continual learning does.
+
+Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`, `record`,
+`analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are imported when used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_ROOMS = (
+    "adapters",
+    "analysis",
+    "backbones",
+    "figures",
+    "methods",
+    "record",
+    "streams",
+    "training",
+    "widgets",
+)
+_NAMES = {
+    "Budget": "training",
+    "DMP": "methods",
+    "DRS": "methods",
+    "FLoRA": "methods",
+    "FMLoRA": "methods",
+    "FirstTaskLoRA": "methods",
+    "FrozenBackbone": "methods",
+    "FullFinetuning": "methods",
+    "Joint": "methods",
+    "NearestClassMean": "methods",
+    "Record": "record",
+    "SequentialLoRA": "methods",
+    "from_record": "methods.build",
+    "load_backbone": "backbones",
+    "metrics": "analysis",
+    "run": "training",
+    "start_record": "training",
+    "train_steps": "training",
+    "train_task": "training",
+}
+__all__ = [*_ROOMS, *_NAMES]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

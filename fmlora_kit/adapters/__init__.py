@@ -1,0 +1,1 @@
+"""The parts of FM-LoRA and of plain LoRA: F-LoRA, DRS, DMP, heads, and where they go in a ViT."""

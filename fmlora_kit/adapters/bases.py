@@ -1,0 +1,57 @@
+"""Where the shared bases A and B of F-LoRA come from [ours: the paper does not say].
+
+task1       A and B are trained on the first task like plain LoRA, then made orthonormal and frozen
+pretrained  the top-R singular vectors of the frozen weight W0
+activation  B: top-R principal directions of the map's inputs on the first task; A: those of W0 B^T
+random      random orthonormal
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BASES = ("task1", "pretrained", "activation", "random")
+
+
+def from_weight(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Top singular vectors of W0 (d_out, d_in): A (d_out, R), B (R, d_in)."""
+    u, _, v = torch.linalg.svd(weight.float(), full_matrices=False)
+    return u[:, :rank].contiguous(), v[:rank].contiguous()
+
+
+def from_moment(weight: Tensor, moment: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Top directions of the inputs' second moment (d_in, d_in), and where W0 sends them."""
+    _, vectors = torch.linalg.eigh(moment.double())
+    b = vectors[:, -rank:].flip(1).T.float()
+    a = torch.linalg.qr(weight.float() @ b.T).Q
+    return a.contiguous(), b.contiguous()
+
+
+def from_noise(weight: Tensor, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random orthonormal directions for a map of W0's shape."""
+    d_out, d_in = weight.shape
+    a = torch.linalg.qr(torch.randn(d_out, rank, generator=generator)).Q
+    b = torch.linalg.qr(torch.randn(d_in, rank, generator=generator)).Q.T
+    return a.contiguous(), b.contiguous()
+
+
+def from_update(
+    delta: Tensor, rank: int, used: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Orthonormal A, B and the core C with A C B = ``delta``, a learned update of rank ``used``.
+
+    Directions beyond the first ``used`` are random, orthogonal to them: room for later tasks.
+
+    Returns:
+        A (d_out, R), B (R, d_in), C (R, R).
+    """
+    u, s, v = torch.linalg.svd(delta.double(), full_matrices=False)
+    sides = []
+    for learned in (u[:, :used], v[:used].T):
+        noise = torch.randn(len(learned), rank - used, generator=generator, dtype=torch.float64)
+        rest = noise - learned @ (learned.T @ noise)
+        sides.append(torch.cat([learned, torch.linalg.qr(rest).Q], dim=1).float())
+    core = torch.zeros(rank, rank)
+    core[:used, :used] = torch.diag(s[:used]).float()
+    return sides[0].contiguous(), sides[1].T.contiguous(), core

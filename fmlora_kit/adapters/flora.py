@@ -1,0 +1,105 @@
+"""F-LoRA: one shared low-rank subspace, one small core for all tasks.
+
+W_t = W0 + s A C_t B,  C_t = C_{t-1} + M_t N_t,  s = alpha / R  [paper: A, B shared, M_t, N_t per task]
+
+A: (d_out, R), B: (R, d_in), C: (R, R), M: (R, r), N: (r, R). All tasks fold into the one core C, so
+the size never grows with the number of tasks; the pairs (M_t, N_t) go to the record.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fmlora_kit.adapters.lora import check_rank
+
+
+class FactorizedUpdate(nn.Module):
+    """x -> s A (C + M diag(g) N Pi) B x.
+
+    g are nested rank gates (all ones unless a rank selector sets them), Pi: (R, R) is the
+    protection of earlier tasks (the identity unless `protect` is on).
+
+    Args:
+        d_in: inputs of the adapted map.
+        d_out: outputs of the adapted map.
+        rank: R, the width of the shared subspace.
+        alpha: scale; the update is multiplied by alpha / R.
+
+    Raises:
+        ValueError: ``rank`` outside 1..min(d_in, d_out).
+    """
+
+    def __init__(self, d_in: int, d_out: int, rank: int, alpha: float):
+        super().__init__()
+        check_rank(rank, d_in, d_out, "max_rank")
+        self.register_buffer("a", torch.zeros(d_out, rank))
+        self.register_buffer("b", torch.zeros(rank, d_in))
+        self.register_buffer("core", torch.zeros(rank, rank))
+        self.register_buffer("protection", torch.eye(rank))
+        self.m = nn.Parameter(torch.zeros(rank, 0))
+        self.n = nn.Parameter(torch.zeros(0, rank))
+        self.gates: Tensor | None = None
+        self.learning_bases = False
+        self.rank, self.scale = rank, alpha / rank
+
+    def set_bases(self, a: Tensor, b: Tensor) -> None:
+        """Fix the shared bases: A (d_out, R), B (R, d_in)."""
+        self.learning_bases = False
+        self.a, self.b = a.detach().to(self.core), b.detach().to(self.core)
+
+    def learn_bases(self, generator: torch.Generator) -> None:
+        """Let A and B themselves be trained, as plain LoRA (A = 0, core = gates), on the first task."""
+        bound = 1 / math.sqrt(self.b.shape[1])
+        start = torch.rand(self.b.shape, generator=generator) * 2 * bound - bound
+        self.learning_bases = True
+        self.a = torch.zeros_like(self.a).requires_grad_(True)
+        self.b = start.to(self.b).requires_grad_(True)
+
+    def parts(self) -> list[Tensor]:
+        """What is trained on the current task."""
+        return [self.a, self.b] if self.learning_bases else [self.m, self.n]
+
+    def open(self, r: int, generator: torch.Generator) -> None:
+        """A fresh pair for a new task: M = 0, N random of unit rows, so that training starts at C."""
+        device = self.core.device
+        start = torch.randn(r, self.rank, generator=generator) / self.rank**0.5
+        self.m = nn.Parameter(torch.zeros(self.rank, r, device=device))
+        self.n = nn.Parameter(start.to(device))
+        self.gates = None
+
+    def cut(self, r: int) -> None:
+        """Keep the first ``r`` columns of M and rows of N: the gates are nested."""
+        self.m = nn.Parameter(self.m.detach()[:, :r].clone())
+        self.n = nn.Parameter(self.n.detach()[:r].clone())
+        self.gates = None
+
+    @torch.no_grad()
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """The task's pair as it will be folded, gates and protection included: (R, r), (r, R)."""
+        m = self.m if self.gates is None else self.m * self.gates
+        return m.detach().clone(), (self.n @ self.protection).detach()
+
+    @torch.no_grad()
+    def fold(self, m: Tensor, n: Tensor) -> None:
+        """C <- C + M N; nothing is left to train."""
+        self.core += m @ n
+        self.open(0, torch.Generator())
+
+    def _core_now(self) -> Tensor:
+        if self.learning_bases:
+            return self.core.new_ones(self.rank).diag() if self.gates is None else self.gates.diag()
+        if not self.m.shape[1]:
+            return self.core
+        m = self.m if self.gates is None else self.m * self.gates
+        return self.core + m @ self.n @ self.protection
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_in) -> (..., d_out)."""
+        return self.scale * (x @ self.b.T @ self._core_now().T @ self.a.T)
+
+    def delta(self) -> Tensor:
+        """The update as a matrix: (d_out, d_in)."""
+        return self.scale * self.a @ self._core_now() @ self.b

@@ -1,0 +1,136 @@
+"""Where updates go: the linear maps inside a timm ViT, fused qkv taken apart by slices."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+MAPS = ("q", "k", "v", "proj", "fc1", "fc2")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One adapted linear map.
+
+    Attributes:
+        name: e.g. "blocks.0.q".
+        path: the module that holds it, e.g. "blocks.0.attn.qkv".
+        rows: which output rows of that module are this map's.
+        d_in: inputs of the map.
+        d_out: outputs of the map.
+    """
+
+    name: str
+    path: str
+    rows: slice
+    d_in: int
+    d_out: int
+
+
+def find_sites(vit: nn.Module, maps: Sequence[str] = ("q", "v")) -> tuple[Site, ...]:
+    """The maps named ``maps`` in every block of ``vit``, in order.
+
+    Raises:
+        ValueError: ``vit`` is no timm `VisionTransformer`, or a map is unknown.
+    """
+    if not isinstance(vit, VisionTransformer):
+        raise ValueError(f"backbone must be a timm VisionTransformer, got {type(vit).__name__}")
+    for name in maps:
+        if name not in MAPS:
+            raise ValueError(f"maps must be among {MAPS}, got {name!r}")
+    sites = []
+    for i, block in enumerate(vit.blocks):
+        if not hasattr(block, "attn") or not isinstance(getattr(block.attn, "qkv", None), nn.Linear):
+            raise ValueError(f"backbone must have a fused qkv map in every block, got none in block {i}")
+        sites += [_site(block, i, name) for name in maps]
+    return tuple(sites)
+
+
+def _site(block: nn.Module, i: int, name: str) -> Site:
+    if name in "qkv":
+        qkv, k = block.attn.qkv, "qkv".index(name)
+        d = qkv.out_features // 3
+        path, module, rows = "attn.qkv", qkv, slice(k * d, (k + 1) * d)
+    else:
+        path = f"attn.{name}" if name == "proj" else f"mlp.{name}"
+        module = block.get_submodule(path)
+        rows = slice(0, module.out_features)
+    return Site(
+        f"blocks.{i}.{name}", f"blocks.{i}.{path}", rows, module.in_features, rows.stop - rows.start
+    )
+
+
+class AdaptedLinear(nn.Module):
+    """A frozen linear map plus updates of some of its output rows: y = W0 x + b + sum of updates.
+
+    Args:
+        base: the frozen map, (d_out, d_in).
+        updates: by site name: the rows it changes, and a module from (..., d_in) to (..., rows).
+    """
+
+    def __init__(self, base: nn.Linear, updates: dict[str, tuple[slice, nn.Module]]):
+        super().__init__()
+        self.base = base
+        self.rows = [rows for rows, _ in updates.values()]
+        self.updates = nn.ModuleList(module for _, module in updates.values())
+        self.unmerged_weight: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_in) -> (..., d_out)."""
+        y = self.base(x)
+        if self.unmerged_weight is not None:
+            return y
+        parts, done = [], 0
+        for rows, update in zip(self.rows, self.updates, strict=True):
+            parts += [y[..., done : rows.start], y[..., rows] + update(x)]
+            done = rows.stop
+        return torch.cat([*parts, y[..., done:]], dim=-1)
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Fold the updates into the weight: the map then costs what the plain one costs."""
+        if self.unmerged_weight is None:
+            self.unmerged_weight = self.base.weight.detach().clone()
+            for rows, update in zip(self.rows, self.updates, strict=True):
+                self.base.weight[rows] += update.delta()
+
+    @torch.no_grad()
+    def unmerge(self) -> None:
+        """Take the updates out again: the frozen weight comes back bit for bit."""
+        if self.unmerged_weight is not None:
+            self.base.weight.copy_(self.unmerged_weight)
+            self.unmerged_weight = None
+
+
+def adapted(vit: VisionTransformer) -> dict[str, AdaptedLinear]:
+    """Every adapted map of ``vit``, by path."""
+    return {path: m for path, m in vit.named_modules() if isinstance(m, AdaptedLinear)}
+
+
+def to_timm(vit: VisionTransformer) -> VisionTransformer:
+    """A plain timm ViT with every update folded into its weights; ``vit`` stays as it is."""
+    plain = copy.deepcopy(vit)
+    for path, module in adapted(plain).items():
+        module.merge()
+        plain.set_submodule(path, module.base)
+    return plain.requires_grad_(False)
+
+
+def attach(vit: VisionTransformer, sites: Sequence[Site], updates: dict[str, nn.Module]) -> None:
+    """Put ``updates`` (by site name) into ``vit``, in place of the plain linear maps."""
+    for path in dict.fromkeys(site.path for site in sites):
+        here = sorted((s for s in sites if s.path == path), key=lambda s: s.rows.start)
+        inside = {s.name: (s.rows, updates[s.name]) for s in here}
+        vit.set_submodule(path, AdaptedLinear(vit.get_submodule(path), inside))
+
+
+def base_weight(vit: VisionTransformer, site: Site) -> Tensor:
+    """The frozen weight of ``site``: (d_out, d_in)."""
+    module = vit.get_submodule(site.path)
+    linear = module.base if isinstance(module, AdaptedLinear) else module
+    return linear.weight.detach()[site.rows]

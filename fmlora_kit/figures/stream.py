@@ -1,0 +1,171 @@
+"""Pictures of a stream: what each task looks like before anything is learned."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+
+import numpy as np
+import plotly.graph_objects as go
+
+from fmlora_kit.figures.template import new_figure, task_colors
+
+LONGEST_SIDE = 48  # pixels of a picture in the grid; larger ones are thinned out
+FEW_COLUMNS = 12  # up to so many pictures in a row, class names find room beside them
+# A mark after each name keeps Hebrew or Arabic names in the order of the pictures.
+_LEFT_TO_RIGHT = "\u200e  "
+_GAP = 2  # white pixels between pictures
+_ROW_HEIGHT = 38
+
+
+def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.Figure:
+    """Training pictures of every task: one row per task, `per_class` of each of its classes.
+
+    Hovering names the class. Colours are kept to 5 bits each, so that the figure stays light.
+
+    Args:
+        stream: anything with `name`, `scenario` and `tasks`, each with `name`, `classes`,
+            `class_names`, `train_images` (n, H, W, 3) uint8 and `train_labels` (n,).
+        per_class: pictures of each class.
+        max_columns: most pictures in a row; further classes are left out.
+
+    Raises:
+        ValueError: `per_class` or `max_columns` is below 1.
+    """
+    for name, value in (("per_class", per_class), ("max_columns", max_columns)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
+    rows = [_row(task, per_class, max_columns) for task in stream.tasks]
+    widest = max(len(labels) for _, labels in rows)
+    figure = new_figure(
+        f"What each task looks like: {stream.name}, {len(rows)} tasks",
+        f"{stream.scenario}; one row per task, {_pictures(per_class)} of each class",
+        height=110 + _ROW_HEIGHT * len(rows),
+        margin={"b": 15, "t": 70},
+    )
+    for k, (pictures, labels) in enumerate(rows):
+        figure.add_layout_image(
+            source=_png(_mosaic(pictures)),
+            xref="x",
+            yref="y",
+            x=0,
+            y=k,
+            sizex=len(labels),
+            sizey=1,
+            sizing="stretch",
+            layer="below",
+        )
+    _add_hover_points(figure, stream, rows)
+    _set_axes(figure, stream, widest)
+    if widest <= FEW_COLUMNS:
+        _add_class_names(figure, stream, widest)
+    return figure
+
+
+def _row(task, per_class: int, max_columns: int) -> tuple[list[np.ndarray], list[str]]:
+    """The pictures of a task's row and the name of each one's class."""
+    pictures, labels = [], []
+    for c, name in zip(task.classes, task.class_names, strict=True):
+        for index in np.flatnonzero(task.train_labels == c)[:per_class]:
+            pictures.append(_thin(task.train_images[index]))
+            labels.append(name)
+    return pictures[:max_columns], labels[:max_columns]
+
+
+def _pictures(n: int) -> str:
+    return "one training picture" if n == 1 else f"{n} training pictures"
+
+
+def _thin(picture: np.ndarray) -> np.ndarray:
+    stride = -(-max(picture.shape[:2]) // LONGEST_SIDE)
+    return picture[::stride, ::stride]
+
+
+def _mosaic(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures side by side, each with a white gap to its right and beneath."""
+    framed = [
+        np.pad(picture, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for picture in pictures
+    ]
+    return np.concatenate(framed, axis=1)
+
+
+def _png(image: np.ndarray) -> str:
+    """An (H, W, 3) uint8 image as a PNG data URI, colours rounded to 5 bits.
+
+    Written here rather than by an imaging library, so that the figure's text does not change with
+    that library's version: stored notebooks are compared with what they give when run again.
+    """
+    height, width, _ = image.shape
+    coarse = image >> 3
+    rows = ((coarse << 3) | (coarse >> 2)).reshape(height, -1)
+    filtered = np.concatenate(
+        [np.zeros((height, 1), np.uint8), rows], axis=1
+    )  # filter type 0: none
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(filtered.tobytes(), 9)),
+        (b"IEND", b""),
+    )
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+
+
+def _add_hover_points(figure: go.Figure, stream, rows) -> None:
+    """Invisible points over the pictures, which carry the hover text."""
+    for k, (task, (_, labels)) in enumerate(zip(stream.tasks, rows, strict=True)):
+        figure.add_scatter(
+            x=np.arange(len(labels)) + 0.5,
+            y=np.full(len(labels), k + 0.5),
+            mode="markers",
+            marker={"size": 30, "symbol": "square", "opacity": 0},
+            text=labels,
+            hovertemplate=f"<b>%{{text}}</b><br>task {k + 1}, {task.name}<extra></extra>",
+            showlegend=False,
+            name=task.name,
+        )
+
+
+def _set_axes(figure: go.Figure, stream, widest: int) -> None:
+    colors = task_colors(len(stream.tasks))
+    labels = [
+        f'{k} {task.name} <span style="color:{color}">■</span>'
+        for k, (task, color) in enumerate(zip(stream.tasks, colors, strict=True), start=1)
+    ]
+    hidden = {"showgrid": False, "showline": False, "ticks": ""}
+    figure.update_xaxes(
+        range=[0, 2 * widest if widest <= FEW_COLUMNS else widest],
+        showticklabels=False,
+        constrain="domain",
+        constraintoward="left",
+        **hidden,
+    )
+    figure.update_yaxes(
+        range=[len(labels), 0],
+        tickvals=[k + 0.5 for k in range(len(labels))],
+        ticktext=labels,
+        tickfont={"size": 13},
+        scaleanchor="x",
+        constrain="domain",
+        constraintoward="top",
+        **hidden,
+    )
+
+
+def _add_class_names(figure: go.Figure, stream, widest: int) -> None:
+    """Right of each row, where a short row leaves room, the names of the classes."""
+    for k, task in enumerate(stream.tasks):
+        names = _LEFT_TO_RIGHT.join(task.class_names)
+        figure.add_annotation(
+            x=widest + 0.3,
+            y=k + 0.5,
+            xref="x",
+            yref="y",
+            xanchor="left",
+            text=names if len(names) <= 48 else names[:47] + "…",
+            showarrow=False,
+            font={"color": "#555555"},
+        )

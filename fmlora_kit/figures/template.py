@@ -1,0 +1,169 @@
+"""The look of every figure: one plotly template, one colour per task, one style per method.
+
+Colours are told apart by people with any colour vision: the Okabe-Ito palette (Okabe and Ito,
+"Color Universal Design", 2008), and viridis where more colours are needed. Black is kept for
+averages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
+
+INK = "#222222"
+AVERAGE_COLOR = "#000000"
+OKABE_ITO = (
+    "#0072B2",  # blue
+    "#D55E00",  # vermillion
+    "#009E73",  # bluish green
+    "#CC79A7",  # reddish purple
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#999999",  # grey, in the place of black
+    "#F0E442",  # yellow, last: palest on white
+)
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "x",
+    "triangle-down",
+    "cross",
+    "star",
+)
+# Pale to middling, never dark: numbers in INK have a contrast of at least 4.5 on all of them.
+FRACTION_SCALE = ((0.0, "#ffffe5"), (0.35, "#d5eeb9"), (0.7, "#7fcdbb"), (1.0, "#3a9fc9"))
+RANK_SCALE = ((0.0, "#fffdf0"), (0.35, "#fee391"), (0.7, "#fec44f"), (1.0, "#f08a2c"))
+
+_AXIS = {
+    "showgrid": True,
+    "gridcolor": "#e6e6e6",
+    "gridwidth": 1,
+    "zeroline": False,
+    "showline": True,
+    "linecolor": "#888888",
+    "ticks": "outside",
+    "tickcolor": "#888888",
+    "ticklen": 4,
+    "automargin": True,
+    "title": {"font": {"size": 14}, "standoff": 8},
+    "tickfont": {"size": 12},
+}
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": "DejaVu Sans, Verdana, Arial, sans-serif", "size": 13, "color": INK},
+        "title": {
+            "font": {"size": 16},
+            "subtitle": {"font": {"size": 12.5, "color": "#555555"}},
+            "x": 0.01,
+            "xanchor": "left",
+            # Measured from the top in pixels, so that tall figures do not push it into the drawing.
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 14},
+        },
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "margin": {"l": 60, "r": 20, "t": 70, "b": 50},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "hoverlabel": {"bgcolor": "white", "font": {"size": 13}},
+        "legend": {"font": {"size": 12}, "tracegroupgap": 2, "itemwidth": 40},
+    }
+)
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """How a method is drawn wherever it appears: colour, dash and marker each tell it apart alone.
+
+    Args:
+        color: hexadecimal colour.
+        dash: plotly dash name.
+        symbol: plotly marker symbol.
+    """
+
+    color: str
+    dash: str
+    symbol: str
+
+
+def task_colors(n: int) -> tuple[str, ...]:
+    """One colour per task of a stream of `n` tasks; the same task always has the same colour.
+
+    Okabe-Ito up to 8 tasks; for longer streams viridis from dark (first) to light (last), without
+    its palest end, which is hard to see on white.
+
+    Args:
+        n: number of tasks of the whole stream, finished or not.
+
+    Returns:
+        Hexadecimal colours, in the order of the tasks.
+
+    Raises:
+        ValueError: `n` is not at least 1.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1 task; got {n}")
+    if n <= len(OKABE_ITO):
+        return OKABE_ITO[:n]
+    places = [0.93 * k / (n - 1) for k in range(n)]
+    return tuple(_hex(color) for color in sample_colorscale("Viridis", places))
+
+
+def method_styles(labels: Iterable[str]) -> dict[str, LineStyle]:
+    """One style per method, by order: figures that compare the same methods agree."""
+    return {
+        label: LineStyle(
+            color=OKABE_ITO[k % len(OKABE_ITO)],
+            dash=DASHES[k % len(DASHES)],
+            symbol=SYMBOLS[k % len(SYMBOLS)],
+        )
+        for k, label in enumerate(labels)
+    }
+
+
+def faded(color: str, opacity: float = 0.18) -> str:
+    """A hexadecimal colour, see-through, for bands."""
+    red, green, blue = hex_to_rgb(color)
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def new_figure(title: str, subtitle: str = "", *, height: int = 450, **layout: object) -> go.Figure:
+    """An empty figure in the project's look; its width follows the page."""
+    figure = go.Figure()
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": title, "subtitle": {"text": subtitle}},
+        height=height,
+        **layout,
+    )
+    return figure
+
+
+def name_axis(names: Iterable[str], title: str) -> dict:
+    """Settings of a heat map's axis over named columns; names that would collide are slanted."""
+    names = [short(name) for name in names]
+    crowded = max(map(len, names)) * len(names) > 85  # letters that fit side by side on a laptop
+    return {
+        "title": {"text": title},
+        "tickvals": list(range(len(names))),
+        "ticktext": names,
+        "tickangle": 30 if crowded else 0,
+        "showgrid": False,
+    }
+
+
+def short(name: str, longest: int = 18) -> str:
+    """`name`, cut with an ellipsis if it is longer than a label can be."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def _hex(rgb: str) -> str:
+    return "#" + "".join(f"{round(part):02x}" for part in unlabel_rgb(rgb))

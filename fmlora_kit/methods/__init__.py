@@ -1,0 +1,22 @@
+"""FM-LoRA and what it competes with: one method, one file, one small interface."""
+
+from fmlora_kit.methods.base import HeadOptions, Method
+from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA
+from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean
+from fmlora_kit.methods.full_finetuning import FullFinetuning
+from fmlora_kit.methods.sequential_lora import FirstTaskLoRA, Joint, SequentialLoRA
+
+__all__ = [
+    "DMP",
+    "DRS",
+    "FLoRA",
+    "FMLoRA",
+    "FirstTaskLoRA",
+    "FrozenBackbone",
+    "FullFinetuning",
+    "HeadOptions",
+    "Joint",
+    "Method",
+    "NearestClassMean",
+    "SequentialLoRA",
+]

@@ -1,0 +1,238 @@
+"""The small interface every method has, and what all of them share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fmlora_kit.adapters.head import Head, class_means
+from fmlora_kit.adapters.sites import Site, adapted, find_sites, to_timm
+from fmlora_kit.streams.task import Task
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """The classification head, the same for every method that is compared.
+
+    Attributes:
+        kind: "cosine" (rows start at class means) or "linear" (rows start at zero).
+        scale: multiplies cosine logits.
+    """
+
+    kind: str = "cosine"
+    scale: float = 16.0
+
+
+class Method(nn.Module):
+    """One frozen backbone, one head, and four verbs: prepare a task, loss, finish a task, predict.
+
+    A subclass says what else is trained (`parts`) and what a task leaves behind (`snapshot`). Time is
+    told by the caller: ``progress`` runs from 0 to 1 over a task.
+
+    Args:
+        backbone: a timm `VisionTransformer`; it is copied, the caller's stays as it is.
+        n_classes: classes of the whole stream, so that the head never grows.
+        lr: learning rate of the adapters (AdamW).
+        head_lr: learning rate of the head's current rows.
+        head: the head's options.
+        seed: all randomness of this method.
+
+    Raises:
+        ValueError: ``backbone`` is no timm ViT, or a number is out of range.
+    """
+
+    name = "method"
+
+    def __init__(
+        self,
+        backbone: VisionTransformer,
+        n_classes: int,
+        *,
+        lr: float = 2e-3,
+        head_lr: float = 5e-3,
+        head: HeadOptions | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        find_sites(backbone)
+        for what, rate in (("lr", lr), ("head_lr", head_lr)):
+            if not rate >= 0:
+                raise ValueError(f"{what} must not be negative, got {rate}")
+        self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
+        options = head or HeadOptions()
+        self.head = Head(n_classes, self.vit.num_features, options.kind, options.scale)
+        self.lr, self.head_lr, self.seed = lr, head_lr, seed
+        self.sites: tuple[Site, ...] = ()
+        self.seen: tuple[int, ...] = ()
+        self.n_tasks_done = 0
+        self.scalars: dict[str, float] = {}
+        self.ranks: list[int] = []
+        cfg = getattr(backbone, "pretrained_cfg", None) or {}
+        self.backbone_name = cfg.get("architecture", "custom")
+        for what in ("mean", "std"):
+            value = torch.tensor(cfg.get(what, (0.5, 0.5, 0.5))).view(1, 3, 1, 1)
+            self.register_buffer(f"pixel_{what}", value)
+        self.described = {
+            "backbone": self.backbone_name,
+            "head": asdict(options),
+            "lr": lr,
+            "head_lr": head_lr,
+        }
+
+    # --- the verbs -------------------------------------------------------------------------------
+    def begin_task(self, task: Task) -> None:
+        """Prepare: new head rows at the class means of the current features."""
+        self.unmerge()
+        self.scalars = {}
+        self._open_head(task)
+
+    def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
+        """Local cross-entropy: only the current task's classes compete.
+
+        Args:
+            images: uint8 (n, height, width, 3).
+            labels: (n,) global class ids of the current task.
+            progress: share of the task's steps already done.
+        """
+        place = torch.tensor(self.head.current, device=labels.device)
+        return F.cross_entropy(
+            self.head.local(self.features(images)), (labels[:, None] == place).int().argmax(1)
+        )
+
+    def end_task(self, task: Task) -> None:
+        """Finish: the head's rows are written and frozen."""
+        self.head.close()
+        self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))
+        self.n_tasks_done += 1
+
+    @torch.inference_mode()
+    def logits(self, images: np.ndarray, classes: Sequence[int] | None = None) -> np.ndarray:
+        """Scores over ``classes`` (default: all seen so far, in that order): (n, classes).
+
+        Args:
+            images: uint8 (n, height, width, 3).
+            classes: global class ids.
+        """
+        return self.scores(self.extract(images), classes)
+
+    # --- what subclasses say ---------------------------------------------------------------------
+    def parts(self) -> list[nn.Parameter]:
+        """What is trained besides the head."""
+        return []
+
+    def parameter_groups(self) -> list[dict]:
+        """AdamW's groups: adapters and head rows, each with its learning rate."""
+        head = [p for p in (self.head.rows, self.head.offsets) if p.requires_grad and p.numel()]
+        groups = [{"params": self.parts(), "lr": self.lr}, {"params": head, "lr": self.head_lr}]
+        return [group for group in groups if group["params"]]
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What rebuilds the model as it is after the task just finished, given earlier snapshots."""
+        return {"head.weight": numpy(self.head.weight), "head.bias": numpy(self.head.bias)}
+
+    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+        """Take in the snapshot of the next task: afterwards the model is as it was then."""
+        self.head.weight.copy_(torch.from_numpy(state["head.weight"]))
+        self.head.bias.copy_(torch.from_numpy(state["head.bias"]))
+        self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
+        self.n_tasks_done += 1
+
+    def merge(self) -> None:
+        """Fold all updates into the backbone's weights; predictions stay the same."""
+        for module in adapted(self.vit).values():
+            module.merge()
+
+    def unmerge(self) -> None:
+        """Undo `merge`, bit for bit."""
+        for module in adapted(self.vit).values():
+            module.unmerge()
+
+    def to_timm(self) -> VisionTransformer:
+        """The adapted backbone as a plain timm ViT (prompt tokens are its register tokens)."""
+        return to_timm(self.vit)
+
+    def describe(self) -> dict:
+        """Everything that was chosen, for the record's run card."""
+        return {"method": self.name, **self.described}
+
+    # --- shared ----------------------------------------------------------------------------------
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the adapted maps."""
+        return tuple(site.name for site in self.sites)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.pixel_mean.device
+
+    @property
+    def n_deployed(self) -> int:
+        """Numbers needed to run the model: backbone, adapters, prompt, head."""
+        head = self.head.weight.numel() + (self.head.bias.numel() if self.head.kind == "linear" else 0)
+        inside = [*self.vit.parameters(), *self._deployed_buffers()]
+        return head + sum(p.numel() for p in inside)
+
+    @property
+    def n_training_state(self) -> int:
+        """Further numbers kept between tasks only for training."""
+        return 0
+
+    def _deployed_buffers(self) -> list[Tensor]:
+        return []
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled features: uint8 (n, height, width, 3) -> (n, d)."""
+        size = self.vit.patch_embed.img_size
+        if images.dtype != torch.uint8:
+            raise ValueError(f"images must be uint8 (bytes 0..255), got {images.dtype}")
+        if images.ndim != 4 or images.shape[-1] != 3 or tuple(images.shape[1:3]) != tuple(size):
+            raise ValueError(
+                f"images must be (n, {size[0]}, {size[1]}, 3), got {tuple(images.shape)}"
+            )
+        x = images.permute(0, 3, 1, 2).float() / 255
+        x = (x - self.pixel_mean) / self.pixel_std
+        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).float()
+
+    @torch.inference_mode()
+    def extract(self, images: np.ndarray) -> Tensor:
+        """Features of many images, batch by batch: (n, d), on the CPU."""
+        return torch.cat([self.features(b).cpu() for b in self.batches(images)])
+
+    @torch.inference_mode()
+    def scores(self, features: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
+        """Logits from extracted features: (n, d) -> (n, classes)."""
+        wanted = self.seen if classes is None else classes
+        return self.head(features.to(self.device), wanted).cpu().numpy()
+
+    def batches(self, images: np.ndarray) -> Iterator[Tensor]:
+        """The images on the model's device, a batch at a time."""
+        for k in range(0, len(images), EVALUATION_BATCH):
+            yield torch.from_numpy(images[k : k + EVALUATION_BATCH].copy()).to(self.device)
+
+    def generator(self, *purpose: int) -> torch.Generator:
+        """Randomness that depends on nothing but the seed and what it is for."""
+        words = np.random.SeedSequence([self.seed, *purpose]).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(words[0] >> 1))
+
+    def _open_head(self, task: Task, features: Tensor | None = None) -> None:
+        start = None
+        fresh = not set(task.classes) & set(self.seen)
+        if fresh and self.head.kind == "cosine":
+            features = self.extract(task.train_images) if features is None else features
+            start = class_means(features, torch.tensor(task.train_labels), task.classes)
+        self.head.open(task.classes, start)
+
+
+def numpy(tensor: Tensor) -> np.ndarray:
+    """A copy on the CPU."""
+    return tensor.detach().cpu().numpy().copy()

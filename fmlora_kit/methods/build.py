@@ -1,0 +1,93 @@
+"""Methods by name, and a method rebuilt from a record as it was after any task."""
+
+from __future__ import annotations
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from fmlora_kit.backbones import load_backbone
+from fmlora_kit.methods.base import HeadOptions, Method
+from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA
+from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean
+from fmlora_kit.methods.full_finetuning import FullFinetuning
+from fmlora_kit.methods.sequential_lora import FirstTaskLoRA, Joint, SequentialLoRA
+from fmlora_kit.record import Record
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        FMLoRA,
+        SequentialLoRA,
+        FirstTaskLoRA,
+        FrozenBackbone,
+        NearestClassMean,
+        FullFinetuning,
+        Joint,
+    )
+}
+_OPTIONS = {"head": HeadOptions, "flora": FLoRA, "drs": DRS, "dmp": DMP}
+
+
+def from_record(
+    record: Record, after: int | None = None, backbone: VisionTransformer | None = None
+) -> Method:
+    """The model exactly as it was after task number ``after`` (time travel).
+
+    Args:
+        record: of a run of any method of this package.
+        after: how many tasks it had learned, from 0; default: all that the record holds.
+        backbone: the backbone of the run; default: loaded by the name in the record.
+
+    Raises:
+        ValueError: the record's method is unknown, or ``after`` is out of range.
+    """
+    done = len(record.tasks)
+    after = done if after is None else after
+    if not 0 <= after <= done:
+        raise ValueError(f"after must be between 0 and the {done} tasks recorded, got {after}")
+    if record.method not in METHODS:
+        raise ValueError(f"method must be one of {tuple(METHODS)}, got {record.method!r}")
+    described = dict(record.config["method"])
+    name = described.pop("backbone")
+    del described["method"]
+    backbone = load_backbone(name) if backbone is None else backbone
+    model = METHODS[record.method](
+        backbone, record.n_classes, seed=record.seed, **_options(described)
+    )
+    replay(model, record, after)
+    return model
+
+
+@torch.no_grad()
+def replay(model: Method, record: Record, after: int | None = None) -> None:
+    """Bring a fresh ``model`` to where the record's was after ``after`` tasks (default: all).
+
+    Raises:
+        ValueError: the record was made by another method, seed or configuration.
+    """
+    here = (model.name, model.seed, model.describe())
+    there = (record.method, record.seed, record.config["method"])
+    if _plain(here) != _plain(there):
+        raise ValueError(f"the record must come from the same method: it has {there}, got {here}")
+    for result in record.tasks[:after]:
+        model.restore(result.classes, result.state)
+
+
+def _options(described: dict) -> dict:
+    options = {}
+    for key, value in described.items():
+        if isinstance(value, dict):
+            value = _OPTIONS[key](**{k: _tuple(v) for k, v in value.items()})
+        options[key] = _tuple(value)
+    return options
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists: what JSON makes of them."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

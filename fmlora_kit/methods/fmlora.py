@@ -1,0 +1,365 @@
+"""FM-LoRA: F-LoRA + DRS + DMP on one frozen ViT (arXiv 2504.08823; no public code exists).
+
+W_t = W0 + s A C_t B with shared A, B and one core C_t = C_{t-1} + M_t N_t   (`adapters.flora`) [paper]
+r_t from the task's complexity, by Gumbel-Softmax over nested gates         (`adapters.drs`)   [paper]
+P <- P + eta_t (P_t - P), a shared prompt of L tokens                        (`adapters.dmp`)   [paper, update ours]
+
+No sample and no feature of an earlier task is kept. Between tasks, only for training, there are one
+R x R second moment per map (`protect`) and one small feature subspace per task (DRS novelty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fmlora_kit.adapters import bases as shared
+from fmlora_kit.adapters import dmp as dmp_rules
+from fmlora_kit.adapters.drs import (
+    Complexity,
+    RankSelector,
+    check_candidates,
+    difficulty,
+    feature_subspace,
+    novelty,
+)
+from fmlora_kit.adapters.flora import FactorizedUpdate
+from fmlora_kit.adapters.protect import input_moments, protection
+from fmlora_kit.adapters.sites import attach, base_weight, find_sites
+from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.streams.task import Task
+
+_BASES, _PAIR, _PROMPT, _GUMBEL = range(1, 5)  # what randomness is for
+
+
+@dataclass(frozen=True)
+class FLoRA:
+    """The shared subspace.
+
+    Attributes:
+        max_rank: R, the width of the shared bases and of the core.
+        alpha: updates are scaled by alpha / R; None means alpha = R.
+        bases: where A and B come from, one of `adapters.bases.BASES` [ours].
+        protect: share of earlier tasks' energy inside the core that new updates keep away from [ours].
+        later_lr: learning rate of tasks after the first, as a multiple of ``lr`` [ours].
+        maps: which linear maps of each block are adapted.
+    """
+
+    max_rank: int = 16
+    alpha: float | None = None
+    bases: str = "task1"
+    protect: float = 0.9
+    later_lr: float = 1.0
+    maps: tuple[str, ...] = ("q", "v")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an unknown base or a number out of range."""
+        if self.bases not in shared.BASES:
+            raise ValueError(f"bases must be one of {shared.BASES}, got {self.bases!r}")
+        if not 0 <= self.protect <= 1:
+            raise ValueError(f"protect must be between 0 and 1, got {self.protect}")
+        if not self.later_lr >= 0:
+            raise ValueError(f"later_lr must not be negative, got {self.later_lr}")
+
+
+@dataclass(frozen=True)
+class DRS:
+    """The dynamic rank selector.
+
+    Attributes:
+        candidates: ranks to choose from; None means R/8, R/4, R/2, 3R/4 and R.
+        weight: lambda of the rank penalty lambda E[r] / R.
+        warm_up: share of a task's steps after which the choice is fixed.
+        temperatures: of the Gumbel-Softmax at the start and at the end of the warm-up.
+        per_layer: one rank per adapted map [ours]; else one per task.
+        lr: learning rate of the preferences.
+    """
+
+    candidates: tuple[int, ...] | None = None
+    weight: float = 0.1
+    warm_up: float = 0.3
+    temperatures: tuple[float, float] = (2.0, 0.3)
+    per_layer: bool = True
+    lr: float = 5e-2
+
+    def ranks(self, max_rank: int) -> tuple[int, ...]:
+        """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""
+        shares = (1, 2, 4, 6, 8)
+        default = tuple(sorted({max(1, max_rank * k // 8) for k in shares}))
+        candidates = default if self.candidates is None else tuple(self.candidates)
+        check_candidates(candidates)
+        if candidates[-1] != max_rank:
+            raise ValueError(f"rank candidates must end at max_rank {max_rank}, got {candidates}")
+        return candidates
+
+
+@dataclass(frozen=True)
+class DMP:
+    """The dynamic meta-prompt.
+
+    Attributes:
+        length: L, prompt tokens.
+        update: "reptile" (fast prompts, outer step) or "slow" (P itself trains, at a reduced rate) [ours].
+        eta: outer step of "reptile", scaled by novelty; reduced rate of "slow" after the first task.
+        settle: share of a task's steps after which the outer step is taken; the head then trains on with
+            the prompt that testing will use.
+        pull: strength of the pull towards the previous prompt, only for "slow".
+        lr: learning rate of the prompt.
+    """
+
+    length: int = 4
+    update: str = "reptile"
+    eta: float = 0.5
+    settle: float = 0.6
+    pull: float = 1.0
+    lr: float = 5e-3
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an unknown update or a number out of range."""
+        if self.update not in dmp_rules.UPDATES:
+            raise ValueError(f"update must be one of {dmp_rules.UPDATES}, got {self.update!r}")
+        if self.length < 1:
+            raise ValueError(f"prompt_length must be at least 1, got {self.length}")
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be between 0 and 1, got {self.eta}")
+
+
+class FMLoRA(Method):
+    """FM-LoRA.
+
+    Args:
+        backbone: see `Method`.
+        n_classes: see `Method`.
+        flora: the shared subspace.
+        drs: the rank selector; None gives every task the full rank.
+        dmp: the meta-prompt; None uses no prompt.
+        options: see `Method` (lr, head_lr, head, seed).
+
+    Raises:
+        ValueError: ``max_rank`` above a layer's width, no timm ViT, a number out of range.
+    """
+
+    name = "fmlora"
+
+    def __init__(
+        self,
+        backbone,
+        n_classes: int,
+        *,
+        flora: FLoRA | None = None,
+        drs: DRS | None = DRS(),  # noqa: B008 - a frozen value; None means off
+        dmp: DMP | None = DMP(),  # noqa: B008
+        **options,
+    ):
+        super().__init__(backbone, n_classes, **options)
+        self.flora, self.drs, self.dmp = flora or FLoRA(), drs, dmp
+        rank = self.flora.max_rank
+        alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
+        self.sites = find_sites(self.vit, self.flora.maps)
+        self.updates = {s.name: FactorizedUpdate(s.d_in, s.d_out, rank, alpha) for s in self.sites}
+        self.candidates = drs.ranks(rank) if drs else (rank,)
+        attach(self.vit, self.sites, self.updates)
+        if dmp:
+            dmp_rules.add_prompt(self.vit, dmp.length, self.generator(_PROMPT))
+        self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
+        self.subspaces: list[np.ndarray] = []
+        self.selector: RankSelector | None = None
+        self.described |= {
+            "flora": asdict(self.flora),
+            "drs": asdict(drs) if drs else None,
+            "dmp": asdict(dmp) if dmp else None,
+        }
+
+    # --- the verbs -------------------------------------------------------------------------------
+    def begin_task(self, task: Task) -> None:
+        """Measure the task's complexity, open fresh pairs, keep the prompt to come back to."""
+        self.unmerge()
+        features = self.extract(task.train_images)
+        self._open_head(task, features)
+        complexity = Complexity(
+            difficulty(features.numpy(), task.train_labels),
+            novelty(feature_subspace(features.numpy(), task.train_labels), self.subspaces),
+        )
+        self.scalars = {**asdict(complexity), "complexity": complexity.h}
+        self._open_pairs(task)
+        self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
+        if self.drs:
+            self.selector = RankSelector(
+                len(self.sites), self.candidates, complexity.h, per_layer=self.drs.per_layer
+            ).to(self.device)
+            self.gumbel = self.generator(_GUMBEL, self.n_tasks_done)
+        if self.dmp:
+            self.prompt_before = self.prompt.detach().clone()
+            self.prompt_settled = False
+            self.vit.reg_token.requires_grad_(True)
+
+    def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
+        """Local cross-entropy + lambda E[r] / R while ranks are chosen + the prompt's pull."""
+        extra = 0.0
+        if self.selector is not None:
+            extra = self._set_gates(progress)
+        if self.dmp and self.dmp.update == "slow" and self.n_tasks_done:
+            extra = extra + self.dmp.pull * (self.prompt - self.prompt_before).square().sum()
+        if self.dmp and progress >= self.dmp.settle and not self.prompt_settled:
+            self._settle_prompt()
+        return super().loss(images, labels) + extra
+
+    @torch.no_grad()
+    def end_task(self, task: Task) -> None:
+        """Fix the ranks, fold the pairs into the core, and note what the task excited."""
+        if self.selector is not None:
+            self.ranks = self.selector.choice()
+        if self.dmp and not self.prompt_settled:
+            self._settle_prompt()
+        self.pairs = {}
+        for site, r in zip(self.sites, self.ranks, strict=True):
+            self.pairs[site.name] = self._fold(self.updates[site.name], r)
+        super().end_task(task)
+        self._remember(task)
+        self.selector = None
+
+    def parts(self) -> list[nn.Parameter]:
+        """The pairs (on the first task, with bases "task1", the bases themselves)."""
+        return [p for update in self.updates.values() for p in update.parts() if p.numel()]
+
+    def parameter_groups(self) -> list[dict]:
+        """Pairs, head rows, prompt and rank preferences, each with its learning rate."""
+        groups = super().parameter_groups()
+        later = self.n_tasks_done > 0
+        if later and groups[0]["lr"] == self.lr:
+            groups[0]["lr"] = self.lr * self.flora.later_lr
+        if self.dmp:
+            slow = self.dmp.eta if later and self.dmp.update == "slow" else 1.0
+            groups.append({"params": [self.vit.reg_token], "lr": self.dmp.lr * slow})
+        if self.selector is not None:
+            groups.append({"params": list(self.selector.parameters()), "lr": self.drs.lr})
+        return groups
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The task's pairs, the prompt, the head; bases after the first task; the training state."""
+        arrays = super().snapshot()
+        for name, (m, n) in self.pairs.items():
+            arrays |= {f"{name}.m": numpy(m), f"{name}.n": numpy(n)}
+            arrays[f"{name}.moment"] = self.moments[name].numpy().copy()
+            if self.n_tasks_done == 1:
+                update = self.updates[name]
+                arrays |= {f"{name}.a": numpy(update.a), f"{name}.b": numpy(update.b)}
+        if self.dmp:
+            arrays["prompt"] = numpy(self.prompt)
+        arrays["subspace"] = self.subspaces[-1].copy()
+        return arrays
+
+    @torch.no_grad()
+    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+        """Fold the task's pairs exactly as they were folded then."""
+        first = self.n_tasks_done == 0
+        super().restore(task_classes, state)
+        for name, update in self.updates.items():
+            m, n, moment = (torch.from_numpy(state[f"{name}.{k}"]) for k in ("m", "n", "moment"))
+            if first:
+                a, b = (torch.from_numpy(state[f"{name}.{k}"]) for k in "ab")
+                update.set_bases(a, b)
+            update.fold(m.to(self.device), n.to(self.device))
+            self.moments[name] = moment.clone()
+        if self.dmp:
+            self.prompt.copy_(torch.from_numpy(state["prompt"]))
+        self.subspaces.append(state["subspace"])
+
+    # --- sizes -----------------------------------------------------------------------------------
+    @property
+    def prompt(self) -> Tensor:
+        """P: (L, d)."""
+        return dmp_rules.prompt_of(self.vit, self.dmp.length)
+
+    @property
+    def n_training_state(self) -> int:
+        """Second moments of the core (constant) and feature subspaces (d x k a task)."""
+        return sum(m.numel() for m in self.moments.values()) + sum(s.size for s in self.subspaces)
+
+    def _deployed_buffers(self) -> list[Tensor]:
+        return [buffer for u in self.updates.values() for buffer in (u.a, u.b, u.core)]
+
+    # --- steps of a task -------------------------------------------------------------------------
+    def _open_pairs(self, task: Task) -> None:
+        first = self.n_tasks_done == 0
+        start = self.generator(_PAIR, self.n_tasks_done)
+        if first:
+            self._choose_bases(task)
+        for name, update in self.updates.items():
+            if first and self.flora.bases == "task1":
+                continue
+            guard = torch.eye(self.flora.max_rank)
+            if not first:
+                guard = protection(self.moments[name], self.flora.protect)
+            update.protection = guard.to(self.device)
+            update.open(self.flora.max_rank, start)
+
+    def _choose_bases(self, task: Task) -> None:
+        how, rank = self.flora.bases, self.flora.max_rank
+        noise = self.generator(_BASES)
+        moments = self._input_moments(task) if how == "activation" else {}
+        for site in self.sites:
+            update, weight = self.updates[site.name], base_weight(self.vit, site).cpu()
+            if how == "task1":
+                update.learn_bases(noise)
+            elif how == "pretrained":
+                update.set_bases(*shared.from_weight(weight, rank))
+            elif how == "activation":
+                update.set_bases(*shared.from_moment(weight, moments[site.name], rank))
+            else:
+                update.set_bases(*shared.from_noise(weight, rank, noise))
+
+    def _set_gates(self, progress: float) -> Tensor | float:
+        choosing = progress < self.drs.warm_up
+        if choosing:
+            high, low = self.drs.temperatures
+            temperature = high * (low / high) ** (progress / self.drs.warm_up)
+            gates = self.selector.sample(temperature, self.gumbel)
+        else:
+            columns = torch.arange(self.flora.max_rank, device=self.device)
+            chosen = torch.tensor(self.selector.choice(), device=self.device)
+            gates = (columns < chosen[:, None]).float()
+        for site, gate in zip(self.sites, gates, strict=True):
+            self.updates[site.name].gates = gate
+        return self.drs.weight * self.selector.expected_share() if choosing else 0.0
+
+    @torch.no_grad()
+    def _settle_prompt(self) -> None:
+        fast = self.prompt.detach().clone()
+        if self.dmp.update == "reptile" and self.n_tasks_done:
+            eta = self.dmp.eta * self.scalars["novelty"]
+            self.prompt.copy_(dmp_rules.reptile(self.prompt_before, fast, eta))
+        moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
+        self.scalars["prompt_shift"] = float(moved)
+        if self.dmp.update == "reptile":
+            self.vit.reg_token.requires_grad_(False)
+        self.prompt_settled = True
+
+    def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
+        if update.learning_bases:
+            update.gates = torch.arange(self.flora.max_rank, device=self.device).lt(r).float()
+            delta = update.delta().cpu() / update.scale
+            a, b, core = shared.from_update(delta, self.flora.max_rank, r, self.generator(_BASES, 1))
+            update.set_bases(a, b)
+            m, n = core[:, :r].to(self.device), torch.eye(self.flora.max_rank, device=self.device)[:r]
+        else:
+            update.cut(r)
+            m, n = update.pair()
+        update.fold(m, n)
+        return m, n
+
+    def _remember(self, task: Task) -> None:
+        features = self.extract(task.train_images).numpy()
+        self.subspaces.append(feature_subspace(features, task.train_labels))
+        done = self.n_tasks_done
+        for name, moment in self._input_moments(task).items():
+            b = self.updates[name].b.cpu().double()
+            self.moments[name] = (self.moments[name] * (done - 1) + b @ moment @ b.T) / done
+
+    def _input_moments(self, task: Task) -> dict[str, Tensor]:
+        forwards = (self.features(batch) for batch in self.batches(task.train_images))
+        return input_moments(self.vit, self.sites, forwards)

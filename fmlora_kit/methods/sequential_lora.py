@@ -1,0 +1,94 @@
+"""Sequential LoRA: one adapter per map, trained on one task after another, nothing protected.
+
+W = W0 + (alpha / r) A B, A and B trained on every task in turn (Hu et al. 2021, arXiv 2106.09685; as the
+plain baseline of continual learning, e.g. in SD-LoRA, arXiv 2501.13198).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from fmlora_kit.adapters.lora import LoRAUpdate
+from fmlora_kit.adapters.sites import attach, find_sites
+from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.streams.task import Task
+
+
+class SequentialLoRA(Method):
+    """Adapters of rank ``rank`` on q and v of every block, trained on each task in turn.
+
+    Args:
+        backbone: see `Method`.
+        n_classes: see `Method`.
+        rank: r of every adapter.
+        alpha: updates are scaled by alpha / r; default alpha = r.
+        maps: which linear maps of each block are adapted.
+        options: see `Method` (lr, head_lr, head, seed).
+    """
+
+    name = "sequential_lora"
+
+    def __init__(
+        self,
+        backbone,
+        n_classes: int,
+        *,
+        rank: int = 16,
+        alpha: float | None = None,
+        maps: Sequence[str] = ("q", "v"),
+        **options,
+    ):
+        super().__init__(backbone, n_classes, **options)
+        self.sites = find_sites(self.vit, maps)
+        alpha = float(rank if alpha is None else alpha)
+        start = self.generator(0)
+        self.updates = {
+            s.name: LoRAUpdate(s.d_in, s.d_out, rank, alpha, start) for s in self.sites
+        }
+        attach(self.vit, self.sites, self.updates)
+        self.described |= {"rank": rank, "alpha": alpha, "maps": list(maps)}
+
+    def parts(self) -> list[nn.Parameter]:
+        """A and B of every adapter."""
+        return [p for update in self.updates.values() for p in update.parameters()]
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """A and B of every map, and the head."""
+        arrays = super().snapshot()
+        for name, update in self.updates.items():
+            arrays |= {f"{name}.a": numpy(update.a), f"{name}.b": numpy(update.b)}
+        return arrays
+
+    @torch.no_grad()
+    def restore(self, task_classes, state) -> None:
+        """Take A and B from the snapshot."""
+        super().restore(task_classes, state)
+        for name, update in self.updates.items():
+            update.a.copy_(torch.from_numpy(state[f"{name}.a"]))
+            update.b.copy_(torch.from_numpy(state[f"{name}.b"]))
+
+
+class FirstTaskLoRA(SequentialLoRA):
+    """Adapters trained on the first task, then frozen: what adaptation without any drift gives."""
+
+    name = "first_task_lora"
+
+    def parts(self) -> list[nn.Parameter]:
+        """A and B on the first task; nothing afterwards."""
+        return super().parts() if self.n_tasks_done == 0 else []
+
+    def end_task(self, task: Task) -> None:
+        """Finish; from now on the adapters are part of the frozen backbone."""
+        for p in self.parts():
+            p.requires_grad_(False)
+        super().end_task(task)
+
+
+class Joint(SequentialLoRA):
+    """The upper bound: the same adapters, trained on all tasks at once (give it `Stream.joined`)."""
+
+    name = "joint"

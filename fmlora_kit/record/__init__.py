@@ -1,0 +1,7 @@
+"""The record of a run: what learning each task left behind, as plain numpy and on disk."""
+
+from fmlora_kit.record.record import Record
+from fmlora_kit.record.storage import RecordError
+from fmlora_kit.record.task import TaskResult
+
+__all__ = ["Record", "RecordError", "TaskResult"]

@@ -1,0 +1,229 @@
+"""`Record`: what a run leaves behind, as a frozen value of plain numpy.
+
+Training writes records; metrics, figures and notebooks read them. Shapes: T tasks in the stream, t
+the task just learned (0-based), L adapted maps. Accuracies are fractions, times are seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from dataclasses import dataclass, field, fields, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
+
+import numpy as np
+
+from fmlora_kit.record import storage
+from fmlora_kit.record.checks import ReadOnlyDict, check_record, plain_json, put, whole
+from fmlora_kit.record.storage import RecordError, StoredTask
+from fmlora_kit.record.task import TaskResult
+
+
+class DescribedModel(Protocol):
+    """What `Record.start` asks of a method."""
+
+    name: str
+    seed: int
+    layers: tuple[str, ...]
+
+    def describe(self) -> dict:
+        """The method's configuration, JSON-able."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One run of one method on one stream, as far as it has come; `with_task` gives the next value.
+
+    Args:
+        method: the method's name, such as "fmlora".
+        stream: the stream's name.
+        scenario: "class-incremental" or "domain-incremental".
+        n_tasks: T, length of the whole stream.
+        n_classes: number of classes in the whole stream.
+        seed: the method's seed.
+        layers: names of the adapted maps, such as "blocks.0.q"; empty if there are none.
+        config: configuration of method, training, stream and backbone, JSON-able.
+        versions: versions of the libraries that made the run.
+        tasks: results of the tasks finished so far, in order.
+
+    Raises:
+        RecordError: a value breaks its rule; the message names both.
+    """
+
+    method: str
+    stream: str
+    scenario: str
+    n_tasks: int
+    n_classes: int
+    seed: int
+    layers: tuple[str, ...] = ()
+    config: dict = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    tasks: tuple[TaskResult, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Copy and check every field."""
+        for name in ("n_tasks", "n_classes", "seed"):
+            put(self, name, whole(name, getattr(self, name)))
+        put(self, "layers", tuple(str(layer) for layer in self.layers))
+        put(self, "config", ReadOnlyDict(plain_json("config", self.config)))
+        put(self, "versions", ReadOnlyDict(plain_json("versions", self.versions)))
+        put(self, "tasks", tuple(self.tasks))
+        check_record(self)
+
+    @classmethod
+    def start(cls, model: DescribedModel, stream: object, /, **config: object) -> Record:
+        """The empty record of a run that is about to begin.
+
+        Args:
+            model: a method with `name`, `seed`, `layers` and `describe()`.
+            stream: a stream with `name`, `scenario`, `n_classes`, a length, and perhaps
+                `describe()`.
+            **config: further JSON-able configuration, such as `training={...}`.
+        """
+        if reserved := {"method", "stream"} & set(config):
+            raise RecordError(
+                f"config must not use the names 'method' and 'stream'; got {reserved}"
+            )
+        described = stream.describe() if hasattr(stream, "describe") else _describe_stream(stream)
+        return cls(
+            method=model.name,
+            stream=stream.name,
+            scenario=stream.scenario,
+            n_tasks=len(stream),
+            n_classes=stream.n_classes,
+            seed=model.seed,
+            layers=tuple(model.layers),
+            config={"method": model.describe(), "stream": described, **config},
+            versions=_versions(),
+        )
+
+    def with_task(self, result: TaskResult) -> Record:
+        """This record with one more finished task."""
+        return replace(self, tasks=(*self.tasks, result))
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """(T, T) a[t, i], accuracy on task i after training task t; NaN where not evaluated."""
+        return self._matrix("accuracy")
+
+    @property
+    def oracle_accuracy(self) -> np.ndarray:
+        """(T, T) accuracy with task identity given; NaN where not evaluated."""
+        return self._matrix("oracle_accuracy")
+
+    @property
+    def ranks(self) -> np.ndarray:
+        """(tasks finished, L) rank chosen per adapted map; (tasks finished, 0) without ranks."""
+        if not self.tasks:
+            return np.zeros((0, 0), dtype=np.int64)
+        return np.stack([task.ranks for task in self.tasks])
+
+    @property
+    def n_test(self) -> np.ndarray:
+        """(tasks finished,) number of test images per task."""
+        return np.array([task.n_test for task in self.tasks], dtype=np.int64)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(tasks finished,) training time per task."""
+        return np.array([task.seconds for task in self.tasks], dtype=np.float64)
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the finished tasks."""
+        return tuple(task.name for task in self.tasks)
+
+    def summary_line(self) -> str:
+        """One line on the last task: `task 3/10 Greek  rank 6.3  acc 0.81  forgetting 0.04  12 s`.
+
+        `acc` is over all test images of the tasks seen; `forgetting` is the mean fall from each
+        earlier task's best accuracy (Chaudhry et al., arXiv 1801.10112).
+        """
+        done = len(self.tasks)
+        if not done:
+            return f"task 0/{self.n_tasks}"
+        last = self.tasks[-1]
+        parts = [f"task {done}/{self.n_tasks} {last.name}"]
+        if last.ranks.size:
+            parts.append(f"rank {last.ranks.mean():.1f}")
+        parts.append(f"acc {np.average(last.accuracy[:done], weights=self.n_test):.2f}")
+        if done > 1:
+            best = [np.nanmax(self.accuracy[i : done - 1, i], initial=-1) for i in range(done - 1)]
+            parts.append(f"forgetting {np.mean(best - last.accuracy[: done - 1]):.2f}")
+        if math.isfinite(last.seconds):
+            parts.append(f"{last.seconds:.0f} s")
+        return "  ".join(parts)
+
+    def save(self, folder: str | os.PathLike, *, replace: bool = False) -> None:
+        """Write the record to a folder, atomically; array files already there are not rewritten.
+
+        Args:
+            folder: created if missing. It may hold an earlier state of this very run.
+            replace: overwrite another run's record instead of refusing to.
+
+        Raises:
+            RecordError: `folder` holds another run, is not writable, or the disk is full.
+        """
+        tasks = [StoredTask(task.to_json(), task.sha256, task.to_bytes) for task in self.tasks]
+        storage.save_folder(folder, self._header(), tasks, self.seconds.tolist(), replace=replace)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Record:
+        """Read a record from a folder, checked in full.
+
+        Raises:
+            RecordError: a file is missing, truncated, altered, of a newer format, or breaks a rule.
+        """
+        header, stored, seconds = storage.load_folder(folder)
+        try:
+            tasks = [
+                TaskResult.from_stored(*task, s) for task, s in zip(stored, seconds, strict=True)
+            ]
+            return cls(**header, tasks=tuple(tasks))
+        except (RecordError, TypeError, KeyError, AttributeError, ValueError) as error:
+            raise RecordError(f"the record in {folder} breaks a rule: {error}") from error
+
+    def same_as(self, other: object) -> bool:
+        """True if every value is equal, bit for bit, apart from the tasks' `seconds`."""
+        return (
+            isinstance(other, Record)
+            and self._header() == other._header()
+            and len(self.tasks) == len(other.tasks)
+            and all(map(TaskResult.same_as, self.tasks, other.tasks))
+        )
+
+    __eq__ = same_as
+
+    def __hash__(self) -> int:
+        """Hash of what identifies the run."""
+        return hash((self.method, self.stream, self.seed, len(self.tasks)))
+
+    def _header(self) -> dict:
+        header = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "tasks"}
+        return {**header, "layers": list(self.layers)}
+
+    def _matrix(self, name: str) -> np.ndarray:
+        matrix = np.full((self.n_tasks, self.n_tasks), np.nan)
+        for t, task in enumerate(self.tasks):
+            matrix[t] = getattr(task, name)
+        return matrix
+
+
+def _describe_stream(stream: object) -> dict:
+    described = {"name": stream.name, "n_tasks": len(stream)}
+    return described | ({"seed": int(stream.seed)} if hasattr(stream, "seed") else {})
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what makes the numbers, from package metadata: torch stays out."""
+    found = {"python": platform.python_version()}
+    for package in ("fmlora_kit", "numpy", "timm", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

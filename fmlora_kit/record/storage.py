@@ -1,0 +1,299 @@
+"""A record's folder on disk: written atomically, read with every hash checked.
+
+    record.json             what a person reads: format version, hashes, configuration, accuracies
+    task_000.safetensors    the arrays of the first task (predictions, losses, snapshot), and so on
+    timing.json             seconds per task, apart, so that all other files are the same for the
+    same run
+
+`record.json` is written last: it names the other files with their hashes, so a run killed at any
+moment leaves either the earlier record or the new one. This module knows files and hashes;
+`record.py` knows what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+FORMAT_VERSION = 1
+RECORD_FILE = "record.json"
+TIMING_FILE = "timing.json"
+LINE_LENGTH = 100
+
+
+class RecordError(ValueError):
+    """A record or its folder breaks a rule; the message names the thing, the rule and the value."""
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """One task as it lies on disk: an entry in record.json and an array file of its own.
+
+    Args:
+        entry: JSON-able scalars and short lists of the task.
+        sha256: digest of the task's array file.
+        arrays: called only when the array file has to be written (or was read).
+    """
+
+    entry: dict
+    sha256: str
+    arrays: Callable[[], bytes]
+
+
+def task_file(index: int) -> str:
+    """Name of the array file of task `index` (0-based)."""
+    return f"task_{index:03d}.safetensors"
+
+
+def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The safetensors bytes of named arrays; the same arrays always give the same bytes."""
+    return safetensors.numpy.save({name: arrays[name] for name in sorted(arrays)})
+
+
+def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
+    """The named arrays in safetensors bytes.
+
+    Raises:
+        RecordError: the bytes are not a safetensors file.
+    """
+    try:
+        return safetensors.numpy.load(data)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"arrays must be in safetensors format; got: {error}") from error
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256 digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def save_folder(
+    folder: str | os.PathLike,
+    header: dict,
+    tasks: list[StoredTask],
+    seconds: list[float],
+    *,
+    replace: bool = False,
+) -> Path:
+    """Write a record's folder; array files that are already there are left alone.
+
+    Args:
+        folder: created, with its parents, if missing.
+        header: JSON-able description of the run, the same after every task.
+        tasks: the finished tasks, in order.
+        seconds: training seconds per task; NaN if unknown.
+        replace: overwrite a different or longer record that lies in `folder`.
+
+    Raises:
+        RecordError: `folder` holds another record, cannot be written, or the disk is full. What was
+            saved there before stays as it was.
+    """
+    folder = Path(folder)
+    already = 0
+    if (folder / RECORD_FILE).exists():
+        already = 0 if replace else _tasks_already_saved(folder, header, tasks)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if replace:
+            (folder / RECORD_FILE).unlink(missing_ok=True)
+        for index, task in enumerate(tasks):
+            if index >= already or not (folder / task_file(index)).exists():
+                _write_atomically(folder, task_file(index), task.arrays())
+        _write_atomically(folder, TIMING_FILE, _to_text({"seconds": _nan_to_none(seconds)}))
+        body = {**header, "tasks": [_listed(index, task) for index, task in enumerate(tasks)]}
+        document = {"format_version": FORMAT_VERSION, "sha256": _body_hash(body), "record": body}
+        _write_atomically(folder, RECORD_FILE, _to_text(document))
+    except OSError as error:
+        kept = "" if replace else " The record saved there before, if any, is unchanged."
+        raise RecordError(
+            f"cannot save the record in {folder}: the folder must be writable and the disk must "
+            f"have room; got: {error.strerror or error}.{kept}"
+        ) from error
+    return folder
+
+
+def load_folder(
+    folder: str | os.PathLike,
+) -> tuple[dict, list[tuple[dict, str, dict]], list[float]]:
+    """Read a record's folder, or nothing of it.
+
+    Returns:
+        The header, per task (entry, sha256, arrays), and seconds per task (NaN where unknown).
+
+    Raises:
+        RecordError: a file is missing, truncated, altered, or written by a newer version.
+    """
+    folder = Path(folder)
+    body = _read_body(folder)
+    listed = body.pop("tasks", None)
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise RecordError(f"{folder / RECORD_FILE}: 'tasks' must be a list of objects")
+    tasks = []
+    for index, entry in enumerate(listed):
+        digest = entry.pop("sha256", None)
+        name = entry.pop("file", None)
+        if name != task_file(index):
+            raise RecordError(
+                f"{folder / RECORD_FILE}: file of task {index} must be {task_file(index)!r}; "
+                f"got {name!r}"
+            )
+        data = _read_file(folder, name)
+        if sha256(data) != digest:
+            raise RecordError(
+                f"{folder / name} does not match its hash in {RECORD_FILE}: the file "
+                f"({len(data)} bytes) is truncated or was altered"
+            )
+        tasks.append((entry, digest, decode_arrays(data)))
+    return body, tasks, _read_seconds(folder, len(tasks))
+
+
+def to_json_text(value: object, indent: int = 0) -> str:
+    """JSON for people: what fits on a line, and any list of scalars, stays on one line."""
+    flat = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    if not isinstance(value, dict | list) or len(flat) + indent <= LINE_LENGTH:
+        return flat
+    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+        return flat
+    pad = " " * (indent + 1)
+    if isinstance(value, dict):
+        items = [
+            f"{json.dumps(key, ensure_ascii=False)}: {to_json_text(item, indent + 1)}"
+            for key, item in value.items()
+        ]
+        return "{\n" + ",\n".join(pad + item for item in items) + "\n" + " " * indent + "}"
+    items = [to_json_text(item, indent + 1) for item in value]
+    return "[\n" + ",\n".join(pad + item for item in items) + "\n" + " " * indent + "]"
+
+
+def _to_text(value: object) -> bytes:
+    return (to_json_text(value) + "\n").encode("utf-8")
+
+
+def _body_hash(body: dict) -> str:
+    canonical = json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return sha256(canonical.encode("utf-8"))
+
+
+def _listed(index: int, task: StoredTask) -> dict:
+    return {**task.entry, "file": task_file(index), "sha256": task.sha256}
+
+
+def _tasks_already_saved(folder: Path, header: dict, tasks: list[StoredTask]) -> int:
+    """How many of `tasks` are in `folder`; raises if another run is there, so that none is lost."""
+    try:
+        body = _read_body(folder)
+    except RecordError as error:
+        raise RecordError(f"will not overwrite a record that cannot be read: {error}") from error
+    listed = body.pop("tasks", [])
+    # Through JSON and back, so that tuples and lists compare as they lie on disk.
+    ours = json.loads(json.dumps([header, [_listed(i, task) for i, task in enumerate(tasks)]]))
+    if body != ours[0] or listed != ours[1][: len(listed)] or len(listed) > len(tasks):
+        raise RecordError(
+            f"{folder} holds another record ({body.get('method')!r} on {body.get('stream')!r}, "
+            f"seed {body.get('seed')}, {len(listed)} tasks), which this one ({len(tasks)} tasks) "
+            "does not continue; choose another folder, or save with replace=True"
+        )
+    return len(listed)
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise RecordError(f"no complete record in {folder}: {name} is missing") from error
+    except OSError as error:
+        raise RecordError(f"cannot read {folder / name}: {error.strerror or error}") from error
+
+
+def _read_json(folder: Path, name: str) -> dict:
+    try:
+        document = json.loads(_read_file(folder, name).decode("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(
+            f"{folder / name} is not valid JSON: it is truncated or was altered ({error})"
+        ) from error
+    if not isinstance(document, dict):
+        raise RecordError(f"{folder / name} must hold a JSON object; got {type(document).__name__}")
+    return document
+
+
+def _read_body(folder: Path) -> dict:
+    document = _read_json(folder, RECORD_FILE)
+    version, body = document.get("format_version"), document.get("record")
+    if type(version) is not int or version < 1:
+        raise RecordError(
+            f"{folder / RECORD_FILE}: format_version must be a positive integer; got {version!r}"
+        )
+    if version > FORMAT_VERSION:
+        raise RecordError(
+            f"{folder / RECORD_FILE} has record format {version}, but the newest that this "
+            f"fmlora_kit reads is format {FORMAT_VERSION}; update fmlora_kit"
+        )
+    if not isinstance(body, dict) or _body_hash_or_none(body) != document.get("sha256"):
+        raise RecordError(f"{folder / RECORD_FILE} does not match its own hash: it was altered")
+    return body
+
+
+def _body_hash_or_none(body: dict) -> str | None:
+    try:
+        return _body_hash(body)
+    except ValueError:  # NaN or Infinity, which this module never writes
+        return None
+
+
+def _read_seconds(folder: Path, n_tasks: int) -> list[float]:
+    """Seconds of the first `n_tasks` tasks; a kill may leave one more than there are tasks."""
+    if not (folder / TIMING_FILE).exists():
+        return [math.nan] * n_tasks
+    seconds = _read_json(folder, TIMING_FILE).get("seconds")
+    if not isinstance(seconds, list) or not all(
+        value is None or (isinstance(value, int | float) and value >= 0) for value in seconds
+    ):
+        raise RecordError(
+            f"{folder / TIMING_FILE}: 'seconds' must be a list of numbers >= 0 or null"
+        )
+    seconds = [math.nan if value is None else float(value) for value in seconds[:n_tasks]]
+    return seconds + [math.nan] * (n_tasks - len(seconds))
+
+
+def _nan_to_none(values: list[float]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values]
+
+
+def _write_atomically(folder: Path, name: str, data: bytes) -> None:
+    """Write to a temporary name, flush to the disk, rename: readers see the old file or the new.
+
+    The temporary name is fixed, so what a killed run left behind is overwritten by the next one.
+    """
+    temporary = folder / f".{name}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / name)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(folder)
+
+
+def _sync_directory(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets a directory be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,167 @@
+"""`TaskResult`: what learning one task leaves behind, as a frozen value of plain numpy.
+
+Shapes: T tasks in the stream, t this task's place in it (0-based), L adapted maps. Accuracies are
+fractions, times are seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from fmlora_kit.record import storage
+from fmlora_kit.record.checks import ReadOnlyDict, check_task, put, read_only, whole
+
+_STATE_PREFIX = "state."
+
+
+@dataclass(frozen=True, eq=False)
+class TaskResult:
+    """What learning one task leaves behind. Arrays are copied and read-only; so are the dicts.
+
+    Args:
+        name: the task's name.
+        classes: global ids of its classes (disjoint between tasks in CIL, the same in DIL).
+        class_names: one name per class.
+        n_test: number of its test images.
+        accuracy: (T,) fraction right on the test set of each task, arg-max over all classes seen so
+            far; NaN where not evaluated.
+        oracle_accuracy: (T,) the same with task identity given: arg-max over the task's own
+            classes.
+        predictions: (sum of n_test over tasks 0..t,) predicted class ids on the test sets of all
+            tasks seen, concatenated in order.
+        losses: (steps,) training loss per step.
+        ranks: (L,) rank chosen per adapted map; empty for methods without ranks.
+        n_trainable: numbers trained during this task.
+        n_deployed: numbers needed to run the model after this task (backbone, adapters, prompt,
+            head).
+        n_training_state: further numbers kept between tasks for training only.
+        scalars: named measurements of the task, such as difficulty and novelty.
+        state: the method's snapshot, from which the model as it was after this task is rebuilt.
+        seconds: training time of this task; no part of equality.
+
+    Raises:
+        RecordError: a value breaks its rule; the message names both.
+    """
+
+    name: str
+    classes: tuple[int, ...]
+    class_names: tuple[str, ...]
+    n_test: int
+    accuracy: np.ndarray
+    oracle_accuracy: np.ndarray
+    predictions: np.ndarray
+    losses: np.ndarray
+    ranks: np.ndarray
+    n_trainable: int
+    n_deployed: int
+    n_training_state: int
+    scalars: dict[str, float]
+    state: dict[str, np.ndarray]
+    seconds: float
+
+    def __post_init__(self) -> None:
+        """Copy and check every field."""
+        put(self, "classes", tuple(int(c) for c in self.classes))
+        put(self, "class_names", tuple(str(name) for name in self.class_names))
+        put(self, "accuracy", read_only("accuracy", self.accuracy, np.float64))
+        put(self, "oracle_accuracy", read_only("oracle_accuracy", self.oracle_accuracy, np.float64))
+        put(self, "predictions", read_only("predictions", self.predictions, np.int64))
+        put(self, "losses", read_only("losses", self.losses, np.float64))
+        put(self, "ranks", read_only("ranks", self.ranks, np.int64))
+        for name in ("n_test", "n_trainable", "n_deployed", "n_training_state"):
+            put(self, name, whole(name, getattr(self, name)))
+        put(self, "seconds", float(self.seconds))
+        put(self, "scalars", ReadOnlyDict({k: float(v) for k, v in sorted(self.scalars.items())}))
+        put(
+            self,
+            "state",
+            ReadOnlyDict({k: read_only(f"state[{k!r}]", v) for k, v in sorted(self.state.items())}),
+        )
+        check_task(self)
+
+    def same_as(self, other: object) -> bool:
+        """True if every value is equal, bit for bit, apart from `seconds`."""
+        return (
+            isinstance(other, TaskResult)
+            and self.to_json() == other.to_json()
+            and _same_arrays(self._arrays(), other._arrays())
+        )
+
+    __eq__ = same_as
+
+    def __hash__(self) -> int:
+        """Hash of what identifies the task."""
+        return hash((self.name, self.classes, self.n_test))
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy through the constructor, so that copies are checked and read-only too."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the task's array file; computed once, since the arrays cannot change."""
+        return storage.sha256(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The task's array file: predictions, losses and snapshot in safetensors format."""
+        return storage.encode_arrays(self._arrays())
+
+    def to_json(self) -> dict:
+        """All but the arrays of the array file and `seconds`, JSON-able, NaN as None."""
+        entry = {
+            name: getattr(self, name)
+            for name in ("name", "n_test", "n_trainable", "n_deployed", "n_training_state")
+        }
+        entry["classes"] = list(self.classes)
+        entry["class_names"] = list(self.class_names)
+        entry["accuracy"] = _nan_to_none(self.accuracy.tolist())
+        entry["oracle_accuracy"] = _nan_to_none(self.oracle_accuracy.tolist())
+        entry["ranks"] = self.ranks.tolist()
+        entry["scalars"] = dict(zip(self.scalars, _nan_to_none(self.scalars.values()), strict=True))
+        return entry
+
+    @classmethod
+    def from_stored(cls, entry: dict, sha256: str, arrays: dict, seconds: float) -> TaskResult:
+        """The inverse of `to_json` and `to_bytes`."""
+        values = dict(entry)
+        values["accuracy"] = _none_to_nan(entry["accuracy"])
+        values["oracle_accuracy"] = _none_to_nan(entry["oracle_accuracy"])
+        values["scalars"] = dict(
+            zip(entry["scalars"], _none_to_nan(entry["scalars"].values()), strict=True)
+        )
+        own = {name: arrays[name] for name in ("predictions", "losses")}
+        state = {
+            name.removeprefix(_STATE_PREFIX): array
+            for name, array in arrays.items()
+            if name.startswith(_STATE_PREFIX)
+        }
+        result = cls(**values, **own, state=state, seconds=seconds)
+        # The digest of the file as it was read; another safetensors version might encode otherwise.
+        result.__dict__["sha256"] = sha256
+        return result
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        state = {_STATE_PREFIX + name: array for name, array in self.state.items()}
+        return {"predictions": self.predictions, "losses": self.losses, **state}
+
+
+def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
+    return ours.keys() == theirs.keys() and all(
+        a.dtype == theirs[name].dtype
+        and a.shape == theirs[name].shape
+        and a.tobytes() == theirs[name].tobytes()
+        for name, a in ours.items()
+    )
+
+
+def _nan_to_none(values) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values]
+
+
+def _none_to_nan(values) -> list[float]:
+    return [math.nan if value is None else value for value in values]

@@ -1,0 +1,117 @@
+"""The embedded streams drawn from fonts: ``glyphs`` and ``glyph_styles``."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from fmlora_kit.streams.rendering import STYLES, render
+from fmlora_kit.streams.scripts import SCRIPTS
+from fmlora_kit.streams.task import Stream, Task
+
+UNSEEN_STYLES = tuple(style for style in STYLES if style != "print")
+
+
+def glyphs(
+    n_tasks: int = 10,
+    seed: int = 0,
+    *,
+    scripts: Sequence[str] | None = None,
+    barred: str | None = None,
+    n_train: int = 30,
+    n_test: int = 20,
+    styles: Sequence[str] = UNSEEN_STYLES,
+) -> Stream:
+    """Class-incremental: a task is a writing system, its ten classes are characters.
+
+    Every picture has a random pose, colour and style, the style one that pre-training never saw.
+
+    Args:
+        n_tasks: how many writing systems, up to 40, in the order of `SCRIPTS`.
+        seed: decides every picture; a task's pictures do not depend on its place in the stream.
+        scripts: the writing systems by name, instead of the first ``n_tasks``.
+        barred: append one more task: this script's characters again, as new classes, with a bar
+            beneath. Behind the script itself it is a near-duplicate; without it, it is novel.
+        n_train: training images per class.
+        n_test: test images per class.
+        styles: the styles that pictures are drawn in, each equally often on average.
+
+    Raises:
+        ValueError: a number out of range, an unknown script or style.
+    """
+    if scripts is None:
+        if not 1 <= n_tasks <= len(SCRIPTS):
+            raise ValueError(f"n_tasks must be between 1 and {len(SCRIPTS)}, got {n_tasks}")
+        scripts = tuple(SCRIPTS)[:n_tasks]
+    plan = [(name, False) for name in scripts] + ([(barred, True)] if barred else [])
+    for name, _ in plan:
+        if name not in SCRIPTS:
+            raise ValueError(f"scripts must be names among {tuple(SCRIPTS)}, got {name!r}")
+    tasks, first = [], 0
+    for script, bar in plan:
+        name = f"{script}, barred" if bar else script
+        characters = SCRIPTS[script]
+        how = {"n_train": n_train, "n_test": n_test, "styles": tuple(styles), "barred": bar}
+        tasks.append(_task(name, characters, range(first, first + len(characters)), seed, **how))
+        first += len(characters)
+    return Stream("glyphs", "class-incremental", tuple(tasks), seed)
+
+
+def glyph_styles(
+    n_tasks: int = 10,
+    seed: int = 0,
+    *,
+    characters: str = SCRIPTS["Latin"] + SCRIPTS["Cyrillic"],
+    n_train: int = 15,
+    n_test: int = 10,
+) -> Stream:
+    """Domain-incremental: the same characters in every task, another rendering style each time.
+
+    Args:
+        n_tasks: how many styles, up to 10, in the order of `STYLES` (plain print first).
+        seed: decides every picture.
+        characters: the classes, one character each.
+        n_train: training images per class and style.
+        n_test: test images per class and style.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+    if not 1 <= n_tasks <= len(STYLES):
+        raise ValueError(f"n_tasks must be between 1 and {len(STYLES)}, got {n_tasks}")
+    how = {"n_train": n_train, "n_test": n_test}
+    tasks = [
+        _task(style, characters, range(len(characters)), seed, styles=(style,), **how)
+        for style in tuple(STYLES)[:n_tasks]
+    ]
+    return Stream("glyph_styles", "domain-incremental", tuple(tasks), seed)
+
+
+def _task(
+    name: str,
+    characters: str,
+    classes: range,
+    seed: int,
+    *,
+    styles: Sequence[str],
+    n_train: int,
+    n_test: int,
+    barred: bool = False,
+) -> Task:
+    for what, number in (("n_train", n_train), ("n_test", n_test)):
+        if number < 1:
+            raise ValueError(f"{what} must be at least 1 image per class, got {number}")
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+    def pictures(n: int) -> tuple[np.ndarray, np.ndarray]:
+        images = [
+            render(character, styles[rng.integers(len(styles))], rng, barred=barred)
+            for character in characters
+            for _ in range(n)
+        ]
+        return np.stack(images), np.array(classes, dtype=np.int64).repeat(n)
+
+    names = tuple(character + "\u0332" if barred else character for character in characters)
+    return Task(name, tuple(classes), names, *pictures(n_train), *pictures(n_test))

@@ -1,0 +1,26 @@
+"""Which device to train on, and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """CUDA if there is one, else Apple's MPS, else the CPU; or the device ``name``.
+
+    Raises:
+        ValueError: the device asked for is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(d for d in ("cuda", "mps", "cpu") if there[d]))
+    if not there.get(name.split(":")[0], False):
+        raise ValueError(f"device must be 'auto' or one of {[d for d in there if there[d]]}, got {name!r}")
+    return torch.device(name)
+
+
+def precision(device: torch.device) -> AbstractContextManager:
+    """bfloat16 autocast on CUDA; full precision elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

@@ -1,0 +1,206 @@
+"""Train one task: step by step, or in one call."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from fmlora_kit.methods.base import Method
+from fmlora_kit.record import TaskResult
+from fmlora_kit.streams.task import Stream, Task
+from fmlora_kit.training.device import precision
+from fmlora_kit.training.evaluate import evaluate
+
+
+class TrainingError(ArithmeticError):
+    """Training cannot go on; what was recorded before stays as it is."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long every method trains on every task, and on what: the same for all that are compared.
+
+    Attributes:
+        epochs: passes over a task's training images.
+        batch_size: images per step.
+        clip: largest norm of the gradient.
+    """
+
+    epochs: int = 8
+    batch_size: int = 32
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number out of range."""
+        for what in ("epochs", "batch_size"):
+            if getattr(self, what) < 1:
+                raise ValueError(f"{what} must be at least 1, got {getattr(self, what)}")
+        if not self.clip > 0:
+            raise ValueError(f"clip must be above 0, got {self.clip}")
+
+    def n_steps(self, n_images: int) -> int:
+        """Steps for a task of ``n_images``: the last batch of an epoch may be smaller."""
+        return self.epochs * math.ceil(n_images / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training: its place from 0, how many there are, and its loss."""
+
+    index: int
+    n_steps: int
+    loss: float
+
+
+def train_steps(
+    model: Method, task: Task, stream: Stream, budget: Budget | None = None
+) -> Generator[Step, None, TaskResult]:
+    """Learn ``task``, yielding after every step; the generator's return value is the result.
+
+    Whoever iterates can stop at any step: the unfinished task leaves no result behind, and
+    `methods.from_record` gives the model as it was before it.
+
+    Args:
+        model: has learned the stream's earlier tasks.
+        task: the next task of ``stream``.
+        stream: where the test sets of all tasks seen so far come from.
+        budget: epochs and batch size.
+
+    Raises:
+        ValueError: ``task`` is not the stream's next one.
+        TrainingError: the loss is not finite.
+    """
+    budget = budget or Budget()
+    place = _place(model, task, stream)
+    started = time.perf_counter()
+    model.begin_task(task)
+    groups = model.parameter_groups()
+    losses: list[float] = []
+    if groups:
+        for step in _optimise(model, task, groups, budget, place):
+            losses.append(step.loss)
+            yield step
+    model.end_task(task)
+    seconds = time.perf_counter() - started
+    return _result(model, task, stream, place, losses, count(groups), seconds)
+
+
+def train_task(
+    model: Method,
+    task: Task,
+    stream: Stream,
+    budget: Budget | None = None,
+    *,
+    show_progress: bool = False,
+) -> TaskResult:
+    """Learn ``task`` in one call: see `train_steps`."""
+    steps = train_steps(model, task, stream, budget)
+    bar = tqdm(desc=task.name, unit="step", disable=not show_progress, leave=False)
+    with bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            bar.total = step.n_steps
+            bar.update()
+            bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+
+
+def count(groups: list[dict]) -> int:
+    """Numbers that an optimiser trains."""
+    return sum(p.numel() for group in groups for p in group["params"])
+
+
+def _place(model: Method, task: Task, stream: Stream) -> int:
+    place = model.n_tasks_done
+    if place >= len(stream) or stream[place] is not task:
+        raise ValueError(
+            f"task must be the stream's next one, number {place + 1} of {len(stream)}, "
+            f"got {task.name!r}"
+        )
+    return place
+
+
+def _optimise(
+    model: Method, task: Task, groups: list[dict], budget: Budget, place: int
+) -> Generator[Step, None, None]:
+    images = torch.from_numpy(task.train_images.copy()).to(model.device)
+    labels = torch.from_numpy(task.train_labels.copy()).to(model.device)
+    n_steps = budget.n_steps(len(labels))
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda k: (1 + math.cos(math.pi * k / n_steps)) / 2
+    )
+    parameters = [p for group in groups for p in group["params"]]
+    for k, batch in enumerate(_batches(len(labels), budget, model.seed, place)):
+        with precision(model.device):
+            loss = model.loss(images[batch], labels[batch], k / n_steps)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"loss must be finite, got {loss.item()} at step {k + 1} of {n_steps} of task "
+                f"{task.name!r}; a smaller lr (now {groups[0]['lr']}) may help"
+            )
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, budget.clip)
+        optimiser.step()
+        schedule.step()
+        yield Step(k, n_steps, loss.item())
+
+
+def _batches(
+    n: int, budget: Budget, seed: int, place: int
+) -> Generator[torch.Tensor, None, None]:
+    rng = np.random.default_rng([seed, 7, place])
+    for _ in range(budget.epochs):
+        order = torch.from_numpy(rng.permutation(n))
+        yield from order.split(budget.batch_size)
+
+
+def _result(
+    model: Method,
+    task: Task,
+    stream: Stream,
+    place: int,
+    losses: list[float],
+    n_trainable: int,
+    seconds: float,
+) -> TaskResult:
+    accuracy, oracle = np.full((2, len(stream)), np.nan)
+    ahead = stream.scenario == "domain-incremental" and place + 1 < len(stream)
+    predictions = []
+    for i in range(place + 1 + ahead):
+        scores = evaluate(model, stream[i])
+        accuracy[i], oracle[i] = scores.accuracy, scores.oracle_accuracy
+        if i <= place:
+            predictions.append(scores.predictions)
+    return TaskResult(
+        name=task.name,
+        classes=task.classes,
+        class_names=task.class_names,
+        n_test=len(task.test_labels),
+        accuracy=accuracy,
+        oracle_accuracy=oracle,
+        predictions=np.concatenate(predictions),
+        losses=np.asarray(losses),
+        ranks=np.asarray(model.ranks, dtype=np.int64),
+        n_trainable=n_trainable,
+        n_deployed=model.n_deployed,
+        n_training_state=model.n_training_state,
+        scalars=model.scalars,
+        state=model.snapshot(),
+        seconds=seconds,
+    )
+
+
+def describe(budget: Budget) -> dict:
+    """For the record's run card."""
+    return {**asdict(budget), "optimiser": "AdamW", "weight_decay": 0.0, "schedule": "cosine per task"}
