@@ -20,17 +20,24 @@ UPDATES = ("reptile", "slow")
 def add_prompt(vit: VisionTransformer, length: int, generator: torch.Generator) -> None:
     """Give ``vit`` ``length`` more register tokens, small and random; they have no position.
 
+    Registers that ``vit`` had before stay as they are: gradients reach only the new ones.
+
     Raises:
-        ValueError: ``length`` is negative.
+        ValueError: ``length`` is negative, or ``vit`` places its tokens in a way of its own.
     """
     if length < 0:
         raise ValueError(f"prompt_length must not be negative, got {length}")
     if length == 0:
         return
+    if type(vit)._pos_embed is not VisionTransformer._pos_embed:
+        raise ValueError(f"prompt needs timm's own register tokens, got {type(vit).__name__}")
     prefix = vit.num_prefix_tokens
     start = 0.02 * torch.randn(1, length, vit.embed_dim, generator=generator)
     old = [vit.reg_token.detach()] if vit.reg_token is not None else []
     vit.reg_token = nn.Parameter(torch.cat([*old, start.to(vit.patch_embed.proj.weight)], dim=1))
+    if old:
+        is_new = torch.arange(vit.reg_token.shape[1])[:, None] >= vit.num_reg_tokens
+        vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))
     vit.num_reg_tokens += length
     vit.num_prefix_tokens += length
     for block in vit.blocks:

@@ -8,34 +8,47 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HEADS = ("cosine", "linear")
+HEADS = ("lda", "cosine", "linear")
 
 
 class Head(nn.Module):
     """Logits over classes; rows exist for the whole stream, so its size never changes.
 
     ``cosine`` [ours]: logit = scale * cos(feature, row); a new row starts at its class mean, so logits of
-    different tasks are comparable. ``linear``: logit = row . feature + bias, as published baselines do.
+    different tasks are comparable. ``lda`` [ours] trains like ``cosine``; when a task ends, its rows are
+    set by linear discriminant analysis from class means and one covariance shared by all classes,
+    row = S^-1 mu, bias = -mu . S^-1 mu / 2 (streaming LDA, Hayes and Kanan 2020, arXiv 1909.01520): what
+    varies inside classes, such as style, no longer counts. ``linear``: logit = row . feature + bias, as
+    published baselines do.
 
     Args:
         n_classes: classes of the whole stream.
         d: feature width.
-        kind: "cosine" or "linear".
+        kind: "lda", "cosine" or "linear".
         scale: of cosine logits.
+        shrinkage: of the shared covariance towards a multiple of the identity, only for "lda".
 
     Raises:
-        ValueError: unknown ``kind``, or no class.
+        ValueError: unknown ``kind``, no class, or a number out of range.
     """
 
-    def __init__(self, n_classes: int, d: int, kind: str = "cosine", scale: float = 16.0):
+    def __init__(self, n_classes: int, d: int, kind: str, scale: float, shrinkage: float):
         super().__init__()
         if kind not in HEADS:
             raise ValueError(f"head must be one of {HEADS}, got {kind!r}")
         if n_classes < 1:
             raise ValueError(f"n_classes must be at least 1, got {n_classes}")
-        self.kind, self.scale = kind, scale
+        if not scale > 0:
+            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < shrinkage <= 1:
+            raise ValueError(f"shrinkage must be above 0 and at most 1, got {shrinkage}")
+        self.kind, self.scale, self.shrinkage = kind, scale, shrinkage
         self.register_buffer("weight", torch.zeros(n_classes, d))
         self.register_buffer("bias", torch.zeros(n_classes))
+        # Statistics of "lda": on the CPU, because not every accelerator has double precision.
+        self.means = torch.zeros(n_classes, d, dtype=torch.float64)
+        self.counts = torch.zeros(n_classes, dtype=torch.float64)
+        self.scatter = torch.zeros(d, d, dtype=torch.float64)
         self.rows = nn.Parameter(torch.zeros(0, d))
         self.offsets = nn.Parameter(torch.zeros(0))
         self.current: list[int] = []
@@ -44,7 +57,8 @@ class Head(nn.Module):
         """Begin training the rows of ``classes``, from ``start`` (k, d) or from what they hold."""
         if max(classes) >= len(self.weight) or min(classes) < 0:
             raise ValueError(
-                f"classes must be below n_classes = {len(self.weight)}, got {max(classes)}"
+                f"classes must be from 0 and below n_classes = {len(self.weight)}, "
+                f"got {min(classes)} to {max(classes)}"
             )
         self.current = list(classes)
         rows = self.weight[self.current] if start is None else start.to(self.weight)
@@ -62,17 +76,45 @@ class Head(nn.Module):
         self.offsets = nn.Parameter(self.offsets[:0].clone())
         self.current = []
 
+    @torch.no_grad()
+    def align(self, features: Tensor, labels: Tensor, classes: Sequence[int]) -> None:
+        """Take the finished task's statistics in, and set all rows by LDA; only for "lda".
+
+        Args:
+            features: of the task's training images, (n, d).
+            labels: (n,) global class ids.
+            classes: the task's classes.
+        """
+        x, y = features.double().cpu(), labels.cpu()
+        for k in classes:
+            mine = x[y == k]
+            mean, n = mine.mean(dim=0), float(len(mine))
+            self.scatter += (mine - mean).T @ (mine - mean)
+            self.counts[k] += n
+            self.means[k] += (mean - self.means[k]) * (n / self.counts[k])
+        self._solve()
+
+    def _solve(self) -> None:
+        covariance = self.scatter / self.counts.sum()
+        d = len(covariance)
+        level = covariance.diagonal().mean().clamp(min=1e-8) * torch.eye(d, dtype=torch.float64)
+        covariance = (1 - self.shrinkage) * covariance + self.shrinkage * level
+        rows = torch.linalg.solve(covariance, self.means.T).T
+        self.weight.copy_(rows)
+        self.bias.copy_(-(rows * self.means).sum(dim=1) / 2)
+
     def local(self, features: Tensor) -> Tensor:
         """Logits of the classes in training only: (n, d) -> (n, k)."""
-        return self._logits(features, self.rows, self.offsets)
+        return self._logits(features, self.rows, self.offsets, linear=self.kind == "linear")
 
     def forward(self, features: Tensor, classes: Sequence[int]) -> Tensor:
         """Logits of ``classes``: (n, d) -> (n, len(classes))."""
         keep = list(classes)
-        return self._logits(features, self.weight[keep], self.bias[keep])
+        linear = self.kind != "cosine"
+        return self._logits(features, self.weight[keep], self.bias[keep], linear=linear)
 
-    def _logits(self, features: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-        if self.kind == "linear":
+    def _logits(self, features: Tensor, rows: Tensor, offsets: Tensor, *, linear: bool) -> Tensor:
+        if linear:
             return features @ rows.T + offsets
         return self.scale * F.normalize(features, dim=1) @ F.normalize(rows, dim=1).T
 

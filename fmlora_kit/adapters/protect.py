@@ -54,7 +54,7 @@ def protection(moment: Tensor, share: float) -> Tensor:
 
     Args:
         moment: second moment of z over earlier tasks, (R, R).
-        share: between 0 (nothing is protected) and 1 (everything is: no update at all).
+        share: between 0 (nothing is protected) and 1 (every direction that was excited is).
 
     Raises:
         ValueError: ``share`` outside 0..1.

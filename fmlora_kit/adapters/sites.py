@@ -43,10 +43,14 @@ def find_sites(vit: nn.Module, maps: Sequence[str] = ("q", "v")) -> tuple[Site, 
     for name in maps:
         if name not in MAPS:
             raise ValueError(f"maps must be among {MAPS}, got {name!r}")
+    if not maps or len(set(maps)) < len(maps):
+        raise ValueError(f"maps must be among {MAPS}, each once, at least one, got {tuple(maps)}")
     sites = []
     for i, block in enumerate(vit.blocks):
         if not hasattr(block, "attn") or not isinstance(getattr(block.attn, "qkv", None), nn.Linear):
-            raise ValueError(f"backbone must have a fused qkv map in every block, got none in block {i}")
+            raise ValueError(
+                f"backbone must have a fused qkv map in every block, got none in block {i}"
+            )
         sites += [_site(block, i, name) for name in maps]
     return tuple(sites)
 
@@ -58,7 +62,9 @@ def _site(block: nn.Module, i: int, name: str) -> Site:
         path, module, rows = "attn.qkv", qkv, slice(k * d, (k + 1) * d)
     else:
         path = f"attn.{name}" if name == "proj" else f"mlp.{name}"
-        module = block.get_submodule(path)
+        module = getattr(block.attn if name == "proj" else block.mlp, name, None)
+        if not isinstance(module, nn.Linear):
+            raise ValueError(f"map {name!r} must be a linear layer of block {i}, got none")
         rows = slice(0, module.out_features)
     return Site(
         f"blocks.{i}.{name}", f"blocks.{i}.{path}", rows, module.in_features, rows.stop - rows.start

@@ -2,11 +2,26 @@
 
 from fmlora_kit.methods.base import HeadOptions, Method
 from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA
-from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean
+from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean, StreamingLDA
 from fmlora_kit.methods.full_finetuning import FullFinetuning
 from fmlora_kit.methods.sequential_lora import FirstTaskLoRA, Joint, SequentialLoRA
 
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        FMLoRA,
+        SequentialLoRA,
+        FirstTaskLoRA,
+        FullFinetuning,
+        FrozenBackbone,
+        NearestClassMean,
+        StreamingLDA,
+        Joint,
+    )
+}
+
 __all__ = [
+    "METHODS",
     "DMP",
     "DRS",
     "FLoRA",
@@ -19,4 +34,5 @@ __all__ = [
     "Method",
     "NearestClassMean",
     "SequentialLoRA",
+    "StreamingLDA",
 ]

@@ -24,12 +24,14 @@ class HeadOptions:
     """The classification head, the same for every method that is compared.
 
     Attributes:
-        kind: "cosine" (rows start at class means) or "linear" (rows start at zero).
+        kind: "lda", "cosine" or "linear": see `adapters.head.Head`.
         scale: multiplies cosine logits.
+        shrinkage: of the covariance of "lda".
     """
 
-    kind: str = "cosine"
+    kind: str = "lda"
     scale: float = 16.0
+    shrinkage: float = 0.1
 
 
 class Method(nn.Module):
@@ -69,7 +71,7 @@ class Method(nn.Module):
                 raise ValueError(f"{what} must not be negative, got {rate}")
         self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
         options = head or HeadOptions()
-        self.head = Head(n_classes, self.vit.num_features, options.kind, options.scale)
+        self.head = Head(n_classes, self.vit.num_features, **asdict(options))
         self.lr, self.head_lr, self.seed = lr, head_lr, seed
         self.sites: tuple[Site, ...] = ()
         self.seen: tuple[int, ...] = ()
@@ -111,6 +113,9 @@ class Method(nn.Module):
     def end_task(self, task: Task) -> None:
         """Finish: the head's rows are written and frozen."""
         self.head.close()
+        if self.head.kind == "lda":
+            features = self.extract(task.train_images)
+            self.head.align(features, torch.tensor(task.train_labels), task.classes)
         self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))
         self.n_tasks_done += 1
 
@@ -137,12 +142,12 @@ class Method(nn.Module):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What rebuilds the model as it is after the task just finished, given earlier snapshots."""
-        return {"head.weight": numpy(self.head.weight), "head.bias": numpy(self.head.bias)}
+        return {f"head.{part}": numpy(getattr(self.head, part)) for part in self._head_parts}
 
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Take in the snapshot of the next task: afterwards the model is as it was then."""
-        self.head.weight.copy_(torch.from_numpy(state["head.weight"]))
-        self.head.bias.copy_(torch.from_numpy(state["head.bias"]))
+        for part in self._head_parts:
+            getattr(self.head, part).copy_(torch.from_numpy(state[f"head.{part}"].copy()))
         self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
         self.n_tasks_done += 1
 
@@ -178,14 +183,21 @@ class Method(nn.Module):
     @property
     def n_deployed(self) -> int:
         """Numbers needed to run the model: backbone, adapters, prompt, head."""
-        head = self.head.weight.numel() + (self.head.bias.numel() if self.head.kind == "linear" else 0)
+        head = self.head.weight.numel()
+        if self.head.kind != "cosine":
+            head += self.head.bias.numel()
         inside = [*self.vit.parameters(), *self._deployed_buffers()]
         return head + sum(p.numel() for p in inside)
 
     @property
     def n_training_state(self) -> int:
         """Further numbers kept between tasks only for training."""
-        return 0
+        return sum(getattr(self.head, part).numel() for part in self._head_parts[2:])
+
+    @property
+    def _head_parts(self) -> tuple[str, ...]:
+        statistics = ("means", "counts", "scatter") if self.head.kind == "lda" else ()
+        return ("weight", "bias", *statistics)
 
     def _deployed_buffers(self) -> list[Tensor]:
         return []
@@ -227,7 +239,7 @@ class Method(nn.Module):
     def _open_head(self, task: Task, features: Tensor | None = None) -> None:
         start = None
         fresh = not set(task.classes) & set(self.seen)
-        if fresh and self.head.kind == "cosine":
+        if self.head.kind == "lda" or (fresh and self.head.kind == "cosine"):
             features = self.extract(task.train_images) if features is None else features
             start = class_means(features, torch.tensor(task.train_labels), task.classes)
         self.head.open(task.classes, start)

@@ -54,6 +54,7 @@ class FLoRA:
     bases: str = "task1"
     protect: float = 0.9
     later_lr: float = 1.0
+    fold: float = 1.0
     maps: tuple[str, ...] = ("q", "v")
 
     def __post_init__(self) -> None:
@@ -186,6 +187,7 @@ class FMLoRA(Method):
         )
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
         self._open_pairs(task)
+        self.folded = False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
         if self.drs:
             self.selector = RankSelector(
@@ -206,6 +208,13 @@ class FMLoRA(Method):
             extra = extra + self.dmp.pull * (self.prompt - self.prompt_before).square().sum()
         if self.dmp and progress >= self.dmp.settle and not self.prompt_settled:
             self._settle_prompt()
+        if self.flora.fold < 1 and self.n_tasks_done and progress >= 0.7 and not self.folded:
+            self.folded = True
+            with torch.no_grad():
+                for u in self.updates.values():
+                    u.m.mul_(self.flora.fold)
+                    u.m.requires_grad_(False)
+                    u.n.requires_grad_(False)
         return super().loss(images, labels) + extra
 
     @torch.no_grad()
@@ -278,7 +287,8 @@ class FMLoRA(Method):
     @property
     def n_training_state(self) -> int:
         """Second moments of the core (constant) and feature subspaces (d x k a task)."""
-        return sum(m.numel() for m in self.moments.values()) + sum(s.size for s in self.subspaces)
+        kept = sum(m.numel() for m in self.moments.values()) + sum(s.size for s in self.subspaces)
+        return super().n_training_state + kept
 
     def _deployed_buffers(self) -> list[Tensor]:
         return [buffer for u in self.updates.values() for buffer in (u.a, u.b, u.core)]

@@ -45,6 +45,8 @@ def glyphs(
         if not 1 <= n_tasks <= len(SCRIPTS):
             raise ValueError(f"n_tasks must be between 1 and {len(SCRIPTS)}, got {n_tasks}")
         scripts = tuple(SCRIPTS)[:n_tasks]
+    if not styles:
+        raise ValueError(f"styles must name at least one style, got {tuple(styles)}")
     plan = [(name, False) for name in scripts] + ([(barred, True)] if barred else [])
     for name, _ in plan:
         if name not in SCRIPTS:

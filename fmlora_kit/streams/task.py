@@ -37,10 +37,13 @@ class Task:
         """Check what training relies on.
 
         Raises:
-            ValueError: a part is empty, has another dtype or shape, or labels foreign to the task.
+            ValueError: a part is empty, has another dtype or shape, labels foreign to the task, or a
+                class without a training image.
         """
         if not self.classes:
             raise ValueError(f"task {self.name!r}: classes must not be empty")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"task {self.name!r}: classes must differ, got {self.classes}")
         if len(self.class_names) != len(self.classes):
             raise ValueError(
                 f"task {self.name!r}: class_names must have one name per class "
@@ -48,6 +51,11 @@ class Task:
             )
         for part in ("train", "test"):
             self._check(part, getattr(self, f"{part}_images"), getattr(self, f"{part}_labels"))
+        unseen = sorted(set(self.classes) - set(np.unique(self.train_labels).tolist()))
+        if unseen:
+            raise ValueError(
+                f"task {self.name!r}: train_labels must show every class, missing {unseen[:5]}"
+            )
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
             raise ValueError(
                 f"task {self.name!r}: train and test images must have one size, got "
@@ -66,11 +74,15 @@ class Task:
             raise ValueError(
                 f"{where}_labels must be one per image, shape ({len(images)},), got {labels.shape}"
             )
+        if labels.dtype.kind not in "iu":
+            raise ValueError(f"{where}_labels must be integers, got {labels.dtype}")
         foreign = sorted(set(np.unique(labels).tolist()) - set(self.classes))
         if foreign:
             raise ValueError(f"{where}_labels must be classes of the task, got {foreign[:5]}")
-        images.flags.writeable = False
-        labels.flags.writeable = False
+        for name, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
+            view = array.view()  # the caller's own array stays writeable
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,8 @@ class Stream:
     def joined(self) -> Stream:
         """All tasks as one: what joint training, the upper bound, sees."""
         parts = ("train_images", "train_labels", "test_images", "test_labels")
-        names = {k: name for t in self.tasks for k, name in zip(t.classes, t.class_names, strict=True)}
+        pairs = [zip(t.classes, t.class_names, strict=True) for t in self.tasks]
+        names = {k: name for pair in pairs for k, name in pair}
         together = {p: np.concatenate([getattr(t, p) for t in self.tasks]) for p in parts}
         task = Task("all tasks", tuple(names), tuple(names.values()), **together)
         return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed)

@@ -2,14 +2,19 @@
 
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget, Step, TrainingError, train_steps, train_task
+from fmlora_kit.training.many import Job, run_many
+from fmlora_kit.training.rebuild import from_record
 from fmlora_kit.training.run import run, start_record
 
 __all__ = [
     "Budget",
+    "Job",
     "Step",
     "TrainingError",
+    "from_record",
     "pick_device",
     "run",
+    "run_many",
     "start_record",
     "train_steps",
     "train_task",

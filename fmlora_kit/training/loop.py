@@ -65,7 +65,7 @@ def train_steps(
     """Learn ``task``, yielding after every step; the generator's return value is the result.
 
     Whoever iterates can stop at any step: the unfinished task leaves no result behind, and
-    `methods.from_record` gives the model as it was before it.
+    `from_record` gives the model as it was before it.
 
     Args:
         model: has learned the stream's earlier tasks.

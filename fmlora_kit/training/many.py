@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import torch
 
 from fmlora_kit import streams
 from fmlora_kit.backbones import load_backbone
-from fmlora_kit.methods.build import METHODS
+from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget
@@ -94,7 +95,11 @@ def run_many(
         lines = manager.Queue()
         with ProcessPoolExecutor(workers, context, _one_thread, (lines,)) as pool:
             futures = {pool.submit(_work, job): job for job in jobs}
-            _listen(futures, lines, say)
+            try:
+                _listen(futures, lines, say)
+            except BaseException:  # stopped: what has not begun is not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     failed = [f"{j.label}, seed {j.seed}: {f.exception()}" for f, j in futures.items() if f.exception()]
     if failed:
         raise RuntimeError("these runs failed (finished ones are kept): " + "; ".join(failed))
@@ -111,6 +116,7 @@ def _one_thread(lines: queue.Queue) -> None:
     global _lines
     _lines = lines
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it: else it would begin the next job
 
 
 def _work(job: Job) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from fmlora_kit.methods.base import Method
-from fmlora_kit.methods.build import replay
 from fmlora_kit.record import Record
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.loop import Budget, describe, train_task
+from fmlora_kit.training.rebuild import replay
 
 
 def start_record(model: Method, stream: Stream, budget: Budget | None = None) -> Record:

@@ -1,4 +1,4 @@
-"""Methods by name, and a method rebuilt from a record as it was after any task."""
+"""A method rebuilt from a record, exactly as it was after any task: time travel, and resuming."""
 
 from __future__ import annotations
 
@@ -6,25 +6,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
-from fmlora_kit.methods.base import HeadOptions, Method
-from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA
-from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean
-from fmlora_kit.methods.full_finetuning import FullFinetuning
-from fmlora_kit.methods.sequential_lora import FirstTaskLoRA, Joint, SequentialLoRA
+from fmlora_kit.methods import DMP, DRS, METHODS, FLoRA, HeadOptions, Method
 from fmlora_kit.record import Record
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method
-    for method in (
-        FMLoRA,
-        SequentialLoRA,
-        FirstTaskLoRA,
-        FrozenBackbone,
-        NearestClassMean,
-        FullFinetuning,
-        Joint,
-    )
-}
 _OPTIONS = {"head": HeadOptions, "flora": FLoRA, "drs": DRS, "dmp": DMP}
 
 

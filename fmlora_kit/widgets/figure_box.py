@@ -1,0 +1,37 @@
+"""A box that shows a figure and can be given another one."""
+
+from __future__ import annotations
+
+import json
+
+import ipywidgets
+import plotly.graph_objects as go
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+class FigureBox(ipywidgets.Output):
+    """A place in a notebook for one plotly figure at a time.
+
+    An output area that holds the figure's data: it works in the browser like a `FigureWidget`, but
+    stores no copy of plotly.js in the notebook.
+
+    Args:
+        figure: what to show first; empty without one.
+    """
+
+    def __init__(self, figure: go.Figure | None = None):
+        super().__init__()
+        if figure is not None:
+            self.show(figure)
+
+    def show(self, figure: go.Figure) -> None:
+        """Show ``figure`` in the place of the one before."""
+        if figure.layout.height:  # the page must not jump while the new figure is drawn
+            self.layout.min_height = f"{figure.layout.height:g}px"
+        data = {PLOTLY: json.loads(figure.to_json()), "text/plain": _title(figure)}
+        self.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
+
+
+def _title(figure: go.Figure) -> str:
+    return figure.layout.title.text or "a figure"

@@ -1,0 +1,168 @@
+"""Watch a model learn, task by task, and stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import Generator, Iterable
+from typing import Protocol
+
+import ipywidgets
+
+from fmlora_kit.figures.live import training_progress
+from fmlora_kit.record import Record, TaskResult
+from fmlora_kit.widgets.figure_box import FigureBox
+
+
+class TrainingStep(Protocol):
+    """What a step of training tells: its place from 0, how many there are, and its loss."""
+
+    index: int
+    n_steps: int
+    loss: float
+
+
+class LiveTraining(ipywidgets.VBox):
+    """A panel that trains one task at a time: loss curve, accuracies, progress and a Stop button.
+
+    It only advances the generator it is given, and between two steps lets the notebook handle a click
+    on Stop. The loop over tasks stays in the notebook's cell::
+
+        panel = LiveTraining(stream)
+        ...
+        for task in stream:
+            record = await panel.learn(record, fk.train_steps(model, task, stream))
+            if panel.stopped:
+                break
+
+    Args:
+        stream: its tasks' names are shown; anything that yields objects with a ``name``.
+        redraw_every: steps between two drawings of the figure.
+
+    Attributes:
+        stopped: whether Stop ended the last `learn`.
+
+    Raises:
+        ValueError: ``redraw_every`` is below 1, or the stream has no task.
+    """
+
+    def __init__(self, stream: Iterable, *, redraw_every: int = 10):
+        self._names = tuple(task.name for task in stream)
+        if redraw_every < 1:
+            raise ValueError(f"redraw_every must be at least 1 step, got {redraw_every}")
+        if not self._names:
+            raise ValueError("stream must have at least one task, got none")
+        self._redraw_every = redraw_every
+        self.stopped = False
+        self.progress = ipywidgets.FloatProgress(
+            min=0, max=len(self._names), description="Tasks", layout={"width": "320px"}
+        )
+        self.button = ipywidgets.Button(
+            description="Stop",
+            icon="stop",
+            button_style="warning",
+            disabled=True,
+            tooltip="Stop after the current step; finished tasks are kept",
+        )
+        self.button.on_click(self._stop)
+        self.status = ipywidgets.HTML()
+        self.box = FigureBox()
+        super().__init__([ipywidgets.HBox([self.progress, self.button]), self.status, self.box])
+        self.say(f"Ready: {len(self._names)} tasks, nothing learned yet.")
+
+    async def learn(
+        self, record: Record, steps: Generator[TrainingStep, None, TaskResult]
+    ) -> Record:
+        """Learn the next task; return the record with it, or unchanged if Stop was pressed.
+
+        Args:
+            record: of the tasks learned so far.
+            steps: yields after every step of training and returns the task's result, as
+                `fmlora_kit.train_steps` does. It is closed in the end, whatever happens.
+
+        Raises:
+            ValueError: ``record`` is of a stream of another length, or has all its tasks.
+        """
+        self._check(record)
+        self.stopped, self.button.disabled = False, False
+        try:
+            result = await self._advance(record, steps)
+            if result is not None:
+                record = record.with_task(result)
+            self._conclude(record, finished=result is not None)
+        except BaseException as error:
+            self.button.disabled = True
+            reason = str(error) or type(error).__name__
+            self.say(f"{self._task(record)} failed: {reason}. {_kept(record)}")
+            raise
+        finally:
+            steps.close()
+        return record
+
+    def say(self, text: str) -> None:
+        """Show a plain text in the status line."""
+        self.status.value = html.escape(text)
+
+    async def _advance(self, record: Record, steps) -> TaskResult | None:
+        """Run ``steps`` to their end and return the result; None if Stop was pressed on the way."""
+        losses: list[float] = []
+        self.say(f"{self._task(record)}: preparing")
+        while True:
+            await asyncio.sleep(0)  # here clicks are handled: a cell that never waits cannot be stopped
+            if self.stopped:
+                return None
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            losses.append(step.loss)
+            last = step.index + 1 == step.n_steps
+            if last or step.index % self._redraw_every == 0:
+                self._show(record, losses, step)
+
+    def _show(self, record: Record, losses: list[float], step: TrainingStep) -> None:
+        done = step.index + 1
+        self.progress.value = len(record.tasks) + done / step.n_steps
+        then = "; testing" if done == step.n_steps else ""
+        self.say(
+            f"{self._task(record)}: step {done} of {step.n_steps}, loss {step.loss:.3f}{then}"
+        )
+        self._draw(record, losses, step.n_steps)
+
+    def _conclude(self, record: Record, *, finished: bool) -> None:
+        complete = len(record.tasks) == record.n_tasks
+        self.button.disabled = complete or not finished
+        self.progress.value = len(record.tasks)
+        self._draw(record)
+        if not finished:
+            self.say(f"Stopped in {self._task(record, 'task')}. {_kept(record)}")
+        elif complete:
+            self.say(f"All {record.n_tasks} tasks learned.")
+        else:
+            self.say(f"{len(record.tasks)} of {record.n_tasks} tasks learned.")
+
+    def _draw(self, record: Record, losses: list[float] = (), n_steps: int = 0) -> None:
+        self.box.show(training_progress(record, losses, task_names=self._names, n_steps=n_steps))
+
+    def _task(self, record: Record, word: str = "Task") -> str:
+        done = len(record.tasks)
+        place = min(done, record.n_tasks - 1)
+        return f"{word} {place + 1} of {record.n_tasks}, {self._names[place]}"
+
+    def _check(self, record: Record) -> None:
+        if record.n_tasks != len(self._names):
+            raise ValueError(
+                f"record must be of a stream of {len(self._names)} tasks, got {record.n_tasks}"
+            )
+        if len(record.tasks) == record.n_tasks:
+            raise ValueError(f"record must have a task left to learn, got all {record.n_tasks}")
+
+    def _stop(self, _: ipywidgets.Button) -> None:
+        self.stopped = True
+        self.button.disabled = True
+
+
+def _kept(record: Record) -> str:
+    done = len(record.tasks)
+    what = "no task is" if not done else "1 finished task is" if done == 1 else f"{done} finished tasks are"
+    return f"In the record: {what} kept." if done else "The record has no finished task yet."

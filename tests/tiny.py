@@ -1,0 +1,92 @@
+"""What tests of torch code share: a ViT of 26,000 parameters, streams of a few pictures, a short budget."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+import fmlora_kit as fk
+from fmlora_kit.streams import Stream, Task
+from fmlora_kit.training import Budget
+
+BUDGET = Budget(epochs=2, batch_size=16)
+
+
+def vit(seed=0, **changes):
+    """A random ViT, width 32, depth 2; one q is wide enough for rank 32."""
+    options = {
+        "img_size": 32,
+        "patch_size": 8,
+        "embed_dim": 32,
+        "depth": 2,
+        "num_heads": 2,
+        "num_classes": 0,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = VisionTransformer(**{**options, **changes})
+        for name, p in model.named_parameters():
+            if p.ndim > 1:  # timm's 0.02 leaves a random ViT nearly blind to its input
+                torch.nn.init.normal_(p, std=0.15)
+            elif name.endswith("bias"):
+                torch.nn.init.normal_(p, std=0.05)
+    return model.eval()
+
+
+@cache
+def stream(n_tasks=3, *, n_classes=3, n_train=8, n_test=4, seed=0):
+    """The first classes of each glyph task: class-incremental, ids 0.. in order."""
+    full = fk.streams.glyphs(n_tasks, seed, n_train=n_train, n_test=n_test)
+    tasks = []
+    for t, task in enumerate(full):
+        a, b = n_classes * n_train, n_classes * n_test
+        ids = range(t * n_classes, (t + 1) * n_classes)
+        tasks.append(
+            Task(
+                task.name,
+                tuple(ids),
+                task.class_names[:n_classes],
+                task.train_images[:a],
+                np.repeat(np.array(ids), n_train),
+                task.test_images[:b],
+                np.repeat(np.array(ids), n_test),
+            )
+        )
+    return Stream("tiny glyphs", "class-incremental", tuple(tasks), seed)
+
+
+@cache
+def styles(n_tasks=3):
+    """Domain-incremental: four letters, another style in every task."""
+    return fk.streams.glyph_styles(n_tasks, characters="AKMS", n_train=6, n_test=3)
+
+
+def fmlora(backbone=None, n_classes=9, *, drs=True, dmp=True, **changes):
+    """FM-LoRA with R = 8 and two prompt tokens; `changes` beginning with a FLoRA field go there."""
+    flora = {k: changes.pop(k) for k in list(changes) if k in fk.FLoRA.__dataclass_fields__}
+    return fk.FMLoRA(
+        vit() if backbone is None else backbone,
+        n_classes,
+        flora=fk.FLoRA(**{"max_rank": 8, **flora}),
+        drs=(fk.DRS() if drs is True else drs or None),
+        dmp=(fk.DMP(length=2) if dmp is True else dmp or None),
+        **changes,
+    )
+
+
+def learn(model, tasks, budget=BUDGET):
+    """Train on every task of a stream; the results."""
+    return [fk.train_task(model, task, tasks, budget) for task in tasks]
+
+
+def noise(n=4, size=32, seed=0):
+    """Random pictures, uint8 (n, size, size, 3)."""
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+def generator(seed=0):
+    """A seeded torch generator."""
+    return torch.Generator().manual_seed(seed)
