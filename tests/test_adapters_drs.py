@@ -81,7 +81,9 @@ def test_complexity_is_the_mean():
     assert Complexity(difficulty=0.2, novelty=0.6).h == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize(("h", "rank"), [(0, 2), (0.1, 2), (0.26, 4), (0.5, 8), (0.77, 12), (1, 16)])
+@pytest.mark.parametrize(
+    ("h", "rank"), [(0, 2), (0.1, 2), (0.26, 4), (0.5, 8), (0.77, 12), (1, 16)]
+)
 def test_without_learning_the_rank_is_the_one_nearest_to_h(h, rank):
     selector = RankSelector(3, RANKS, h)
     assert selector.choice() == [rank] * 3

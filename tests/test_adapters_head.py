@@ -32,7 +32,9 @@ def cosine(rows):
 
 def test_cosine_logits_by_hand():
     head = trained_head("cosine")
-    np.testing.assert_allclose(head.local(FEATURES).detach(), cosine(head.rows), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        head.local(FEATURES).detach(), cosine(head.rows), rtol=1e-4, atol=1e-5
+    )
     np.testing.assert_allclose(
         head(FEATURES, [1, 0]), cosine(head.weight[[1, 0]]), rtol=1e-4, atol=1e-5
     )
@@ -44,9 +46,7 @@ def test_linear_logits_by_hand():
         head.offsets += torch.tensor([1.0, -1])
     by_hand = FEATURES @ head.rows.T + torch.tensor([1.0, -1])
     torch.testing.assert_close(head.local(FEATURES), by_hand)
-    torch.testing.assert_close(
-        head(FEATURES, [1, 0]), FEATURES @ head.weight[[1, 0]].T + 0.5
-    )
+    torch.testing.assert_close(head(FEATURES, [1, 0]), FEATURES @ head.weight[[1, 0]].T + 0.5)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "linear"])

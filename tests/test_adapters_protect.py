@@ -59,13 +59,15 @@ def test_moments_are_those_of_the_tokens_that_reach_each_map():
         tokens = vit._pos_embed(vit.patch_embed(x))
         for i, block in enumerate(vit.blocks):
             z = block.norm1(tokens).reshape(-1, 32).double()
-            torch.testing.assert_close(moments[f"blocks.{i}.q"], z.T @ z / len(z), rtol=1e-4,
-                                       atol=1e-5)
+            torch.testing.assert_close(
+                moments[f"blocks.{i}.q"], z.T @ z / len(z), rtol=1e-4, atol=1e-5
+            )
             assert torch.equal(moments[f"blocks.{i}.q"], moments[f"blocks.{i}.v"])
             tokens = tokens + block.attn(block.norm1(tokens))
             z = block.norm2(tokens).reshape(-1, 32).double()
-            torch.testing.assert_close(moments[f"blocks.{i}.fc1"], z.T @ z / len(z), rtol=1e-4,
-                                       atol=1e-5)
+            torch.testing.assert_close(
+                moments[f"blocks.{i}.fc1"], z.T @ z / len(z), rtol=1e-4, atol=1e-5
+            )
             tokens = tokens + block.mlp(block.norm2(tokens))
 
 

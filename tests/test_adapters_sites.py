@@ -93,9 +93,7 @@ def test_merge_keeps_the_outputs_and_unmerge_brings_every_bit_back():
             module.merge()  # twice is once
         merged = vit(X)
         torch.testing.assert_close(merged, before, atol=2e-5, rtol=1e-5)
-        assert not torch.equal(
-            vit.blocks[0].attn.qkv.base.weight, plain.blocks[0].attn.qkv.weight
-        )
+        assert not torch.equal(vit.blocks[0].attn.qkv.base.weight, plain.blocks[0].attn.qkv.weight)
         for module in adapted(vit).values():
             module.unmerge()
             module.unmerge()

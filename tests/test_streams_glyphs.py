@@ -131,14 +131,14 @@ def test_a_barred_picture_is_bright_where_the_bar_is():
 def test_styles_are_drawn_from_those_given():
     only = glyphs(1, styles=["scan"], n_train=2, n_test=1)[0]
     assert np.ptp(only.train_images.astype(int), axis=-1).max() == 0  # the one style that is grey
-    mixed = glyphs(1, n_train=10, n_test=1)[0]
+    mixed = glyphs(1, styles=["scan", "neon", "print", "relief"], n_train=10, n_test=1)[0]
     grey = (np.ptp(mixed.train_images.astype(int), axis=-1).max(axis=(1, 2)) == 0).mean()
-    assert 0.02 < grey < 0.3  # one style of nine
+    assert 0.1 < grey < 0.4  # one style of four
 
 
 def test_no_stream_shows_the_style_of_pretraining_by_default():
-    assert "print" not in glyphs.__kwdefaults__["styles"]
-    assert len(glyphs.__kwdefaults__["styles"]) == len(STYLES) - 1
+    styles = glyphs.__kwdefaults__["styles"]
+    assert "print" not in styles and set(styles) <= set(STYLES) and len(set(styles)) > 1
 
 
 @pytest.mark.parametrize(

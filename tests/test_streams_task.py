@@ -33,7 +33,10 @@ BAD = {
     ),
     "one name short": ({"class_names": ("a",)}, r"one name per class \(2\), got 1"),
     "floats": ({"train_images": pictures(dtype=np.float32)}, "must be uint8.*got float32"),
-    "test floats": ({"test_images": pictures(2, dtype=float)}, "test_images must be uint8.*float64"),
+    "test floats": (
+        {"test_images": pictures(2, dtype=float)},
+        "test_images must be uint8.*float64",
+    ),
     "grey": ({"train_images": pictures()[..., :1]}, r"\(n, height, width, 3\), got \(4, 8, 8, 1\)"),
     "flat": ({"train_images": pictures()[0]}, r"\(n, height, width, 3\), got \(8, 8, 3\)"),
     "no image": (

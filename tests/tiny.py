@@ -1,4 +1,4 @@
-"""What tests of torch code share: a ViT of 26,000 parameters, streams of a few pictures, a short budget."""
+"""What tests of torch code share: a small random ViT, streams of a few pictures, a short budget."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
+from fmlora_kit.methods import METHODS, HeadOptions
 from fmlora_kit.streams import Stream, Task
 from fmlora_kit.training import Budget
 
@@ -16,7 +17,7 @@ BUDGET = Budget(epochs=2, batch_size=16)
 
 
 def vit(seed=0, **changes):
-    """A random ViT, width 32, depth 2; one q is wide enough for rank 32."""
+    """A random ViT of width 32 and depth 2, in evaluation mode."""
     options = {
         "img_size": 32,
         "patch_size": 8,
@@ -90,3 +91,21 @@ def noise(n=4, size=32, seed=0):
 def generator(seed=0):
     """A seeded torch generator."""
     return torch.Generator().manual_seed(seed)
+
+
+def build(name, backbone=None, n_classes=9, **options):
+    """Any method by its name, small; every head is the cosine head unless another is asked for."""
+    options = {"head": HeadOptions("cosine"), **options}
+    if name == "fmlora":
+        return fmlora(backbone, n_classes, **options)
+    if issubclass(METHODS[name], fk.SequentialLoRA):
+        options = {"rank": 4, **options}
+    return METHODS[name](vit() if backbone is None else backbone, n_classes, **options)
+
+
+def record_of(model, tasks, results):
+    """The record of a run, kept in memory."""
+    record = fk.start_record(model, tasks, BUDGET)
+    for result in results:
+        record = record.with_task(result)
+    return record

@@ -1,8 +1,9 @@
 """DRS: how complex a task is, and how much rank it gets.
 
-H(T_t) = (difficulty + novelty) / 2, in 0..1 [ours]; the rank r_t is chosen among 0 < r_1 < .. < r_K = R
-by a Gumbel-Softmax over logits that depend on H [paper]. Gates are nested: rank r_k opens the first r_k
-columns of M_t, so a smaller rank is a prefix of a larger one.
+H(T_t) = (difficulty + novelty) / 2, in 0..1 [ours]; the rank r_t is chosen among 0 < r_1 < .. <
+r_K = R
+by a Gumbel-Softmax over logits that depend on H [paper]. Gates are nested: rank r_k opens the first
+r_k columns of M_t, so a smaller rank is a prefix of a larger one.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def novelty(subspace: np.ndarray, earlier: list[np.ndarray]) -> float:
 class RankSelector(nn.Module):
     """Chooses one rank per adapted map by a straight-through Gumbel-Softmax.
 
-    Logits are ``preference - sharpness (r_k / R - H)^2``; ``preference`` (layers, K) is learned on the
-    task, the second part pulls towards ranks in proportion to the complexity H.
+    Logits are ``preference - sharpness (r_k / R - H)^2``; ``preference`` (layers, K) is learned on
+    the task, the second part pulls towards ranks in proportion to the complexity H.
 
     Args:
         n_layers: how many adapted maps choose.

@@ -1,6 +1,7 @@
 """F-LoRA: one shared low-rank subspace, one small core for all tasks.
 
-W_t = W0 + s A C_t B,  C_t = C_{t-1} + M_t N_t,  s = alpha / R  [paper: A, B shared, M_t, N_t per task]
+W_t = W0 + s A C_t B,  C_t = C_{t-1} + M_t N_t,  s = alpha / R
+[paper: A, B shared, M_t, N_t per task]
 
 A: (d_out, R), B: (R, d_in), C: (R, R), M: (R, r), N: (r, R). All tasks fold into the one core C, so
 the size never grows with the number of tasks; the pairs (M_t, N_t) go to the record.
@@ -51,7 +52,7 @@ class FactorizedUpdate(nn.Module):
         self.a, self.b = a.detach().to(self.core), b.detach().to(self.core)
 
     def learn_bases(self, generator: torch.Generator) -> None:
-        """Let A and B themselves be trained, as plain LoRA (A = 0, core = gates), on the first task."""
+        """Let A and B themselves be trained on the first task, as plain LoRA (A = 0, C = gates)."""
         bound = 1 / math.sqrt(self.b.shape[1])
         start = torch.rand(self.b.shape, generator=generator) * 2 * bound - bound
         self.learning_bases = True
@@ -63,7 +64,7 @@ class FactorizedUpdate(nn.Module):
         return [self.a, self.b] if self.learning_bases else [self.m, self.n]
 
     def open(self, r: int, generator: torch.Generator) -> None:
-        """A fresh pair for a new task: M = 0, N random of unit rows, so that training starts at C."""
+        """A fresh pair for a new task: M = 0, N random, rows near unit length: training starts at C."""
         device = self.core.device
         start = torch.randn(r, self.rank, generator=generator) / self.rank**0.5
         self.m = nn.Parameter(torch.zeros(self.rank, r, device=device))

@@ -1,8 +1,9 @@
 """Core protection [ours]: new updates keep away from what earlier tasks' inputs excite.
 
-Per adapted map the second moment of z = B x over all earlier tasks is kept, an R x R matrix: constant
-memory, no image and no feature. A new pair M N is used as M N Pi, Pi projecting out the directions of
-z that hold a share ``protect`` of that energy (as GPM does for full weights, arXiv 2103.09762).
+Per adapted map the second moment of z = B x over all earlier tasks is kept, an R x R matrix:
+constant
+memory, no image and no feature. A new pair M N is used as M N Pi, Pi projecting out the directions
+of z that hold a share ``protect`` of that energy (as GPM does for full weights, arXiv 2103.09762).
 """
 
 from __future__ import annotations
@@ -69,5 +70,3 @@ def protection(moment: Tensor, share: float) -> Tensor:
     before = (torch.cumsum(energy, 0) - energy) / energy.sum()  # held by the directions above
     kept_out = vectors[:, before < share - 1e-9]
     return (torch.eye(rank, dtype=torch.float64) - kept_out @ kept_out.T).float()
-
-

@@ -47,7 +47,9 @@ def find_sites(vit: nn.Module, maps: Sequence[str] = ("q", "v")) -> tuple[Site, 
         raise ValueError(f"maps must be among {MAPS}, each once, at least one, got {tuple(maps)}")
     sites = []
     for i, block in enumerate(vit.blocks):
-        if not hasattr(block, "attn") or not isinstance(getattr(block.attn, "qkv", None), nn.Linear):
+        if not hasattr(block, "attn") or not isinstance(
+            getattr(block.attn, "qkv", None), nn.Linear
+        ):
             raise ValueError(
                 f"backbone must have a fused qkv map in every block, got none in block {i}"
             )

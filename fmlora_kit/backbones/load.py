@@ -35,7 +35,8 @@ def load_backbone(name: str = "glyph_vit", *, pretrained: bool = True) -> Vision
     else:
         model = timm.create_model(name, pretrained=pretrained, num_classes=0)
     if not isinstance(model, VisionTransformer):
-        raise ValueError(f"name must be a timm VisionTransformer, got {name!r}: {type(model).__name__}")
+        kind = type(model).__name__
+        raise ValueError(f"name must be a timm VisionTransformer, got {name!r}: {kind}")
     return model.eval()
 
 

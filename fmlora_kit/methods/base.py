@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -21,7 +22,7 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """The classification head, the same for every method that is compared.
+    """The classification head.
 
     Attributes:
         kind: "lda", "cosine" or "linear": see `adapters.head.Head`.
@@ -37,15 +38,16 @@ class HeadOptions:
 class Method(nn.Module):
     """One frozen backbone, one head, and four verbs: prepare a task, loss, finish a task, predict.
 
-    A subclass says what else is trained (`parts`) and what a task leaves behind (`snapshot`). Time is
-    told by the caller: ``progress`` runs from 0 to 1 over a task.
+    A subclass says what else is trained (`parts`) and what a task leaves behind (`snapshot`). Time
+    is told by the caller: ``progress`` runs from 0 to 1 over a task.
 
     Args:
         backbone: a timm `VisionTransformer`; it is copied, the caller's stays as it is.
         n_classes: classes of the whole stream, so that the head never grows.
-        lr: learning rate of the adapters (AdamW).
+        lr: learning rate of the adapters (AdamW); default: what did best for the method on
+            held-out seeds.
         head_lr: learning rate of the head's current rows.
-        head: the head's options.
+        head: the head's options; default: the kind that did best for the method on held-out seeds.
         seed: all randomness of this method.
 
     Raises:
@@ -53,24 +55,27 @@ class Method(nn.Module):
     """
 
     name = "method"
+    default_lr: float = 1e-3
+    default_head: str = "cosine"
 
     def __init__(
         self,
         backbone: VisionTransformer,
         n_classes: int,
         *,
-        lr: float = 2e-3,
+        lr: float | None = None,
         head_lr: float = 5e-3,
         head: HeadOptions | None = None,
         seed: int = 0,
     ):
         super().__init__()
         find_sites(backbone)
+        lr = self.default_lr if lr is None else lr
         for what, rate in (("lr", lr), ("head_lr", head_lr)):
             if not rate >= 0:
                 raise ValueError(f"{what} must not be negative, got {rate}")
         self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
-        options = head or HeadOptions()
+        options = head or HeadOptions(self.default_head)
         self.head = Head(n_classes, self.vit.num_features, **asdict(options))
         self.lr, self.head_lr, self.seed = lr, head_lr, seed
         self.sites: tuple[Site, ...] = ()
@@ -85,6 +90,7 @@ class Method(nn.Module):
             self.register_buffer(f"pixel_{what}", value)
         self.described = {
             "backbone": self.backbone_name,
+            "weights": checksum(backbone),
             "head": asdict(options),
             "lr": lr,
             "head_lr": head_lr,
@@ -141,7 +147,7 @@ class Method(nn.Module):
         return [group for group in groups if group["params"]]
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """What rebuilds the model as it is after the task just finished, given earlier snapshots."""
+        """What rebuilds the model as it is now, given the snapshots of earlier tasks."""
         return {f"head.{part}": numpy(getattr(self.head, part)) for part in self._head_parts}
 
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
@@ -243,6 +249,14 @@ class Method(nn.Module):
             features = self.extract(task.train_images) if features is None else features
             start = class_means(features, torch.tensor(task.train_labels), task.classes)
         self.head.open(task.classes, start)
+
+
+def checksum(model: nn.Module) -> str:
+    """CRC-32 of a model's weights, so that a record is never continued on others."""
+    crc = 0
+    for value in model.state_dict().values():
+        crc = zlib.crc32(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy(), crc)
+    return f"{crc:08x}"
 
 
 def numpy(tensor: Tensor) -> np.ndarray:

@@ -1,8 +1,8 @@
 """FM-LoRA: F-LoRA + DRS + DMP on one frozen ViT (arXiv 2504.08823; no public code exists).
 
-W_t = W0 + s A C_t B with shared A, B and one core C_t = C_{t-1} + M_t N_t   (`adapters.flora`) [paper]
-r_t from the task's complexity, by Gumbel-Softmax over nested gates         (`adapters.drs`)   [paper]
-P <- P + eta_t (P_t - P), a shared prompt of L tokens                        (`adapters.dmp`)   [paper, update ours]
+`adapters.flora`  W_t = W0 + s A C_t B, one core C_t = C_{t-1} + M_t N_t for all tasks  [paper]
+`adapters.drs`    r_t from the task's complexity, by Gumbel-Softmax over nested gates   [paper]
+`adapters.dmp`    P <- P + eta_t (P_t - P), a shared prompt of L tokens    [paper, update ours]
 
 No sample and no feature of an earlier task is kept. Between tasks, only for training, there are one
 R x R second moment per map (`protect`) and one small feature subspace per task (DRS novelty).
@@ -44,17 +44,18 @@ class FLoRA:
         max_rank: R, the width of the shared bases and of the core.
         alpha: updates are scaled by alpha / R; None means alpha = R.
         bases: where A and B come from, one of `adapters.bases.BASES` [ours].
-        protect: share of earlier tasks' energy inside the core that new updates keep away from [ours].
-        later_lr: learning rate of tasks after the first, as a multiple of ``lr`` [ours].
+        protect: share of earlier tasks' energy inside the core that new updates keep away from
+            [ours].
+        fold: share of a later task's pair that enters the core: an outer step, as the prompt's
+            [ours].
         maps: which linear maps of each block are adapted.
     """
 
-    max_rank: int = 16
+    max_rank: int = 32
     alpha: float | None = None
-    bases: str = "task1"
-    protect: float = 0.9
-    later_lr: float = 1.0
-    fold: float = 1.0
+    bases: str = "pretrained"
+    protect: float = 0.95
+    fold: float = 0.25
     maps: tuple[str, ...] = ("q", "v")
 
     def __post_init__(self) -> None:
@@ -63,8 +64,8 @@ class FLoRA:
             raise ValueError(f"bases must be one of {shared.BASES}, got {self.bases!r}")
         if not 0 <= self.protect <= 1:
             raise ValueError(f"protect must be between 0 and 1, got {self.protect}")
-        if not self.later_lr >= 0:
-            raise ValueError(f"later_lr must not be negative, got {self.later_lr}")
+        if not 0 <= self.fold <= 1:
+            raise ValueError(f"fold must be between 0 and 1, got {self.fold}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ class DRS:
     per_layer: bool = True
     lr: float = 5e-2
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number out of range."""
+        for what in ("weight", "lr"):
+            if not getattr(self, what) >= 0:
+                raise ValueError(f"{what} must not be negative, got {getattr(self, what)}")
+        if not 0 <= self.warm_up <= 1:
+            raise ValueError(f"warm_up must be between 0 and 1, got {self.warm_up}")
+        if not min(self.temperatures) > 0:
+            raise ValueError(f"temperatures must be above 0, got {self.temperatures}")
+
     def ranks(self, max_rank: int) -> tuple[int, ...]:
         """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""
         shares = (1, 2, 4, 6, 8)
@@ -104,10 +115,10 @@ class DMP:
 
     Attributes:
         length: L, prompt tokens.
-        update: "reptile" (fast prompts, outer step) or "slow" (P itself trains, at a reduced rate) [ours].
-        eta: outer step of "reptile", scaled by novelty; reduced rate of "slow" after the first task.
-        settle: share of a task's steps after which the outer step is taken; the head then trains on with
-            the prompt that testing will use.
+        update: "reptile" (fast prompts, outer step) or "slow" (P itself trains, at a reduced rate)
+            [ours].
+        eta: outer step of "reptile", scaled by novelty; reduced rate of "slow" after the first
+            task.
         pull: strength of the pull towards the previous prompt, only for "slow".
         lr: learning rate of the prompt.
     """
@@ -115,7 +126,6 @@ class DMP:
     length: int = 4
     update: str = "reptile"
     eta: float = 0.5
-    settle: float = 0.6
     pull: float = 1.0
     lr: float = 5e-3
 
@@ -127,6 +137,9 @@ class DMP:
             raise ValueError(f"prompt_length must be at least 1, got {self.length}")
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta must be between 0 and 1, got {self.eta}")
+        for what in ("pull", "lr"):
+            if not getattr(self, what) >= 0:
+                raise ValueError(f"{what} must not be negative, got {getattr(self, what)}")
 
 
 class FMLoRA(Method):
@@ -145,6 +158,8 @@ class FMLoRA(Method):
     """
 
     name = "fmlora"
+    default_lr = 5e-3
+    default_head = "lda"
 
     def __init__(
         self,
@@ -166,6 +181,9 @@ class FMLoRA(Method):
         attach(self.vit, self.sites, self.updates)
         if dmp:
             dmp_rules.add_prompt(self.vit, dmp.length, self.generator(_PROMPT))
+        # A head of class statistics is set after the outer steps; any other must still train on
+        # them.
+        self.settle_at = 1.0 if self.head.kind == "lda" else 0.7
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
         self.selector: RankSelector | None = None
@@ -187,7 +205,7 @@ class FMLoRA(Method):
         )
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
         self._open_pairs(task)
-        self.folded = False
+        self.settled = False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
         if self.drs:
             self.selector = RankSelector(
@@ -196,7 +214,6 @@ class FMLoRA(Method):
             self.gumbel = self.generator(_GUMBEL, self.n_tasks_done)
         if self.dmp:
             self.prompt_before = self.prompt.detach().clone()
-            self.prompt_settled = False
             self.vit.reg_token.requires_grad_(True)
 
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
@@ -206,15 +223,8 @@ class FMLoRA(Method):
             extra = self._set_gates(progress)
         if self.dmp and self.dmp.update == "slow" and self.n_tasks_done:
             extra = extra + self.dmp.pull * (self.prompt - self.prompt_before).square().sum()
-        if self.dmp and progress >= self.dmp.settle and not self.prompt_settled:
-            self._settle_prompt()
-        if self.flora.fold < 1 and self.n_tasks_done and progress >= 0.7 and not self.folded:
-            self.folded = True
-            with torch.no_grad():
-                for u in self.updates.values():
-                    u.m.mul_(self.flora.fold)
-                    u.m.requires_grad_(False)
-                    u.n.requires_grad_(False)
+        if progress >= self.settle_at and not self.settled:
+            self._settle()
         return super().loss(images, labels) + extra
 
     @torch.no_grad()
@@ -222,8 +232,8 @@ class FMLoRA(Method):
         """Fix the ranks, fold the pairs into the core, and note what the task excited."""
         if self.selector is not None:
             self.ranks = self.selector.choice()
-        if self.dmp and not self.prompt_settled:
-            self._settle_prompt()
+        if not self.settled:
+            self._settle()
         self.pairs = {}
         for site, r in zip(self.sites, self.ranks, strict=True):
             self.pairs[site.name] = self._fold(self.updates[site.name], r)
@@ -238,18 +248,15 @@ class FMLoRA(Method):
     def parameter_groups(self) -> list[dict]:
         """Pairs, head rows, prompt and rank preferences, each with its learning rate."""
         groups = super().parameter_groups()
-        later = self.n_tasks_done > 0
-        if later and groups[0]["lr"] == self.lr:
-            groups[0]["lr"] = self.lr * self.flora.later_lr
         if self.dmp:
-            slow = self.dmp.eta if later and self.dmp.update == "slow" else 1.0
+            slow = self.dmp.eta if self.n_tasks_done and self.dmp.update == "slow" else 1.0
             groups.append({"params": [self.vit.reg_token], "lr": self.dmp.lr * slow})
         if self.selector is not None:
             groups.append({"params": list(self.selector.parameters()), "lr": self.drs.lr})
         return groups
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """The task's pairs, the prompt, the head; bases after the first task; the training state."""
+        """The task's pairs, prompt, head, training state; after the first task also the bases."""
         arrays = super().snapshot()
         for name, (m, n) in self.pairs.items():
             arrays |= {f"{name}.m": numpy(m), f"{name}.n": numpy(n)}
@@ -268,14 +275,15 @@ class FMLoRA(Method):
         first = self.n_tasks_done == 0
         super().restore(task_classes, state)
         for name, update in self.updates.items():
-            m, n, moment = (torch.from_numpy(state[f"{name}.{k}"]) for k in ("m", "n", "moment"))
+            arrays = [state[f"{name}.{k}"].copy() for k in ("m", "n", "moment")]
+            m, n, moment = map(torch.from_numpy, arrays)
             if first:
-                a, b = (torch.from_numpy(state[f"{name}.{k}"]) for k in "ab")
+                a, b = (torch.from_numpy(state[f"{name}.{k}"].copy()) for k in "ab")
                 update.set_bases(a, b)
             update.fold(m.to(self.device), n.to(self.device))
-            self.moments[name] = moment.clone()
+            self.moments[name] = moment
         if self.dmp:
-            self.prompt.copy_(torch.from_numpy(state["prompt"]))
+            self.prompt.copy_(torch.from_numpy(state["prompt"].copy()))
         self.subspaces.append(state["subspace"])
 
     # --- sizes -----------------------------------------------------------------------------------
@@ -338,24 +346,36 @@ class FMLoRA(Method):
         return self.drs.weight * self.selector.expected_share() if choosing else 0.0
 
     @torch.no_grad()
-    def _settle_prompt(self) -> None:
-        fast = self.prompt.detach().clone()
-        if self.dmp.update == "reptile" and self.n_tasks_done:
-            eta = self.dmp.eta * self.scalars["novelty"]
-            self.prompt.copy_(dmp_rules.reptile(self.prompt_before, fast, eta))
-        moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
-        self.scalars["prompt_shift"] = float(moved)
-        if self.dmp.update == "reptile":
+    def _settle(self) -> None:
+        """The outer steps of core and prompt; from here on only the head is trained."""
+        later = self.n_tasks_done > 0
+        for update in self.updates.values():
+            if later:
+                update.m.mul_(self.flora.fold)
+            for part in update.parts():
+                part.requires_grad_(False)
+        if self.dmp:
+            if later and self.dmp.update == "reptile":
+                eta = self.dmp.eta * self.scalars["novelty"]
+                stepped = dmp_rules.reptile(self.prompt_before, self.prompt, eta)
+                self.prompt.copy_(stepped)
+            moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
+            self.scalars["prompt_shift"] = float(moved)
             self.vit.reg_token.requires_grad_(False)
-        self.prompt_settled = True
+        self.settled = True
 
     def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
         if update.learning_bases:
             update.gates = torch.arange(self.flora.max_rank, device=self.device).lt(r).float()
             delta = update.delta().cpu() / update.scale
-            a, b, core = shared.from_update(delta, self.flora.max_rank, r, self.generator(_BASES, 1))
+            a, b, core = shared.from_update(
+                delta, self.flora.max_rank, r, self.generator(_BASES, 1)
+            )
             update.set_bases(a, b)
-            m, n = core[:, :r].to(self.device), torch.eye(self.flora.max_rank, device=self.device)[:r]
+            m, n = (
+                core[:, :r].to(self.device),
+                torch.eye(self.flora.max_rank, device=self.device)[:r],
+            )
         else:
             update.cut(r)
             m, n = update.pair()

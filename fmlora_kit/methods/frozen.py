@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from fmlora_kit.methods.base import HeadOptions, Method
+from fmlora_kit.methods.base import Method
 
 
 class FrozenBackbone(Method):
-    """Nothing of the backbone is trained; each task's cosine head rows are, by local cross-entropy."""
+    """The backbone stays; each task's cosine head rows are trained, by local cross-entropy."""
 
     name = "frozen_backbone"
-
-    def __init__(self, backbone, n_classes: int, *, head: HeadOptions | None = None, **options):
-        super().__init__(backbone, n_classes, head=head or HeadOptions("cosine"), **options)
 
 
 class NearestClassMean(FrozenBackbone):
     """Nothing is trained: the head's rows are the class means of the frozen features.
 
-    arg-max of the cosine to class means (Mensink et al. 2013, doi 10.1109/TPAMI.2013.83, with cosine
-    distance).
+    arg-max of the cosine to class means (Mensink et al. 2013, doi 10.1109/TPAMI.2013.83, with
+    cosine distance).
     """
 
     name = "nearest_class_mean"
@@ -31,11 +28,12 @@ class NearestClassMean(FrozenBackbone):
 class StreamingLDA(Method):
     """Nothing is trained: class means and one shared covariance of the frozen features.
 
-    Streaming linear discriminant analysis (Hayes and Kanan 2020, arXiv 1909.01520): what the head of
-    FM-LoRA gives when no adapter helps it.
+    Streaming linear discriminant analysis (Hayes and Kanan 2020, arXiv 1909.01520): what the head
+    of FM-LoRA gives when no adapter helps it.
     """
 
     name = "streaming_lda"
+    default_head = "lda"
 
     def parameter_groups(self) -> list[dict]:
         """Nothing to train."""

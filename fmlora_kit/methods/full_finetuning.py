@@ -15,14 +15,14 @@ class FullFinetuning(Method):
     Args:
         backbone: see `Method`.
         n_classes: see `Method`.
-        lr: small, as usual for full fine-tuning.
         options: see `Method`.
     """
 
     name = "full_finetuning"
+    default_lr = 2e-4
 
-    def __init__(self, backbone, n_classes: int, *, lr: float = 2e-4, **options):
-        super().__init__(backbone, n_classes, lr=lr, **options)
+    def __init__(self, backbone, n_classes: int, **options):
+        super().__init__(backbone, n_classes, **options)
         self.vit.requires_grad_(True)
 
     def parts(self) -> list[nn.Parameter]:
@@ -39,4 +39,4 @@ class FullFinetuning(Method):
         """Take every weight from the snapshot."""
         super().restore(task_classes, state)
         for name, p in self.vit.named_parameters():
-            p.copy_(torch.from_numpy(state[f"vit.{name}"]))
+            p.copy_(torch.from_numpy(state[f"vit.{name}"].copy()))

@@ -1,7 +1,7 @@
 """Sequential LoRA: one adapter per map, trained on one task after another, nothing protected.
 
-W = W0 + (alpha / r) A B, A and B trained on every task in turn (Hu et al. 2021, arXiv 2106.09685; as the
-plain baseline of continual learning, e.g. in SD-LoRA, arXiv 2501.13198).
+W = W0 + (alpha / r) A B, A and B trained on every task in turn (Hu et al. 2021, arXiv 2106.09685;
+as the plain baseline of continual learning, e.g. in SD-LoRA, arXiv 2501.13198).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SequentialLoRA(Method):
         backbone,
         n_classes: int,
         *,
-        rank: int = 16,
+        rank: int = 32,
         alpha: float | None = None,
         maps: Sequence[str] = ("q", "v"),
         **options,
@@ -46,9 +46,7 @@ class SequentialLoRA(Method):
         self.sites = find_sites(self.vit, maps)
         alpha = float(rank if alpha is None else alpha)
         start = self.generator(0)
-        self.updates = {
-            s.name: LoRAUpdate(s.d_in, s.d_out, rank, alpha, start) for s in self.sites
-        }
+        self.updates = {s.name: LoRAUpdate(s.d_in, s.d_out, rank, alpha, start) for s in self.sites}
         attach(self.vit, self.sites, self.updates)
         self.described |= {"rank": rank, "alpha": alpha, "maps": list(maps)}
 
@@ -68,14 +66,16 @@ class SequentialLoRA(Method):
         """Take A and B from the snapshot."""
         super().restore(task_classes, state)
         for name, update in self.updates.items():
-            update.a.copy_(torch.from_numpy(state[f"{name}.a"]))
-            update.b.copy_(torch.from_numpy(state[f"{name}.b"]))
+            update.a.copy_(torch.from_numpy(state[f"{name}.a"].copy()))
+            update.b.copy_(torch.from_numpy(state[f"{name}.b"].copy()))
 
 
 class FirstTaskLoRA(SequentialLoRA):
     """Adapters trained on the first task, then frozen: what adaptation without any drift gives."""
 
     name = "first_task_lora"
+    default_lr = 5e-3
+    default_head = "lda"
 
     def parts(self) -> list[nn.Parameter]:
         """A and B on the first task; nothing afterwards."""
@@ -87,8 +87,14 @@ class FirstTaskLoRA(SequentialLoRA):
             p.requires_grad_(False)
         super().end_task(task)
 
+    def restore(self, task_classes, state) -> None:
+        """Take A and B from the snapshot, frozen."""
+        super().restore(task_classes, state)
+        for update in self.updates.values():
+            update.requires_grad_(False)
+
 
 class Joint(SequentialLoRA):
-    """The upper bound: the same adapters, trained on all tasks at once (give it `Stream.joined`)."""
+    """The upper bound: the same adapters, trained on all tasks at once (`Stream.joined`)."""
 
     name = "joint"

@@ -38,7 +38,9 @@ def digits(n_tasks: int = 5, seed: int = 0) -> Stream:
         a, b = (part[np.isin(labels[part], pair)] for part in (train, test))
         names = tuple(str(k) for k in pair)
         tasks.append(
-            Task(f"{first} and {first + 1}", pair, names, images[a], labels[a], images[b], labels[b])
+            Task(
+                f"{first} and {first + 1}", pair, names, images[a], labels[a], images[b], labels[b]
+            )
         )
     return Stream("digits", "class-incremental", tuple(tasks), seed)
 

@@ -11,7 +11,7 @@ from fmlora_kit.streams.rendering import STYLES, render
 from fmlora_kit.streams.scripts import SCRIPTS
 from fmlora_kit.streams.task import Stream, Task
 
-UNSEEN_STYLES = tuple(style for style in STYLES if style != "print")
+TASK_STYLES = ("inverted", "stripes", "sketch")  # unseen in pre-training, and far from it
 
 
 def glyphs(
@@ -22,7 +22,7 @@ def glyphs(
     barred: str | None = None,
     n_train: int = 30,
     n_test: int = 20,
-    styles: Sequence[str] = UNSEEN_STYLES,
+    styles: Sequence[str] = TASK_STYLES,
 ) -> Stream:
     """Class-incremental: a task is a writing system, its ten classes are characters.
 

@@ -1,8 +1,8 @@
 """Characters drawn from the DejaVu fonts as small RGB pictures, the same everywhere.
 
-A picture is made in two steps. `draw` poses a character (rotation, scale, shear, shift) as a 32 x 32
-mask of ink between 0 and 1; a *style* turns that mask into colours. Pre-training only ever sees the
-style ``print``; the streams use the others, so that adapting to them is worth something.
+A picture is made in two steps. `draw` poses a character (rotation, scale, shear, shift) as a 32 x
+32 mask of ink between 0 and 1; a *style* turns that mask into colours. Pre-training only ever sees
+the style ``print``; the streams use the others, so that adapting to them is worth something.
 
 Everything is Pillow's and numpy's scalar arithmetic, rounded to bytes: no threads, no BLAS, no
 hardware-dependent kernels. A checksum in the tests guards it.

@@ -1,7 +1,8 @@
 """The characters of every task, and the symbols the backbone was pre-trained on.
 
-Ten characters a writing system, chosen so that no two of them, in any task, look the same (Latin A is
-not asked for again as Greek or Cyrillic). The pre-training symbols are disjoint from all of them.
+Ten characters a writing system, chosen so that no two of them, in any task, look the same (Latin A
+is not asked for again as Greek or Cyrillic). The pre-training symbols are disjoint from all of
+them.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class Task:
         """Check what training relies on.
 
         Raises:
-            ValueError: a part is empty, has another dtype or shape, labels foreign to the task, or a
-                class without a training image.
+            ValueError: a part is empty, has another dtype or shape, labels foreign to the task, or
+                a class without a training image.
         """
         if not self.classes:
             raise ValueError(f"task {self.name!r}: classes must not be empty")

@@ -13,11 +13,19 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         ValueError: the device asked for is not there.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if there[d]))
-    if not there.get(name.split(":")[0], False):
-        raise ValueError(f"device must be 'auto' or one of {[d for d in there if there[d]]}, got {name!r}")
+    kind, _, number = name.partition(":")
+    n_devices = torch.cuda.device_count() if kind == "cuda" else 1
+    numbered = not number or (number.isdigit() and int(number) < n_devices)
+    if not there.get(kind, False) or not numbered:
+        available = [d for d in there if there[d]]
+        raise ValueError(f"device must be 'auto' or one of {available}, got {name!r}")
     return torch.device(name)
 
 

@@ -33,7 +33,7 @@ class Budget:
         clip: largest norm of the gradient.
     """
 
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 32
     clip: float = 1.0
 
@@ -74,8 +74,8 @@ def train_steps(
         budget: epochs and batch size.
 
     Raises:
-        ValueError: ``task`` is not the stream's next one.
-        TrainingError: the loss is not finite.
+        ValueError: ``task`` is not the stream's next one, or an earlier try of it was given up.
+        TrainingError: the loss is not finite, or the weights are not after the last step.
     """
     budget = budget or Budget()
     place = _place(model, task, stream)
@@ -126,6 +126,11 @@ def _place(model: Method, task: Task, stream: Stream) -> int:
             f"task must be the stream's next one, number {place + 1} of {len(stream)}, "
             f"got {task.name!r}"
         )
+    if model.head.current:
+        raise ValueError(
+            f"model must have finished its task before {task.name!r} begins, got one left in the "
+            "middle of it; build it again, or take it from the record with from_record"
+        )
     return place
 
 
@@ -154,11 +159,14 @@ def _optimise(
         optimiser.step()
         schedule.step()
         yield Step(k, n_steps, loss.item())
+    if not all(torch.isfinite(p).all() for p in parameters):
+        raise TrainingError(
+            f"weights must be finite after task {task.name!r}, got some that are not; a smaller lr "
+            f"(now {groups[0]['lr']}) may help"
+        )
 
 
-def _batches(
-    n: int, budget: Budget, seed: int, place: int
-) -> Generator[torch.Tensor, None, None]:
+def _batches(n: int, budget: Budget, seed: int, place: int) -> Generator[torch.Tensor, None, None]:
     rng = np.random.default_rng([seed, 7, place])
     for _ in range(budget.epochs):
         order = torch.from_numpy(rng.permutation(n))
@@ -203,4 +211,9 @@ def _result(
 
 def describe(budget: Budget) -> dict:
     """For the record's run card."""
-    return {**asdict(budget), "optimiser": "AdamW", "weight_decay": 0.0, "schedule": "cosine per task"}
+    return {
+        **asdict(budget),
+        "optimiser": "AdamW",
+        "weight_decay": 0.0,
+        "schedule": "cosine per task",
+    }

@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from tqdm.auto import tqdm
 
 from fmlora_kit import streams
 from fmlora_kit.backbones import load_backbone
@@ -89,6 +91,8 @@ def run_many(
     Raises:
         RuntimeError: after all jobs are done, if some failed; names them and why.
     """
+    if not jobs:
+        return {}
     workers = min(len(jobs), workers or os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
@@ -100,7 +104,9 @@ def run_many(
             except BaseException:  # stopped: what has not begun is not begun
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    failed = [f"{j.label}, seed {j.seed}: {f.exception()}" for f, j in futures.items() if f.exception()]
+    failed = [
+        f"{j.label}, seed {j.seed}: {f.exception()}" for f, j in futures.items() if f.exception()
+    ]
     if failed:
         raise RuntimeError("these runs failed (finished ones are kept): " + "; ".join(failed))
     records: dict[str, list[Record]] = {}
@@ -117,6 +123,7 @@ def _one_thread(lines: queue.Queue) -> None:
     _lines = lines
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it: else it would begin the next job
+    tqdm.set_lock(threading.RLock())  # tqdm's own is a system's semaphore, and left behind then
 
 
 def _work(job: Job) -> Path:

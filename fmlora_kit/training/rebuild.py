@@ -23,7 +23,8 @@ def from_record(
         backbone: the backbone of the run; default: loaded by the name in the record.
 
     Raises:
-        ValueError: the record's method is unknown, or ``after`` is out of range.
+        ValueError: the record's method is unknown, ``after`` is out of range, or ``backbone`` has
+            other weights than the run's.
     """
     done = len(record.tasks)
     after = done if after is None else after
@@ -33,7 +34,7 @@ def from_record(
         raise ValueError(f"method must be one of {tuple(METHODS)}, got {record.method!r}")
     described = dict(record.config["method"])
     name = described.pop("backbone")
-    del described["method"]
+    del described["method"], described["weights"]
     backbone = load_backbone(name) if backbone is None else backbone
     model = METHODS[record.method](
         backbone, record.n_classes, seed=record.seed, **_options(described)
@@ -47,8 +48,13 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
     """Bring a fresh ``model`` to where the record's was after ``after`` tasks (default: all).
 
     Raises:
-        ValueError: the record was made by another method, seed or configuration.
+        ValueError: the record was made by another method, seed, backbone or configuration, or
+            ``model`` has learned something already.
     """
+    if model.n_tasks_done:
+        raise ValueError(
+            f"model must be fresh, got one that has learned {model.n_tasks_done} tasks"
+        )
     here = (model.name, model.seed, model.describe())
     there = (record.method, record.seed, record.config["method"])
     if _plain(here) != _plain(there):

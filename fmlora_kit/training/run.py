@@ -43,7 +43,8 @@ def run(
         show_progress: show bars, over tasks and over steps.
 
     Raises:
-        RecordError: the folder holds another run, is damaged, or cannot be written.
+        ValueError: the folder holds another run, or ``model`` is not fresh.
+        RecordError: the folder is damaged, or cannot be written.
         TrainingError: the loss is not finite; the record keeps all finished tasks.
     """
     record = start_record(model, stream, budget)
@@ -64,7 +65,8 @@ def _resume(model: Method, fresh: Record, kept: Record, folder: str | Path) -> R
     if same != (kept.method, kept.stream, kept.seed, kept.config, kept.versions):
         raise ValueError(
             f"folder must be empty or hold this very run, got another one in {folder}: "
-            f"{kept.method} on {kept.stream}, seed {kept.seed} (its configuration or versions differ)"
+            f"{kept.method} on {kept.stream}, seed {kept.seed} (its configuration or versions "
+            "differ)"
         )
     replay(model, kept)
     return kept

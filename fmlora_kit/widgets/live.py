@@ -25,8 +25,8 @@ class TrainingStep(Protocol):
 class LiveTraining(ipywidgets.VBox):
     """A panel that trains one task at a time: loss curve, accuracies, progress and a Stop button.
 
-    It only advances the generator it is given, and between two steps lets the notebook handle a click
-    on Stop. The loop over tasks stays in the notebook's cell::
+    It only advances the generator it is given, and between two steps lets the notebook handle a
+    click on Stop. The loop over tasks stays in the notebook's cell::
 
         panel = LiveTraining(stream)
         ...
@@ -93,7 +93,7 @@ class LiveTraining(ipywidgets.VBox):
         except BaseException as error:
             self.button.disabled = True
             reason = str(error) or type(error).__name__
-            self.say(f"{self._task(record)} failed: {reason}. {_kept(record)}")
+            self.say(f"Failed in {self._task(len(record.tasks))}: {reason}. {_kept(record)}")
             raise
         finally:
             steps.close()
@@ -106,14 +106,15 @@ class LiveTraining(ipywidgets.VBox):
     async def _advance(self, record: Record, steps) -> TaskResult | None:
         """Run ``steps`` to their end and return the result; None if Stop was pressed on the way."""
         losses: list[float] = []
-        self.say(f"{self._task(record)}: preparing")
+        self.say(f"Preparing {self._task(len(record.tasks))}")
         while True:
-            await asyncio.sleep(0)  # here clicks are handled: a cell that never waits cannot be stopped
+            await asyncio.sleep(0)  # here clicks are handled
             if self.stopped:
                 return None
             try:
                 step = next(steps)
             except StopIteration as end:
+                await asyncio.sleep(0)
                 return end.value
             losses.append(step.loss)
             last = step.index + 1 == step.n_steps
@@ -124,30 +125,29 @@ class LiveTraining(ipywidgets.VBox):
         done = step.index + 1
         self.progress.value = len(record.tasks) + done / step.n_steps
         then = "; testing" if done == step.n_steps else ""
-        self.say(
-            f"{self._task(record)}: step {done} of {step.n_steps}, loss {step.loss:.3f}{then}"
-        )
+        task = self._task(len(record.tasks))
+        self.say(f"In {task}: step {done} of {step.n_steps}, loss {step.loss:.3f}{then}")
         self._draw(record, losses, step.n_steps)
 
     def _conclude(self, record: Record, *, finished: bool) -> None:
-        complete = len(record.tasks) == record.n_tasks
-        self.button.disabled = complete or not finished
-        self.progress.value = len(record.tasks)
+        done = len(record.tasks)
+        complete = done == record.n_tasks
+        self.button.disabled = complete or self.stopped
+        self.progress.value = done
         self._draw(record)
-        if not finished:
-            self.say(f"Stopped in {self._task(record, 'task')}. {_kept(record)}")
-        elif complete:
-            self.say(f"All {record.n_tasks} tasks learned.")
+        if complete:
+            self.say(f"All {done} tasks learned.")
+        elif self.stopped:
+            where = f"after {self._task(done - 1)}" if finished else f"in {self._task(done)}"
+            self.say(f"Stopped {where}. {_kept(record)}")
         else:
-            self.say(f"{len(record.tasks)} of {record.n_tasks} tasks learned.")
+            self.say(f"{done} of {record.n_tasks} tasks learned.")
 
     def _draw(self, record: Record, losses: list[float] = (), n_steps: int = 0) -> None:
         self.box.show(training_progress(record, losses, task_names=self._names, n_steps=n_steps))
 
-    def _task(self, record: Record, word: str = "Task") -> str:
-        done = len(record.tasks)
-        place = min(done, record.n_tasks - 1)
-        return f"{word} {place + 1} of {record.n_tasks}, {self._names[place]}"
+    def _task(self, place: int) -> str:
+        return f"task {place + 1} of {len(self._names)}, {self._names[place]}"
 
     def _check(self, record: Record) -> None:
         if record.n_tasks != len(self._names):
@@ -163,6 +163,8 @@ class LiveTraining(ipywidgets.VBox):
 
 
 def _kept(record: Record) -> str:
+    """What a stop or an error leaves: the finished tasks."""
     done = len(record.tasks)
-    what = "no task is" if not done else "1 finished task is" if done == 1 else f"{done} finished tasks are"
-    return f"In the record: {what} kept." if done else "The record has no finished task yet."
+    if not done:
+        return "The record has no finished task yet."
+    return f"The record keeps {done} finished task{'s' if done > 1 else ''}."

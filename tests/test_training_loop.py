@@ -1,0 +1,197 @@
+"""The loop: order, labels, losses, evaluation, and what happens when training breaks."""
+
+import math
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+import fmlora_kit as fk
+from fmlora_kit.training import Budget, TrainingError
+from fmlora_kit.training.loop import _batches
+
+IMAGES = tiny.noise(6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"clip": 0}, "clip must be above 0, got 0"),
+        ({"clip": float("nan")}, "clip must be above 0, got nan"),
+    ],
+)
+def test_bad_budgets(options, message):
+    with pytest.raises(ValueError, match=message):
+        Budget(**options)
+
+
+@pytest.mark.parametrize(("n", "steps"), [(1, 3), (16, 3), (17, 6), (48, 9)])
+def test_steps_of_a_budget(n, steps):
+    assert Budget(epochs=3, batch_size=16).n_steps(n) == steps
+
+
+def test_batches_show_every_picture_once_an_epoch_in_an_order_of_seed_and_task():
+    budget = Budget(epochs=2, batch_size=4)
+    batches = [b.tolist() for b in _batches(10, budget, 0, 1)]
+    assert [len(b) for b in batches] == [4, 4, 2, 4, 4, 2]
+    first, second = sum(batches[:3], []), sum(batches[3:], [])
+    assert sorted(first) == sorted(second) == list(range(10)) and first != second
+    assert batches == [b.tolist() for b in _batches(10, budget, 0, 1)]
+    for seed, place in ((1, 1), (0, 2)):
+        assert batches != [b.tolist() for b in _batches(10, budget, seed, place)]
+
+
+def test_tasks_are_learned_in_the_streams_order():
+    stream = tiny.stream()
+    model = tiny.build("frozen_backbone")
+    with pytest.raises(ValueError, match="next one, number 1 of 3, got 'Greek'"):
+        fk.train_task(model, stream[1], stream, tiny.BUDGET)
+    tiny.learn(model, stream)
+    with pytest.raises(ValueError, match="next one, number 4 of 3, got 'Latin'"):
+        fk.train_task(model, stream[0], stream, tiny.BUDGET)
+
+
+def test_a_model_left_in_the_middle_of_a_task_is_refused():
+    stream = tiny.stream()
+    model = tiny.build("sequential_lora")
+    next(fk.train_steps(model, stream[0], stream, tiny.BUDGET))
+    with pytest.raises(ValueError, match="model must have finished its task .*from_record"):
+        fk.train_task(model, stream[0], stream, tiny.BUDGET)
+
+
+def test_every_step_says_where_it_is_and_is_recorded():
+    stream = tiny.stream()
+    steps = fk.train_steps(tiny.build("sequential_lora"), stream[0], stream, tiny.BUDGET)
+    seen = []
+    while True:
+        try:
+            seen.append(next(steps))
+        except StopIteration as end:
+            result = end.value
+            break
+    assert [s.index for s in seen] == [0, 1, 2, 3] and {s.n_steps for s in seen} == {4}
+    np.testing.assert_array_equal(result.losses, [s.loss for s in seen])
+    assert result.seconds > 0 and result.name == "Latin"
+
+
+def test_the_first_losses_are_those_of_adamw_with_a_cosine_schedule():
+    stream, budget = tiny.stream(), Budget(epochs=3, batch_size=24, clip=0.05)
+    result = fk.train_task(tiny.build("frozen_backbone"), stream[0], stream, budget)
+    model = tiny.build("frozen_backbone")
+    model.begin_task(stream[0])
+    images, labels = (torch.tensor(a) for a in (stream[0].train_images, stream[0].train_labels))
+    losses = []
+    m, v = 0, 0
+    rows = model.head.rows
+    for k in range(3):
+        loss = model.loss(images, labels)
+        (g,) = torch.autograd.grad(loss, rows)
+        losses.append(loss.item())
+        g = g * min(1, 0.05 / (g.norm().item() + 1e-6))
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        step = m / (1 - 0.9 ** (k + 1)) / ((v / (1 - 0.999 ** (k + 1))).sqrt() + 1e-8)
+        with torch.no_grad():
+            rows -= 5e-3 * (1 + math.cos(math.pi * k / 3)) / 2 * step
+    np.testing.assert_allclose(result.losses, losses, rtol=1e-4)
+
+
+def test_accuracy_by_hand_over_seen_classes_and_with_the_task_given():
+    stream = tiny.stream()
+    model = tiny.build("frozen_backbone")
+    results = tiny.learn(model, stream)
+    last = results[-1]
+    scores = [model.logits(task.test_images) for task in stream]
+    for i, task in enumerate(stream):
+        assert last.accuracy[i] == np.mean(scores[i].argmax(1) == task.test_labels)
+        own = scores[i][:, 3 * i : 3 * i + 3].argmax(1) + 3 * i
+        assert last.oracle_accuracy[i] == np.mean(own == task.test_labels)
+    np.testing.assert_array_equal(last.predictions, np.concatenate([s.argmax(1) for s in scores]))
+    assert np.isnan(results[0].accuracy[1:]).all() and np.isnan(results[1].accuracy[2])
+    assert last.oracle_accuracy.mean() > last.accuracy.mean()
+
+
+def test_predictions_are_class_ids_whatever_their_order():
+    """Classes that do not come in rising order are not mistaken for places."""
+    task = tiny.stream()[0]
+    turned = fk.streams.Task(
+        "turned",
+        (2, 0, 1),
+        ("c", "a", "b"),
+        task.train_images,
+        task.train_labels,
+        task.train_images,
+        task.train_labels,
+    )
+    stream = fk.streams.Stream("turned", "class-incremental", (turned,), 0)
+    result = fk.train_task(tiny.build("sequential_lora"), turned, stream, Budget(epochs=12))
+    assert result.accuracy[0] > 0.9
+    assert np.mean(result.predictions == task.train_labels) == result.accuracy[0]
+
+
+def test_a_domain_incremental_stream_is_evaluated_one_task_ahead():
+    stream = tiny.styles()
+    results = tiny.learn(tiny.build("frozen_backbone", n_classes=4), stream)
+    evaluated = [np.isfinite(r.accuracy).tolist() for r in results]
+    assert evaluated == [[True, True, False], [True] * 3, [True] * 3]
+    assert [len(r.predictions) for r in results] == [12, 24, 36]
+
+
+@pytest.mark.parametrize("name", ["fmlora", "full_finetuning"])
+def test_the_same_seed_gives_the_same_results_bit_for_bit(name):
+    stream = tiny.stream()
+    first, again, other = (tiny.learn(tiny.build(name, seed=s), stream) for s in (1, 1, 2))
+    assert all(a.same_as(b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0].losses, other[0].losses)
+
+
+def test_training_does_not_touch_global_randomness():
+    stream = tiny.stream()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fk.train_task(tiny.fmlora(), stream[0], stream, tiny.BUDGET)
+    assert torch.equal(torch.rand(3), expected)
+
+
+class BreaksAt(fk.SequentialLoRA):
+    """Its loss is not a number from the second step of the second task on."""
+
+    def loss(self, images, labels, progress=0.0):
+        """NaN when its time has come."""
+        loss = super().loss(images, labels, progress)
+        return loss * float("nan") if self.n_tasks_done == 1 and progress > 0 else loss
+
+
+def test_a_loss_that_is_no_number_stops_training_and_names_the_place(tmp_path):
+    stream = tiny.stream()
+    model = BreaksAt(tiny.vit(), 9, rank=4, lr=0.125)
+    with pytest.raises(
+        TrainingError, match=r"loss must be finite, got nan at step 2 of 4 of task 'Greek'.*0\.125"
+    ):
+        fk.run(model, stream, tiny.BUDGET, folder=tmp_path / "run")
+    kept = fk.Record.load(tmp_path / "run")
+    assert kept.task_names == ("Latin",)
+    expected = fk.train_task(
+        BreaksAt(tiny.vit(), 9, rank=4, lr=0.125), stream[0], stream, tiny.BUDGET
+    )
+    assert kept.tasks[0].same_as(expected)
+
+
+def test_weights_that_are_no_numbers_after_the_last_step_leave_no_result():
+    stream = tiny.stream()
+    model = tiny.build("sequential_lora", lr=float("inf"))
+    with pytest.raises(TrainingError, match="weights must be finite after task 'Latin'"):
+        fk.train_task(model, stream[0], stream, Budget(epochs=1, batch_size=24))
+
+
+def test_progress_bars_go_to_stderr_and_only_when_asked_for(capsys):
+    stream = tiny.stream()
+    model = tiny.build("sequential_lora")
+    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    assert capsys.readouterr() == ("", "")
+    fk.train_task(model, stream[1], stream, tiny.BUDGET, show_progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "Greek" in err and "/4" in err

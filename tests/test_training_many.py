@@ -1,0 +1,71 @@
+"""Several runs in processes of their own: results in order, failures told, finished runs kept."""
+
+import numpy as np
+import pytest
+
+import fmlora_kit as fk
+from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training.many import run_job
+
+BUDGET = Budget(epochs=1, batch_size=32)
+SMALL = {"n_tasks": 2, "n_train": 2, "n_test": 1}
+
+
+def job(folder, method="nearest_class_mean", seed=0, label=None, **options):
+    return Job(
+        label or method, method, seed, folder, stream_options=SMALL, options=options, budget=BUDGET
+    )
+
+
+def test_jobs_run_in_processes_and_a_failing_one_is_told_and_the_others_kept(tmp_path):
+    jobs = [
+        job(tmp_path / "a", seed=1),
+        job(tmp_path / "b", "sequential_lora", rank=999),
+        job(tmp_path / "c", seed=2),
+    ]
+    lines = []
+    with pytest.raises(RuntimeError, match=r"sequential_lora, seed 0: rank must be .* got 999"):
+        run_many(jobs, workers=2, say=lines.append)
+    assert len(lines) == 4 and sum("seed 2: task 2/2 Greek" in line for line in lines) == 1
+
+    records = run_many([jobs[2], jobs[0]], workers=1, say=lines.append)
+    assert len(lines) == 4  # both were finished before: nothing is done again
+    assert list(records) == ["nearest_class_mean"]
+    assert [record.seed for record in records["nearest_class_mean"]] == [2, 1]
+    here = fk.run(
+        fk.NearestClassMean(fk.load_backbone(), 20, seed=1),
+        fk.streams.glyphs(seed=1, **SMALL),
+        BUDGET,
+    )
+    assert records["nearest_class_mean"][1].same_as(here)
+
+
+def test_no_jobs_are_no_records():
+    assert run_many([]) == {}
+
+
+def test_one_job_in_this_process(tmp_path):
+    lines = []
+    folder = run_job(job(tmp_path / "run", label="means"), lines.append)
+    record = fk.Record.load(folder)
+    assert [line.split(":")[0] for line in lines] == ["means, seed 0"] * 2
+    assert np.isfinite(record.accuracy[1]).all() and record.n_classes == 20
+
+
+def test_the_joint_bound_gets_all_tasks_at_once(tmp_path):
+    folder = run_job(job(tmp_path / "run", "joint", rank=2))
+    record = fk.Record.load(folder)
+    assert record.n_tasks == 1 and record.tasks[0].n_test == 20
+    assert record.stream == "glyphs, joined"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "magic"}, "method must be one of .*'fmlora'.*got 'magic'"),
+        ({"stream": "imagenet"}, "stream must be glyphs, glyph_styles or digits, got 'imagenet'"),
+    ],
+)
+def test_bad_jobs(change, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        Job(**{"label": "x", "method": "fmlora", "seed": 0, "folder": tmp_path, **change})

@@ -1,0 +1,84 @@
+"""Time travel: any method, as it was after any task, from the record alone."""
+
+import numpy as np
+import pytest
+import tiny
+
+import fmlora_kit as fk
+from fmlora_kit.methods import HeadOptions
+from fmlora_kit.training.rebuild import replay
+
+IMAGES = tiny.noise(6)
+
+
+def finished(name="fmlora", **options):
+    stream = tiny.stream()
+    model = tiny.build(name, **options)
+    return model, tiny.record_of(model, stream, tiny.learn(model, stream))
+
+
+@pytest.mark.parametrize("name", ["fmlora", "first_task_lora", "full_finetuning"])
+def test_from_disk_it_is_the_same_model(name, tmp_path):
+    model, record = finished(name, head=HeadOptions("linear"), lr=3e-3)
+    record.save(tmp_path / "run")
+    back = fk.from_record(fk.Record.load(tmp_path / "run"), backbone=tiny.vit())
+    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
+    assert back.describe() == model.describe() and back.lr == 3e-3
+    assert type(back) is type(model) and not back.vit.training
+
+
+def test_options_that_are_off_stay_off():
+    model, record = finished(drs=False, dmp=False, max_rank=4)
+    back = fk.from_record(record, backbone=tiny.vit())
+    assert back.drs is None and back.dmp is None and back.flora == model.flora
+
+
+def test_after_no_task_it_is_the_fresh_model():
+    _, record = finished()
+    back = fk.from_record(record, 0, backbone=tiny.vit())
+    assert back.n_tasks_done == 0 and back.seen == ()
+    stream = tiny.stream()
+    assert fk.train_task(back, stream[0], stream, tiny.BUDGET).same_as(record.tasks[0])
+
+
+def test_the_backbone_is_loaded_by_its_name():
+    stream = tiny.stream(1)
+    model = fk.NearestClassMean(fk.load_backbone(), 3)
+    record = tiny.record_of(model, stream, tiny.learn(model, stream))
+    np.testing.assert_array_equal(fk.from_record(record).logits(IMAGES), model.logits(IMAGES))
+
+
+@pytest.mark.parametrize("after", [-1, 4])
+def test_only_recorded_tasks_can_be_travelled_to(after):
+    _, record = finished("frozen_backbone")
+    with pytest.raises(ValueError, match=f"between 0 and the 3 tasks recorded, got {after}"):
+        fk.from_record(record, after, backbone=tiny.vit())
+
+
+def test_an_unknown_method_is_refused():
+    class Mine(fk.SequentialLoRA):
+        name = "mine"
+
+    record = fk.start_record(Mine(tiny.vit(), 9, rank=4), tiny.stream(), tiny.BUDGET)
+    with pytest.raises(ValueError, match="method must be one of .*'fmlora'.*got 'mine'"):
+        fk.from_record(record, backbone=tiny.vit())
+
+
+def test_another_backbone_is_refused():
+    """Other weights under the same name would give another model without a word."""
+    _, record = finished("frozen_backbone")
+    with pytest.raises(ValueError, match="the same method"):
+        fk.from_record(record, backbone=tiny.vit(seed=1))
+
+
+@pytest.mark.parametrize("options", [{"seed": 5}, {"rank": 2}, {"lr": 1.0}])
+def test_replaying_onto_another_method_is_refused(options):
+    _, record = finished("sequential_lora")
+    with pytest.raises(ValueError, match="record must come from the same method"):
+        replay(tiny.build("sequential_lora", **options), record)
+
+
+def test_replaying_onto_a_model_that_has_learned_is_refused():
+    model, record = finished("sequential_lora")
+    with pytest.raises(ValueError, match="model must be fresh, got one that has learned 3 tasks"):
+        replay(model, record)

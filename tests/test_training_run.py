@@ -1,0 +1,178 @@
+"""A whole stream, interrupted anywhere: it ends with the files of a run never interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+
+import fmlora_kit as fk
+from fmlora_kit.methods import METHODS
+from fmlora_kit.record import RecordError
+
+# Said to a killed process's successor: the same run, once more.
+PROGRAM = """
+import sys, torch
+import fmlora_kit as fk
+import tiny
+torch.set_num_threads(1)
+stream = tiny.stream(4)
+model = tiny.fmlora(n_classes=12, seed=2)
+print("ready", flush=True)
+fk.run(model, stream, fk.Budget(epochs=8, batch_size=8), folder=sys.argv[1],
+       on_task=lambda record: print(len(record.tasks), flush=True))
+"""
+
+
+def program(folder):
+    """The run above in a process of its own."""
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(folder)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def files(folder):
+    """Bytes of every file but the timing."""
+    kept = sorted(p for p in Path(folder).iterdir() if p.name != "timing.json")
+    return {p.name: p.read_bytes() for p in kept}
+
+
+def kill_when(process, line, wait):
+    """Kill -9, `wait` seconds after the process has said `line`."""
+    while process.stdout.readline().strip() != line:
+        assert process.poll() is None, "the run ended before it could be killed"
+    time.sleep(wait)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    return process.returncode
+
+
+def kill_when_there(process, path):
+    """Kill -9 as soon as a file of that name, or a temporary one for it, is there."""
+    while not any(path.parent.glob(f"*{path.name}*")):
+        assert process.poll() is None, "the run ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The files of the run above, and the seconds that a task takes."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    process = program(folder)
+    started = None
+    for line in process.stdout:
+        if line.strip() == "ready":
+            started = time.monotonic()
+    seconds = (time.monotonic() - started) / 4
+    assert process.wait() == 0
+    return files(folder), seconds
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_files(uninterrupted, tmp_path):
+    expected, seconds = uninterrupted
+    folder = tmp_path / "run"
+    assert kill_when(program(folder), "ready", seconds / 2) == -signal.SIGKILL  # first task
+    assert kill_when_there(program(folder), folder / "task_000.safetensors") == -signal.SIGKILL
+    assert kill_when(program(folder), "1", seconds / 2) == -signal.SIGKILL or True
+    assert kill_when_there(program(folder), folder / "task_002.safetensors") == -signal.SIGKILL
+    last = program(folder)
+    said = last.communicate()[0].split()
+    assert last.returncode == 0 and said[-1] == "4" and "1" not in said[1:2]
+    assert files(folder) == expected
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "joint"])
+def test_a_run_taken_up_after_every_task_is_the_same_record(name, tmp_path):
+    stream = tiny.stream()
+    whole = fk.run(tiny.build(name), stream, tiny.BUDGET, folder=tmp_path / "whole")
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(record):
+        raise Interrupted
+
+    for _ in range(3):
+        with pytest.raises(Interrupted):
+            fk.run(tiny.build(name), stream, tiny.BUDGET, folder=tmp_path / "parts", on_task=stop)
+    record = fk.run(tiny.build(name), stream, tiny.BUDGET, folder=tmp_path / "parts")
+    assert record.same_as(whole) and files(tmp_path / "parts") == files(tmp_path / "whole")
+
+
+def test_a_finished_run_is_loaded_not_done_again(tmp_path):
+    stream, told = tiny.stream(), []
+    first = fk.run(tiny.build("fmlora"), stream, tiny.BUDGET, folder=tmp_path, on_task=told.append)
+    assert [len(record.tasks) for record in told] == [1, 2, 3]
+    model = tiny.build("fmlora")
+    again = fk.run(model, stream, tiny.BUDGET, folder=tmp_path, on_task=told.append)
+    assert again.same_as(first) and len(told) == 3 and model.n_tasks_done == 3
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = fk.run(tiny.build("nearest_class_mean"), tiny.stream(), tiny.BUDGET)
+    assert len(record.tasks) == 3 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["method", "seed", "option", "budget", "stream", "backbone"])
+def test_a_folder_of_another_run_is_refused_and_left_alone(what, tmp_path):
+    stream = tiny.stream()
+    fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+    kept = files(tmp_path)
+    name = "first_task_lora" if what == "method" else "sequential_lora"
+    options = {"seed": {"seed": 9}, "option": {"lr": 0.5}}.get(what, {})
+    backbone = tiny.vit(seed=1) if what == "backbone" else None
+    budget = fk.Budget(epochs=1) if what == "budget" else tiny.BUDGET
+    other = tiny.stream(seed=1) if what == "stream" else stream
+    with pytest.raises(ValueError, match="folder must be empty or hold this very run.*sequential"):
+        fk.run(tiny.build(name, backbone, **options), other, budget, folder=tmp_path)
+    assert files(tmp_path) == kept
+
+
+def test_a_used_model_cannot_take_up_a_run(tmp_path):
+    stream = tiny.stream()
+    model = tiny.build("sequential_lora")
+    fk.run(model, stream, tiny.BUDGET, folder=tmp_path)
+    with pytest.raises(ValueError, match="model must be fresh"):
+        fk.run(model, stream, tiny.BUDGET, folder=tmp_path)
+
+
+def test_a_damaged_record_is_not_continued(tmp_path):
+    stream = tiny.stream()
+    fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+    file = tmp_path / "task_001.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(RecordError, match="task_001.safetensors"):
+        fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+
+
+def test_the_record_names_budget_stream_and_method():
+    record = fk.start_record(tiny.build("fmlora", seed=6), tiny.stream(), tiny.BUDGET)
+    assert record.config["training"] == {
+        "epochs": 2,
+        "batch_size": 16,
+        "clip": 1.0,
+        "optimiser": "AdamW",
+        "weight_decay": 0.0,
+        "schedule": "cosine per task",
+    }
+    assert record.config["stream"] == tiny.stream().describe()
+    assert record.config["method"]["flora"]["max_rank"] == 8
+    assert record.seed == 6 and record.layers == (
+        "blocks.0.q",
+        "blocks.0.v",
+        "blocks.1.q",
+        "blocks.1.v",
+    )
