@@ -9,7 +9,7 @@ from fmlora_kit.figures.live import training_progress
 
 
 def lines(figure):
-    return [t for t in figure.data if t.mode == "lines"]
+    return [t for t in figure.data if t.type == "scatter" and t.mode == "lines"]
 
 
 def bars(figure):
@@ -18,7 +18,7 @@ def bars(figure):
 
 
 def diamonds(figure):
-    (trace,) = [t for t in figure.data if t.mode == "markers"]
+    (trace,) = [t for t in figure.data if t.type == "scatter" and t.mode == "markers"]
     return trace
 
 

@@ -47,10 +47,13 @@ def difficulty(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def feature_subspace(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Orthonormal basis of where the class means lie: (d, k), k at most classes - 1 and 9."""
+    """Orthonormal basis of where the class means differ most: (d, k), k at most 3 and classes - 1.
+
+    Few directions, because those that tell few classes apart are mostly noise.
+    """
     means = np.stack([features[labels == k].mean(axis=0) for k in np.unique(labels)])
     _, _, v = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)
-    return v[: max(1, min(9, len(means) - 1))].T
+    return v[: max(1, min(3, len(means) - 1))].T
 
 
 def novelty(subspace: np.ndarray, earlier: list[np.ndarray]) -> float:

@@ -64,7 +64,7 @@ class FactorizedUpdate(nn.Module):
         return [self.a, self.b] if self.learning_bases else [self.m, self.n]
 
     def open(self, r: int, generator: torch.Generator) -> None:
-        """A fresh pair for a new task: M = 0, N random, rows near unit length: training starts at C."""
+        """A fresh pair: M = 0 and N random with rows near unit length; training starts at C."""
         device = self.core.device
         start = torch.randn(r, self.rank, generator=generator) / self.rank**0.5
         self.m = nn.Parameter(torch.zeros(self.rank, r, device=device))

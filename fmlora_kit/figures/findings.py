@@ -52,7 +52,7 @@ def findings(records: Runs, summary: Summary) -> list[str]:
     if min(values["n_seeds"] for values in summary.values()) == 1 and len(summary) > 1:
         sentences.append(
             "One seed says nothing about chance: a difference of a few points may vanish with "
-            "another. Several seeds (--seeds 5) give 95 % intervals."
+            "another. Several seeds (--seeds\u00a05) give 95 % intervals."
         )
     return sentences
 
@@ -78,11 +78,11 @@ def against(records: Runs, other: str) -> str:
         clear = is_clear(gain)
         group = "undecided" if not clear else "better" if ahead else "worse"
         groups[group].append(f"{name.replace('_', ' ')} ({points(gain.mean, gain.ci95)})")
-    undecided = "not told apart from it" if len(records[OURS]) > 1 else "the same"
+    undecided = "not told apart" if len(records[OURS]) > 1 else "the same"
     words = {"better": "better", "worse": "worse", "undecided": undecided}
     parts = [f"{words[group]} in {_listed(items)}" for group, items in groups.items() if items]
     verdict = "; ".join(parts) or "not comparable yet"
-    return f"Against {display_name(other)}, {display_name(OURS)} is {verdict}."
+    return f"{display_name(OURS)} against {display_name(other)}: {verdict}."
 
 
 def is_clear(gain: Interval) -> bool:

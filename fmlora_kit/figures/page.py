@@ -115,7 +115,7 @@ def _add_bound(figure: go.Figure, runs: Sequence[Record]) -> None:
 
 def _narrow(matrix: go.Figure) -> go.Figure:
     """An accuracy matrix that fits half a laptop's width."""
-    return matrix.update_traces(showscale=False).update_xaxes(tickangle=40)
+    return matrix.update_traces(showscale=False).update_xaxes(tickangle=-40)
 
 
 def _header(title: str, stream: object, methods: list[str], headings: list[str]) -> str:

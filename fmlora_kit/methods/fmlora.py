@@ -73,7 +73,7 @@ class DRS:
     """The dynamic rank selector.
 
     Attributes:
-        candidates: ranks to choose from; None means R/8, R/4, R/2, 3R/4 and R.
+        candidates: ranks to choose from; None means R/8, 2R/8, .. and R.
         weight: lambda of the rank penalty lambda E[r] / R.
         warm_up: share of a task's steps after which the choice is fixed.
         temperatures: of the Gumbel-Softmax at the start and at the end of the warm-up.
@@ -82,11 +82,11 @@ class DRS:
     """
 
     candidates: tuple[int, ...] | None = None
-    weight: float = 0.1
-    warm_up: float = 0.3
+    weight: float = 0.01
+    warm_up: float = 0.5
     temperatures: tuple[float, float] = (2.0, 0.3)
     per_layer: bool = True
-    lr: float = 5e-2
+    lr: float = 0.1
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number out of range."""
@@ -100,8 +100,7 @@ class DRS:
 
     def ranks(self, max_rank: int) -> tuple[int, ...]:
         """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""
-        shares = (1, 2, 4, 6, 8)
-        default = tuple(sorted({max(1, max_rank * k // 8) for k in shares}))
+        default = tuple(sorted({max(1, max_rank * k // 8) for k in range(1, 9)}))
         candidates = default if self.candidates is None else tuple(self.candidates)
         check_candidates(candidates)
         if candidates[-1] != max_rank:
