@@ -46,7 +46,7 @@ notebooks: $(READY)  ## run every notebook again and store its outputs, without 
 	$(PY) -m nbstripout --keep-output --keep-count --keep-id \
 	    --extra-keys "metadata.language_info.version" $(NOTEBOOKS)
 
-pretrain: $(READY)  ## train the embedded backbone again (about an hour on 2 cores), into data/
+pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 cores), into data/
 	@$(PY) -m fmlora_kit.backbones.pretrain $(ARGS)
 
 ablation: $(READY)  ## remake the table that the method's defaults are chosen from

@@ -1,9 +1,8 @@
 """fmlora_kit: train FM-LoRA task by task, record it, and see what low-rank continual learning does.
 
 Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`,
-`record`,
-`analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are imported when
-used.
+`record`, `analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are
+imported when used.
 """
 
 from __future__ import annotations

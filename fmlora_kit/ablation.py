@@ -1,9 +1,8 @@
 """Which of FM-LoRA's decisions matter: ``python -m fmlora_kit.ablation`` (``make ablation``).
 
 Every combination of bases x protect x DRS x DMP, then one change to the defaults at a time (head,
-fold,
-prompt update, ranks per task, learning rate), then sequential LoRA's own learning rates and heads:
-on the first four tasks of ``glyphs``, three seeds that no comparison uses. Writes
+fold, prompt update, ranks per task, learning rate), then sequential LoRA's own learning rates and
+heads: on the first four tasks of ``glyphs``, three seeds that no comparison uses. Writes
 ``<out>/ablation.md`` and ``<out>/ablation.json``; runs that are finished are not done again.
 """
 

@@ -20,7 +20,7 @@ def changed(before, after):
 
 def history(name):
     stream = tiny.stream()
-    model = tiny.build(name)
+    model = tiny.build(name, lr=2e-3)
     states = [adapters(model)]
     results = []
     for task in stream:

@@ -1,9 +1,8 @@
 """DRS: how complex a task is, and how much rank it gets.
 
 H(T_t) = (difficulty + novelty) / 2, in 0..1 [ours]; the rank r_t is chosen among 0 < r_1 < .. <
-r_K = R
-by a Gumbel-Softmax over logits that depend on H [paper]. Gates are nested: rank r_k opens the first
-r_k columns of M_t, so a smaller rank is a prefix of a larger one.
+r_K = R by a Gumbel-Softmax over logits that depend on H [paper]. Gates are nested: rank r_k opens
+the first r_k columns of M_t, so a smaller rank is a prefix of a larger one.
 """
 
 from __future__ import annotations

@@ -15,13 +15,11 @@ class Head(nn.Module):
     """Logits over classes; rows exist for the whole stream, so its size never changes.
 
     ``cosine`` [ours]: logit = scale * cos(feature, row); a new row starts at its class mean, so
-    logits of
-    different tasks are comparable. ``lda`` [ours] trains like ``cosine``; when a task ends, its
-    rows are set by linear discriminant analysis from class means and one covariance shared by all
-    classes, row = S^-1 mu, bias = -mu . S^-1 mu / 2 (streaming LDA, Hayes and Kanan 2020, arXiv
-    1909.01520): what
-    varies inside classes, such as style, no longer counts. ``linear``: logit = row . feature +
-    bias, as published baselines do.
+    logits of different tasks are comparable. ``lda`` [ours] trains like ``cosine``; when a task
+    ends, its rows are set by linear discriminant analysis from class means and one covariance
+    shared by all classes, row = S^-1 mu, bias = -mu . S^-1 mu / 2 (streaming LDA, Hayes and Kanan
+    2020, arXiv 1909.01520): what varies inside classes, such as style, no longer counts.
+    ``linear``: logit = row . feature + bias, as published baselines do.
 
     Args:
         n_classes: classes of the whole stream.

@@ -1,9 +1,9 @@
 """Core protection [ours]: new updates keep away from what earlier tasks' inputs excite.
 
 Per adapted map the second moment of z = B x over all earlier tasks is kept, an R x R matrix:
-constant
-memory, no image and no feature. A new pair M N is used as M N Pi, Pi projecting out the directions
-of z that hold a share ``protect`` of that energy (as GPM does for full weights, arXiv 2103.09762).
+constant memory, no image and no feature. A new pair M N is used as M N Pi, Pi projecting out the
+directions of z that hold a share ``protect`` of that energy (as GPM does for full weights, arXiv
+2103.09762).
 """
 
 from __future__ import annotations
