@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.neighbors import NearestCentroid
 from tiny import generator
 
 from fmlora_kit.adapters.drs import (
@@ -37,6 +39,20 @@ def test_difficulty_is_corrected_for_chance():
     split[labels == 32] = np.tile([32, 33], 20)  # one cluster carries two names
     errors = (40 / 2) / 120  # of that cluster's 40, about half are wrong
     assert difficulty(features, split) == pytest.approx(errors / (1 - 1 / 4), abs=0.08)
+
+
+def test_difficulty_is_that_of_scikit_learns_nearest_centroid():
+    features, labels = clusters(2.5)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    accuracy = cross_val_score(NearestCentroid(), unit, labels, cv=folds).mean()
+    assert difficulty(features, labels) == pytest.approx((1 - accuracy) / (1 - 1 / 4))
+
+
+def test_difficulty_of_two_pictures_a_class():
+    features = np.array([[1.0, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]])
+    assert difficulty(features, np.array([0, 0, 1, 1])) == 0
+    assert difficulty(features, np.array([0, 1, 0, 1])) == 1
 
 
 def test_difficulty_does_not_depend_on_the_length_of_features():

@@ -20,7 +20,7 @@ RENDERS = {
     "relief": "ee20c0bd",
     "mosaic": "02999c4a",
 }
-STREAMS = {"glyphs": "d0587430", "glyph_styles": "697bcbf7", "digits": "3b092c80"}
+STREAMS = {"glyphs": "cff17ae8", "glyph_styles": "697bcbf7", "digits": "3b092c80"}
 
 
 def pictures(style, characters="AЖش", n=4, seed=5):

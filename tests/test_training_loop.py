@@ -1,6 +1,7 @@
 """The loop: order, labels, losses, evaluation, and what happens when training breaks."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import tiny
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.training import Budget, TrainingError
+from fmlora_kit.training import Budget, TrainingError, loop
 from fmlora_kit.training.loop import _batches
 
 IMAGES = tiny.noise(6)
@@ -126,8 +127,8 @@ def test_predictions_are_class_ids_whatever_their_order():
         task.train_labels,
     )
     stream = fk.streams.Stream("turned", "class-incremental", (turned,), 0)
-    result = fk.train_task(tiny.build("sequential_lora"), turned, stream, Budget(epochs=12))
-    assert result.accuracy[0] > 0.9
+    result = fk.train_task(tiny.build("frozen_backbone"), turned, stream, Budget(epochs=60))
+    assert result.accuracy[0] > 0.6  # taken for places, a third at most is right
     assert np.mean(result.predictions == task.train_labels) == result.accuracy[0]
 
 
@@ -187,7 +188,8 @@ def test_weights_that_are_no_numbers_after_the_last_step_leave_no_result():
         fk.train_task(model, stream[0], stream, Budget(epochs=1, batch_size=24))
 
 
-def test_progress_bars_go_to_stderr_and_only_when_asked_for(capsys):
+def test_progress_bars_go_to_stderr_and_only_when_asked_for(capsys, monkeypatch):
+    monkeypatch.setattr(loop, "tqdm", partial(loop.tqdm, mininterval=0))
     stream = tiny.stream()
     model = tiny.build("sequential_lora")
     fk.train_task(model, stream[0], stream, tiny.BUDGET)

@@ -16,23 +16,24 @@ BASES = ("task1", "pretrained", "activation", "random")
 
 def from_weight(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Top singular vectors of W0 (d_out, d_in): A (d_out, R), B (R, d_in)."""
-    u, _, v = torch.linalg.svd(weight.float(), full_matrices=False)
+    u, _, v = torch.linalg.svd(weight, full_matrices=False)
     return u[:, :rank].contiguous(), v[:rank].contiguous()
 
 
 def from_moment(weight: Tensor, moment: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Top directions of the inputs' second moment (d_in, d_in), and where W0 sends them."""
     _, vectors = torch.linalg.eigh(moment.double())
-    b = vectors[:, -rank:].flip(1).T.float()
-    a = torch.linalg.qr(weight.float() @ b.T).Q
+    b = vectors[:, -rank:].flip(1).T.to(weight)
+    a = torch.linalg.qr(weight @ b.T).Q
     return a.contiguous(), b.contiguous()
 
 
 def from_noise(weight: Tensor, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Random orthonormal directions for a map of W0's shape."""
     d_out, d_in = weight.shape
-    a = torch.linalg.qr(torch.randn(d_out, rank, generator=generator)).Q
-    b = torch.linalg.qr(torch.randn(d_in, rank, generator=generator)).Q.T
+    draw = {"generator": generator, "dtype": weight.dtype}
+    a = torch.linalg.qr(torch.randn(d_out, rank, **draw)).Q
+    b = torch.linalg.qr(torch.randn(d_in, rank, **draw)).Q.T
     return a.contiguous(), b.contiguous()
 
 
@@ -51,7 +52,7 @@ def from_update(
     for learned in (u[:, :used], v[:used].T):
         noise = torch.randn(len(learned), rank - used, generator=generator, dtype=torch.float64)
         rest = noise - learned @ (learned.T @ noise)
-        sides.append(torch.cat([learned, torch.linalg.qr(rest).Q], dim=1).float())
-    core = torch.zeros(rank, rank)
-    core[:used, :used] = torch.diag(s[:used]).float()
+        sides.append(torch.cat([learned, torch.linalg.qr(rest).Q], dim=1).to(delta))
+    core = delta.new_zeros(rank, rank)
+    core[:used, :used] = torch.diag(s[:used])
     return sides[0].contiguous(), sides[1].T.contiguous(), core

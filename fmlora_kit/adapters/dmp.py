@@ -32,9 +32,10 @@ def add_prompt(vit: VisionTransformer, length: int, generator: torch.Generator) 
     if type(vit)._pos_embed is not VisionTransformer._pos_embed:
         raise ValueError(f"prompt needs timm's own register tokens, got {type(vit).__name__}")
     prefix = vit.num_prefix_tokens
-    start = 0.02 * torch.randn(1, length, vit.embed_dim, generator=generator)
+    like = vit.patch_embed.proj.weight
+    start = 0.02 * torch.randn(1, length, vit.embed_dim, generator=generator, dtype=like.dtype)
     old = [vit.reg_token.detach()] if vit.reg_token is not None else []
-    vit.reg_token = nn.Parameter(torch.cat([*old, start.to(vit.patch_embed.proj.weight)], dim=1))
+    vit.reg_token = nn.Parameter(torch.cat([*old, start.to(like)], dim=1))
     if old:
         is_new = torch.arange(vit.reg_token.shape[1])[:, None] >= vit.num_reg_tokens
         vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))

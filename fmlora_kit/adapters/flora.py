@@ -65,10 +65,9 @@ class FactorizedUpdate(nn.Module):
 
     def open(self, r: int, generator: torch.Generator) -> None:
         """A fresh pair: M = 0 and N random with rows near unit length; training starts at C."""
-        device = self.core.device
-        start = torch.randn(r, self.rank, generator=generator) / self.rank**0.5
-        self.m = nn.Parameter(torch.zeros(self.rank, r, device=device))
-        self.n = nn.Parameter(start.to(device))
+        start = torch.randn(r, self.rank, generator=generator, dtype=self.core.dtype)
+        self.m = nn.Parameter(self.core.new_zeros(self.rank, r))
+        self.n = nn.Parameter((start / self.rank**0.5).to(self.core))
         self.gates = None
 
     def cut(self, r: int) -> None:

@@ -32,8 +32,9 @@ def input_moments(
 
     def listen(path: str):
         def hook(_: nn.Module, inputs: tuple[Tensor]) -> None:
-            x = inputs[0].flatten(0, -2).float()
-            product = (x.T @ x).double().cpu()
+            x = inputs[0].flatten(0, -2)
+            x = x.to(torch.promote_types(x.dtype, torch.float32))
+            product = (x.T @ x).cpu().double()
             sums[path] = sums.get(path, 0) + product
             counts[path] = counts.get(path, 0) + len(x)
 

@@ -133,8 +133,9 @@ def attach(vit: VisionTransformer, sites: Sequence[Site], updates: dict[str, nn.
     """Put ``updates`` (by site name) into ``vit``, in place of the plain linear maps."""
     for path in dict.fromkeys(site.path for site in sites):
         here = sorted((s for s in sites if s.path == path), key=lambda s: s.rows.start)
-        inside = {s.name: (s.rows, updates[s.name]) for s in here}
-        vit.set_submodule(path, AdaptedLinear(vit.get_submodule(path), inside))
+        linear = vit.get_submodule(path)
+        inside = {s.name: (s.rows, updates[s.name].to(linear.weight)) for s in here}
+        vit.set_submodule(path, AdaptedLinear(linear, inside))
 
 
 def base_weight(vit: VisionTransformer, site: Site) -> Tensor:

@@ -4,6 +4,7 @@ Nothing here shows, prints or reads a file.
 """
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, forgetting_curves
+from fmlora_kit.figures.live import training_progress
 from fmlora_kit.figures.parameters import parameters_stored
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.figures.stream import samples
@@ -19,4 +20,5 @@ __all__ = [
     "rank_allocation",
     "samples",
     "task_colors",
+    "training_progress",
 ]

@@ -42,7 +42,8 @@ class Method(nn.Module):
     is told by the caller: ``progress`` runs from 0 to 1 over a task.
 
     Args:
-        backbone: a timm `VisionTransformer`; it is copied, the caller's stays as it is.
+        backbone: a timm `VisionTransformer`; it is copied, the caller's stays as it is. Its
+            precision is the method's: with `backbone.double()` all is computed in float64.
         n_classes: classes of the whole stream, so that the head never grows.
         lr: learning rate of the adapters (AdamW); default: what did best for the method on
             held-out seeds.
@@ -76,7 +77,8 @@ class Method(nn.Module):
                 raise ValueError(f"{what} must not be negative, got {rate}")
         self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
         options = head or HeadOptions(self.default_head)
-        self.head = Head(n_classes, self.vit.num_features, **asdict(options))
+        dtype = self.vit.patch_embed.proj.weight.dtype
+        self.head = Head(n_classes, self.vit.num_features, **asdict(options)).to(dtype)
         self.lr, self.head_lr, self.seed = lr, head_lr, seed
         self.sites: tuple[Site, ...] = ()
         self.seen: tuple[int, ...] = ()
@@ -86,7 +88,7 @@ class Method(nn.Module):
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
         self.backbone_name = cfg.get("architecture", "custom")
         for what in ("mean", "std"):
-            value = torch.tensor(cfg.get(what, (0.5, 0.5, 0.5))).view(1, 3, 1, 1)
+            value = torch.tensor(cfg.get(what, (0.5, 0.5, 0.5)), dtype=dtype).view(1, 3, 1, 1)
             self.register_buffer(f"pixel_{what}", value)
         self.described = {
             "backbone": self.backbone_name,
@@ -95,6 +97,8 @@ class Method(nn.Module):
             "lr": lr,
             "head_lr": head_lr,
         }
+        if dtype != torch.float32:
+            self.described["precision"] = str(dtype).removeprefix("torch.")
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -217,9 +221,9 @@ class Method(nn.Module):
             raise ValueError(
                 f"images must be (n, {size[0]}, {size[1]}, 3), got {tuple(images.shape)}"
             )
-        x = images.permute(0, 3, 1, 2).float() / 255
+        x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255
         x = (x - self.pixel_mean) / self.pixel_std
-        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).float()
+        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).to(x)
 
     @torch.inference_mode()
     def extract(self, images: np.ndarray) -> Tensor:

@@ -53,7 +53,7 @@ class FLoRA:
 
     max_rank: int = 32
     alpha: float | None = None
-    bases: str = "pretrained"
+    bases: str = "task1"
     protect: float = 0.95
     fold: float = 0.25
     maps: tuple[str, ...] = ("q", "v")
@@ -209,7 +209,7 @@ class FMLoRA(Method):
         if self.drs:
             self.selector = RankSelector(
                 len(self.sites), self.candidates, complexity.h, per_layer=self.drs.per_layer
-            ).to(self.device)
+            ).to(self.pixel_mean)
             self.gumbel = self.generator(_GUMBEL, self.n_tasks_done)
         if self.dmp:
             self.prompt_before = self.prompt.detach().clone()
@@ -312,7 +312,7 @@ class FMLoRA(Method):
             guard = torch.eye(self.flora.max_rank)
             if not first:
                 guard = protection(self.moments[name], self.flora.protect)
-            update.protection = guard.to(self.device)
+            update.protection = guard.to(update.core)
             update.open(self.flora.max_rank, start)
 
     def _choose_bases(self, task: Task) -> None:
@@ -339,7 +339,7 @@ class FMLoRA(Method):
         else:
             columns = torch.arange(self.flora.max_rank, device=self.device)
             chosen = torch.tensor(self.selector.choice(), device=self.device)
-            gates = (columns < chosen[:, None]).float()
+            gates = (columns < chosen[:, None]).to(self.pixel_mean)
         for site, gate in zip(self.sites, gates, strict=True):
             self.updates[site.name].gates = gate
         return self.drs.weight * self.selector.expected_share() if choosing else 0.0
@@ -365,15 +365,17 @@ class FMLoRA(Method):
 
     def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
         if update.learning_bases:
-            update.gates = torch.arange(self.flora.max_rank, device=self.device).lt(r).float()
+            update.gates = (
+                torch.arange(self.flora.max_rank, device=self.device).lt(r).to(update.core)
+            )
             delta = update.delta().cpu() / update.scale
             a, b, core = shared.from_update(
                 delta, self.flora.max_rank, r, self.generator(_BASES, 1)
             )
             update.set_bases(a, b)
             m, n = (
-                core[:, :r].to(self.device),
-                torch.eye(self.flora.max_rank, device=self.device)[:r],
+                core[:, :r].to(update.core),
+                torch.eye(self.flora.max_rank).to(update.core)[:r],
             )
         else:
             update.cut(r)

@@ -151,7 +151,7 @@ def _optimise(
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"loss must be finite, got {loss.item()} at step {k + 1} of {n_steps} of task "
-                f"{task.name!r}; a smaller lr (now {groups[0]['lr']}) may help"
+                f"{task.name!r}; a smaller lr (now {groups[0]['initial_lr']}) may help"
             )
         optimiser.zero_grad()
         loss.backward()
@@ -162,7 +162,7 @@ def _optimise(
     if not all(torch.isfinite(p).all() for p in parameters):
         raise TrainingError(
             f"weights must be finite after task {task.name!r}, got some that are not; a smaller lr "
-            f"(now {groups[0]['lr']}) may help"
+            f"(now {groups[0]['initial_lr']}) may help"
         )
 
 

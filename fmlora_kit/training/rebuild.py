@@ -35,7 +35,8 @@ def from_record(
     described = dict(record.config["method"])
     name = described.pop("backbone")
     del described["method"], described["weights"]
-    backbone = load_backbone(name) if backbone is None else backbone
+    dtype = getattr(torch, described.pop("precision", "float32"))
+    backbone = load_backbone(name).to(dtype) if backbone is None else backbone
     model = METHODS[record.method](
         backbone, record.n_classes, seed=record.seed, **_options(described)
     )
