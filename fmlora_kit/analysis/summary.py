@@ -110,7 +110,7 @@ def _percent(value: Mapping) -> str:
     if value["mean"] is None:
         return "-"
     half_width = "" if value["ci95"] is None else f" ± {100 * value['ci95']:.1f}"
-    return f"{100 * value['mean']:.1f}{half_width}"
+    return f"{round(100 * value['mean'], 1) + 0.0:.1f}{half_width}"  # + 0.0: no "-0.0"
 
 
 def _seconds(value: Mapping) -> str:
