@@ -156,3 +156,14 @@ def test_bad_heads():
         make(3).open([1, 3])
     with pytest.raises(ValueError, match="classes must be .*n_classes = 3, got -1 to 2"):
         make(3).open([-1, 2])
+
+
+def test_lda_of_a_class_in_two_parts_is_lda_of_the_whole():
+    features, labels = torch.randn(60, 5, dtype=torch.float64), torch.arange(60) % 2
+    features[30:] += torch.arange(5)  # another domain
+    whole, parts = (Head(2, 5, "lda", 16.0, 0.1) for _ in range(2))
+    whole.align(features, labels, (0, 1))
+    for part in (slice(0, 40), slice(40, 60)):
+        parts.align(features[part], labels[part], (0, 1))
+    torch.testing.assert_close(parts.scatter, whole.scatter)
+    torch.testing.assert_close(parts.weight, whole.weight)

@@ -52,3 +52,8 @@ def test_the_embedded_backbone_is_rebuilt_in_the_precision_of_the_record():
 
 def test_single_precision_is_not_mentioned():
     assert "precision" not in tiny.fmlora().describe()
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(ValueError, match="float32 or float64, got torch.bfloat16"):
+        fk.FMLoRA(tiny.vit().bfloat16(), 4)

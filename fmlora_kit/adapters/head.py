@@ -80,6 +80,9 @@ class Head(nn.Module):
     def align(self, features: Tensor, labels: Tensor, classes: Sequence[int]) -> None:
         """Take the finished task's statistics in, and set all rows by LDA; only for "lda".
 
+        A class seen before (domain-incremental) is pooled with what is known of it: the covariance
+        then also counts how far its mean lies from task to task.
+
         Args:
             features: of the task's training images, (n, d).
             labels: (n,) global class ids.
@@ -88,10 +91,12 @@ class Head(nn.Module):
         x, y = features.double().cpu(), labels.cpu()
         for k in classes:
             mine = x[y == k]
-            mean, n = mine.mean(dim=0), float(len(mine))
+            mean, n, before = mine.mean(dim=0), float(len(mine)), float(self.counts[k])
+            shift = mean - self.means[k]
             self.scatter += (mine - mean).T @ (mine - mean)
+            self.scatter += (before * n / (before + n)) * torch.outer(shift, shift)
             self.counts[k] += n
-            self.means[k] += (mean - self.means[k]) * (n / self.counts[k])
+            self.means[k] += shift * (n / (before + n))
         self._solve()
 
     def _solve(self) -> None:

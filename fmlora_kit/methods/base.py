@@ -78,6 +78,8 @@ class Method(nn.Module):
         self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
         options = head or HeadOptions(self.default_head)
         dtype = self.vit.patch_embed.proj.weight.dtype
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
         self.head = Head(n_classes, self.vit.num_features, **asdict(options)).to(dtype)
         self.lr, self.head_lr, self.seed = lr, head_lr, seed
         self.sites: tuple[Site, ...] = ()
