@@ -134,7 +134,6 @@ class LiveTraining(ipywidgets.VBox):
         complete = done == record.n_tasks
         self.button.disabled = complete or self.stopped
         self.progress.value = done
-        self._draw(record)
         if complete:
             self.say(f"All {done} tasks learned.")
         elif self.stopped:
@@ -142,6 +141,7 @@ class LiveTraining(ipywidgets.VBox):
             self.say(f"Stopped {where}. {_kept(record)}")
         else:
             self.say(f"{done} of {record.n_tasks} tasks learned.")
+        self._draw(record)
 
     def _draw(self, record: Record, losses: list[float] = (), n_steps: int = 0) -> None:
         self.box.show(training_progress(record, losses, task_names=self._names, n_steps=n_steps))
@@ -160,6 +160,7 @@ class LiveTraining(ipywidgets.VBox):
     def _stop(self, _: ipywidgets.Button) -> None:
         self.stopped = True
         self.button.disabled = True
+        self.say("Stopping …")
 
 
 def _kept(record: Record) -> str:
