@@ -13,6 +13,10 @@ from fmlora_kit.figures.live import training_progress
 from fmlora_kit.record import Record, TaskResult
 from fmlora_kit.widgets.figure_box import FigureBox
 
+# Seconds between two steps. A click takes three turns of the event loop and another thread to come
+# through: with 0 that is three more steps, with a millisecond at most one.
+_PAUSE = 0.001
+
 
 class TrainingStep(Protocol):
     """What a step of training tells: its place from 0, how many there are, and its loss."""
@@ -114,7 +118,7 @@ class LiveTraining(ipywidgets.VBox):
             try:
                 step = next(steps)
             except StopIteration as end:
-                await asyncio.sleep(0)
+                await asyncio.sleep(_PAUSE)
                 return end.value
             losses.append(step.loss)
             last = step.index + 1 == step.n_steps
