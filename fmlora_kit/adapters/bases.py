@@ -9,6 +9,7 @@ random      random orthonormal
 from __future__ import annotations
 
 import torch
+from sklearn.utils.extmath import svd_flip
 from torch import Tensor
 
 BASES = ("task1", "pretrained", "activation", "random")
@@ -16,14 +17,14 @@ BASES = ("task1", "pretrained", "activation", "random")
 
 def from_weight(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Top singular vectors of W0 (d_out, d_in): A (d_out, R), B (R, d_in)."""
-    u, _, v = torch.linalg.svd(weight, full_matrices=False)
+    u, _, v = _svd(weight)
     return u[:, :rank].contiguous(), v[:rank].contiguous()
 
 
 def from_moment(weight: Tensor, moment: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Top directions of the inputs' second moment (d_in, d_in), and where W0 sends them."""
-    _, vectors = torch.linalg.eigh(moment.double())
-    b = vectors[:, -rank:].flip(1).T.to(weight)
+    _, _, v = _svd(moment.double())  # symmetric: singular vectors are eigenvectors
+    b = v[:rank].to(weight)
     a = torch.linalg.qr(weight @ b.T).Q
     return a.contiguous(), b.contiguous()
 
@@ -47,7 +48,7 @@ def from_update(
     Returns:
         A (d_out, R), B (R, d_in), C (R, R).
     """
-    u, s, v = torch.linalg.svd(delta.double(), full_matrices=False)
+    u, s, v = _svd(delta.double())
     sides = []
     for learned in (u[:, :used], v[:used].T):
         noise = torch.randn(len(learned), rank - used, generator=generator, dtype=torch.float64)
@@ -56,3 +57,10 @@ def from_update(
     core = delta.new_zeros(rank, rank)
     core[:used, :used] = torch.diag(s[:used])
     return sides[0].contiguous(), sides[1].T.contiguous(), core
+
+
+def _svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Thin SVD with fixed signs: which of the two signs comes out differs between machines."""
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    u, v = (torch.from_numpy(part).to(matrix) for part in svd_flip(u.numpy(), v.numpy()))
+    return u, s, v
