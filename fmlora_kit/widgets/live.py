@@ -112,7 +112,7 @@ class LiveTraining(ipywidgets.VBox):
         losses: list[float] = []
         self.say(f"Preparing {self._task(len(record.tasks))}")
         while True:
-            await asyncio.sleep(0)  # here clicks are handled
+            await asyncio.sleep(_PAUSE)  # here clicks are handled
             if self.stopped:
                 return None
             try:
