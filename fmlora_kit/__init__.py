@@ -2,7 +2,8 @@
 
 Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`,
 `record`, `analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are
-imported when used.
+imported when used. Two rooms take a live model and hand plain arrays on to the analysis:
+`extraction` and `attribution`. `series` holds the small runs that the notebooks share.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from importlib import import_module
 _ROOMS = (
     "adapters",
     "analysis",
+    "attribution",
     "backbones",
+    "extraction",
     "figures",
     "methods",
     "record",
+    "series",
     "streams",
     "training",
     "widgets",
@@ -37,6 +41,7 @@ _NAMES = {
     "from_record": "training",
     "load_backbone": "backbones",
     "metrics": "analysis",
+    "models_over_time": "training",
     "run": "training",
     "start_record": "training",
     "train_steps": "training",

@@ -11,8 +11,9 @@ from fmlora_kit.adapters.sites import find_sites
 def rotated(spectrum, seed=0):
     """A second moment with these energies, in random directions; the directions too."""
     n = len(spectrum)
-    q = torch.linalg.qr(torch.randn(n, n, generator=tiny.generator(seed))).Q
-    return q @ torch.diag(torch.tensor(spectrum)) @ q.T, q
+    noise = torch.randn(n, n, generator=tiny.generator(seed), dtype=torch.float64)
+    q = torch.linalg.qr(noise).Q
+    return q @ torch.diag(torch.tensor(spectrum, dtype=torch.float64)) @ q.T, q
 
 
 @pytest.mark.parametrize(
@@ -23,25 +24,25 @@ def test_the_fewest_directions_that_hold_the_share(share, n_protected):
     moment, q = rotated([5.0, 3.0, 1.5, 0.5])
     pi = protection(moment, share)
     rest = q[:, n_protected:]
-    torch.testing.assert_close(pi, rest @ rest.T, atol=1e-5, rtol=0)
+    torch.testing.assert_close(pi, rest @ rest.T, atol=1e-12, rtol=0)
 
 
 def test_directions_that_nothing_excites_are_never_protected():
     moment, q = rotated([2.0, 1.0, 0.0])
     torch.testing.assert_close(
-        protection(moment, 0.99), torch.outer(q[:, 2], q[:, 2]), atol=1e-5, rtol=0
+        protection(moment, 0.99), torch.outer(q[:, 2], q[:, 2]), atol=1e-12, rtol=0
     )
 
 
 def test_it_is_a_projection():
     moment, _ = rotated([5.0, 3.0, 1.5, 0.5])
     pi = protection(moment, 0.6)
-    torch.testing.assert_close(pi @ pi, pi, atol=1e-6, rtol=0)
-    torch.testing.assert_close(pi, pi.T, atol=1e-6, rtol=0)
+    torch.testing.assert_close(pi @ pi, pi, atol=1e-12, rtol=0)
+    torch.testing.assert_close(pi, pi.T, atol=1e-12, rtol=0)
 
 
 def test_nothing_is_protected_before_anything_was_seen():
-    assert torch.equal(protection(torch.zeros(3, 3), 0.9), torch.eye(3))
+    assert torch.equal(protection(torch.zeros(3, 3), 0.9), torch.eye(3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "fmlora_kit"
 LEFT = ("streams", "backbones", "adapters", "methods", "training")
 RIGHT = ("record", "analysis", "figures", "widgets")
+LIVE = ("attribution", "extraction")  # take a live model, hand plain arrays on to the analysis
+SHARED = ("series",)  # the runs that the notebooks share
 MODEL_PACKAGES = {"torch", "torchvision", "timm", "captum"}
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
@@ -23,7 +25,7 @@ PROGRAMS = {ROOT / path for path in MAY_PRINT if path.startswith(PACKAGE)}
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 LIBRARY = [path for path in FILES if path not in PROGRAMS]
-ROOMS = {*LEFT, *RIGHT}
+ROOMS = {*LEFT, *RIGHT, *LIVE, *SHARED}
 
 
 def short(path):
@@ -51,6 +53,10 @@ def imported(path):
 
 def allowed(name):
     """Return the rooms that files of one room may import from."""
+    if name in LIVE:
+        return {*LEFT, "record", "analysis", name}
+    if name in SHARED:
+        return {*LEFT, "record"}
     if name in LEFT:
         return {*LEFT[: LEFT.index(name) + 1], *(["record"] if name == "training" else [])}
     return set(RIGHT[: RIGHT.index(name) + 1])

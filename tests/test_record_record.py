@@ -228,3 +228,31 @@ def test_summary_line_leaves_out_what_there_is_not():
     assert make_record(n_done=1).summary_line() == "task 1/3 task A  acc 0.90  2 s"
     record = make_record(n_done=0).with_task(task(seconds=math.nan))
     assert record.summary_line() == "task 1/3 task A  acc 0.90"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1], r"test_labels must be one per test image \(10\), or empty; got 2"),
+        ([0, 5] * 5, "test_labels must be of its own classes; got 5"),
+        ([0.5] * 10, "test_labels must be integers"),
+    ],
+)
+def test_test_labels_keep_their_rules(labels, message):
+    with pytest.raises(RecordError, match=message):
+        make_task(0, THREE_TASKS[0], THREE_TASKS_ORACLE[0], (10,), test_labels=labels)
+
+
+def test_traces_are_read_only_copies():
+    watched = np.ones((2, 3))
+    task = make_task(
+        0, THREE_TASKS[0], THREE_TASKS_ORACLE[0], (10,), traces={"drs.expected_rank": watched}
+    )
+    watched[:] = 7
+    assert task.traces["drs.expected_rank"].tolist() == [[1.0] * 3] * 2
+    with pytest.raises(ValueError, match="read-only"):
+        task.traces["drs.expected_rank"][0] = 0
+    with pytest.raises(TypeError, match="a record is a value"):
+        task.traces["more"] = watched
+    other = make_task(0, THREE_TASKS[0], THREE_TASKS_ORACLE[0], (10,), traces={})
+    assert not task.same_as(other)

@@ -118,7 +118,7 @@ def test_a_deleted_array_file_is_written_again(saved):
 
 def test_record_json_is_for_people(saved):
     text = (saved / "record.json").read_text()
-    assert ' "format_version": 1,' in text
+    assert ' "format_version": 2,' in text
     assert '"accuracy": [0.7, 0.8, null],' in text
     assert max(map(len, text.splitlines())) < 120
 
@@ -212,9 +212,28 @@ def test_nan_smuggled_into_record_json(saved):
 
 
 def test_a_newer_format_names_both_versions(saved):
-    rewrite(saved, lambda d: d.update(format_version=2), rehash=False)
-    with pytest.raises(RecordError, match="record format 2, .* reads is format 1; update"):
+    rewrite(saved, lambda d: d.update(format_version=3), rehash=False)
+    with pytest.raises(RecordError, match="record format 3, .* reads is format 2; update"):
         Record.load(saved)
+
+
+def test_format_1_had_neither_test_labels_nor_traces(saved):
+    rewrite(saved, lambda d: d.update(format_version=1), rehash=False)
+    for task in Record.load(saved).tasks:
+        assert task.test_labels.shape == (0,) and task.traces == {}
+
+
+def test_test_labels_and_traces_come_back(tmp_path):
+    traces = {"drs.temperature": np.array([2.0, 0.3]), "gates": np.ones((2, 3, 4), np.float32)}
+    labels = np.array([0, 1] * 5)
+    task = make_task(
+        0, THREE_TASKS[0], THREE_TASKS_ORACLE[0], (10,), test_labels=labels, traces=traces
+    )
+    make_record(n_done=0).with_task(task).save(tmp_path / "run")
+    (back,) = Record.load(tmp_path / "run").tasks
+    assert back.same_as(task) and back.test_labels.tolist() == labels.tolist()
+    assert back.traces["gates"].shape == (2, 3, 4) and back.traces["gates"].dtype == np.float32
+    assert back.traces["drs.temperature"].tolist() == [2.0, 0.3]
 
 
 @pytest.mark.parametrize("version", [None, 0, "1", True])

@@ -58,7 +58,8 @@ def test_tasks_are_learned_in_the_streams_order():
 def test_a_model_left_in_the_middle_of_a_task_is_refused():
     stream = tiny.stream()
     model = tiny.build("sequential_lora")
-    next(fk.train_steps(model, stream[0], stream, tiny.BUDGET))
+    steps = fk.train_steps(model, stream[0], stream, tiny.BUDGET)
+    assert [next(steps).phase for _ in range(2)] == ["preparing", "training"]
     with pytest.raises(ValueError, match="model must have finished its task .*from_record"):
         fk.train_task(model, stream[0], stream, tiny.BUDGET)
 
@@ -73,9 +74,48 @@ def test_every_step_says_where_it_is_and_is_recorded():
         except StopIteration as end:
             result = end.value
             break
-    assert [s.index for s in seen] == [0, 1, 2, 3] and {s.n_steps for s in seen} == {4}
-    np.testing.assert_array_equal(result.losses, [s.loss for s in seen])
+    training = [s for s in seen if s.phase == "training"]
+    assert [s.index for s in training] == [0, 1, 2, 3] and {s.n_steps for s in training} == {4}
+    np.testing.assert_array_equal(result.losses, [s.loss for s in training])
     assert result.seconds > 0 and result.name == "Latin"
+
+
+def phases(model, task, stream):
+    """Phase, place and length of everything that learning a task yields."""
+    steps = fk.train_steps(model, task, stream, tiny.BUDGET)
+    return [(s.phase, s.index, s.n_steps, math.isnan(s.loss)) for s in steps]
+
+
+def test_whoever_iterates_gets_a_breath_before_after_and_between_the_tests():
+    stream, model = tiny.stream(), tiny.build("sequential_lora")
+    train = [("training", k, 4, False) for k in range(4)]
+    start, end = [("preparing", 0, 1, True)], [("finishing", 0, 1, True)]
+    for t in range(3):
+        tests = [("testing", i, t + 1, True) for i in range(t + 1)]
+        assert phases(model, stream[t], stream) == start + train + end + tests
+
+
+def test_the_result_keeps_the_true_classes_of_its_test_images_and_what_was_watched():
+    stream, model = tiny.stream(), tiny.fmlora()
+    for task in stream:
+        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        np.testing.assert_array_equal(result.test_labels, task.test_labels)
+        own = result.predictions[-len(task.test_labels) :]
+        assert np.mean(own == result.test_labels) == result.accuracy[model.n_tasks_done - 1]
+        probabilities = result.traces["drs.probabilities"]  # half of four steps choose ranks
+        assert probabilities.shape == (2, len(model.sites), len(model.candidates))
+        np.testing.assert_allclose(probabilities.sum(axis=2), 1, rtol=1e-6)
+        candidates = result.state["drs.candidates"]
+        np.testing.assert_array_equal(candidates, model.candidates)
+        expected = (probabilities * candidates).sum(axis=2)
+        np.testing.assert_allclose(result.traces["drs.expected_rank"], expected, rtol=1e-6)
+        np.testing.assert_allclose(result.traces["drs.temperature"], [2.0, 2 * 0.15**0.5])
+
+
+def test_a_method_that_watches_nothing_leaves_no_traces():
+    stream = tiny.stream()
+    assert fk.train_task(tiny.fmlora(drs=False), stream[0], stream, tiny.BUDGET).traces == {}
+    assert tiny.learn(tiny.build("frozen_backbone"), stream)[0].traces == {}
 
 
 def test_the_first_losses_are_those_of_adamw_with_a_cosine_schedule():

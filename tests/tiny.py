@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import numpy as np
@@ -81,6 +82,12 @@ def fmlora(backbone=None, n_classes=9, *, drs=True, dmp=True, **changes):
 def learn(model, tasks, budget=BUDGET):
     """Train on every task of a stream; the results."""
     return [fk.train_task(model, task, tasks, budget) for task in tasks]
+
+
+def advance(steps, n):
+    """Go to the `n`-th training step of the generator that `train_steps` gave; return that step."""
+    training = (step for step in steps if step.phase == "training")
+    return next(itertools.islice(training, n - 1, None))
 
 
 def noise(n=4, size=32, seed=0):

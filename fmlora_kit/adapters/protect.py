@@ -52,7 +52,7 @@ def input_moments(
 
 
 def protection(moment: Tensor, share: float) -> Tensor:
-    """Pi (R, R): projects out the fewest directions that hold ``share`` of the energy of z.
+    """Pi (R, R), float64: projects out the fewest directions that hold ``share`` of z's energy.
 
     Args:
         moment: second moment of z over earlier tasks, (R, R).
@@ -63,11 +63,11 @@ def protection(moment: Tensor, share: float) -> Tensor:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"protect must be between 0 and 1, got {share}")
-    rank = len(moment)
+    identity = torch.eye(len(moment), dtype=torch.float64)
     energy, vectors = torch.linalg.eigh(moment.double())
     energy, vectors = energy.flip(0).clamp(min=0), vectors.flip(1)
     if share == 0 or energy.sum() == 0:
-        return torch.eye(rank)
+        return identity
     before = (torch.cumsum(energy, 0) - energy) / energy.sum()  # held by the directions above
     kept_out = vectors[:, before < share - 1e-9]
-    return (torch.eye(rank, dtype=torch.float64) - kept_out @ kept_out.T).float()
+    return identity - kept_out @ kept_out.T

@@ -124,12 +124,7 @@ class Method(nn.Module):
 
     def end_task(self, task: Task) -> None:
         """Finish: the head's rows are written and frozen."""
-        self.head.close()
-        if self.head.kind == "lda":
-            features = self.extract(task.train_images)
-            self.head.align(features, torch.tensor(task.train_labels), task.classes)
-        self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))
-        self.n_tasks_done += 1
+        self._close_head(task)
 
     @torch.inference_mode()
     def logits(self, images: np.ndarray, classes: Sequence[int] | None = None) -> np.ndarray:
@@ -142,6 +137,10 @@ class Method(nn.Module):
         return self.scores(self.extract(images), classes)
 
     # --- what subclasses say ---------------------------------------------------------------------
+    def watch(self) -> dict[str, np.ndarray]:
+        """What the record shall trace of the step that was just made; here nothing."""
+        return {}
+
     def parts(self) -> list[nn.Parameter]:
         """What is trained besides the head."""
         return []
@@ -255,6 +254,14 @@ class Method(nn.Module):
             features = self.extract(task.train_images) if features is None else features
             start = class_means(features, torch.tensor(task.train_labels), task.classes)
         self.head.open(task.classes, start)
+
+    def _close_head(self, task: Task, features: Tensor | None = None) -> None:
+        self.head.close()
+        if self.head.kind == "lda":
+            features = self.extract(task.train_images) if features is None else features
+            self.head.align(features, torch.tensor(task.train_labels), task.classes)
+        self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))
+        self.n_tasks_done += 1
 
 
 def checksum(model: nn.Module) -> str:

@@ -204,7 +204,7 @@ class FMLoRA(Method):
         )
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
         self._open_pairs(task)
-        self.settled = False
+        self.settled, self.watched = False, {}
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
         if self.drs:
             self.selector = RankSelector(
@@ -236,9 +236,14 @@ class FMLoRA(Method):
         self.pairs = {}
         for site, r in zip(self.sites, self.ranks, strict=True):
             self.pairs[site.name] = self._fold(self.updates[site.name], r)
-        super().end_task(task)
-        self._remember(task)
+        features, moments = self._look_back(task)
+        self._close_head(task, features)
+        self._remember(features, moments, task)
         self.selector = None
+
+    def watch(self) -> dict[str, np.ndarray]:
+        """While ranks are chosen: temperature (), gate probabilities (L, K), E[r] (L,)."""
+        return self.watched
 
     def parts(self) -> list[nn.Parameter]:
         """The pairs (on the first task, with bases "task1", the bases themselves)."""
@@ -265,6 +270,8 @@ class FMLoRA(Method):
                 arrays |= {f"{name}.a": numpy(update.a), f"{name}.b": numpy(update.b)}
         if self.dmp:
             arrays["prompt"] = numpy(self.prompt)
+        if self.drs:
+            arrays["drs.candidates"] = np.array(self.candidates)
         arrays["subspace"] = self.subspaces[-1].copy()
         return arrays
 
@@ -318,7 +325,7 @@ class FMLoRA(Method):
     def _choose_bases(self, task: Task) -> None:
         how, rank = self.flora.bases, self.flora.max_rank
         noise = self.generator(_BASES)
-        moments = self._input_moments(task) if how == "activation" else {}
+        moments = self._look_back(task)[1] if how == "activation" else {}
         for site in self.sites:
             update, weight = self.updates[site.name], base_weight(self.vit, site).cpu()
             if how == "task1":
@@ -332,10 +339,17 @@ class FMLoRA(Method):
 
     def _set_gates(self, progress: float) -> Tensor | float:
         choosing = progress < self.drs.warm_up
+        self.watched = {}
         if choosing:
             high, low = self.drs.temperatures
             temperature = high * (low / high) ** (progress / self.drs.warm_up)
             gates = self.selector.sample(temperature, self.gumbel)
+            probabilities = numpy(self.selector.probabilities())
+            self.watched = {
+                "drs.temperature": np.array(temperature),
+                "drs.probabilities": probabilities,
+                "drs.expected_rank": probabilities @ np.array(self.candidates),
+            }
         else:
             columns = torch.arange(self.flora.max_rank, device=self.device)
             chosen = torch.tensor(self.selector.choice(), device=self.device)
@@ -383,14 +397,17 @@ class FMLoRA(Method):
         update.fold(m, n)
         return m, n
 
-    def _remember(self, task: Task) -> None:
-        features = self.extract(task.train_images).numpy()
-        self.subspaces.append(feature_subspace(features, task.train_labels))
+    def _look_back(self, task: Task) -> tuple[Tensor, dict[str, Tensor]]:
+        """The training images once more: their features (n, d), and each map's input moment."""
+        features: list[Tensor] = []
+        batches = self.batches(task.train_images)
+        forwards = (features.append(self.features(batch).cpu()) for batch in batches)
+        moments = input_moments(self.vit, self.sites, forwards)
+        return torch.cat(features), moments
+
+    def _remember(self, features: Tensor, moments: dict[str, Tensor], task: Task) -> None:
+        self.subspaces.append(feature_subspace(features.numpy(), task.train_labels))
         done = self.n_tasks_done
-        for name, moment in self._input_moments(task).items():
+        for name, moment in moments.items():
             b = self.updates[name].b.cpu().double()
             self.moments[name] = (self.moments[name] * (done - 1) + b @ moment @ b.T) / done
-
-    def _input_moments(self, task: Task) -> dict[str, Tensor]:
-        forwards = (self.features(batch) for batch in self.batches(task.train_images))
-        return input_moments(self.vit, self.sites, forwards)

@@ -94,7 +94,7 @@ def check_task(task) -> None:
         raise RecordError(f"name must be a non-empty string; got {task.name!r}")
     where = f"task {task.name!r}: "
     _check_classes(where, task.classes, task.class_names)
-    for name in ("accuracy", "oracle_accuracy", "predictions", "losses", "ranks"):
+    for name in ("accuracy", "oracle_accuracy", "predictions", "losses", "ranks", "test_labels"):
         if getattr(task, name).ndim != 1:
             shape = getattr(task, name).shape
             raise RecordError(f"{where}{name} must have one dimension; got shape {shape}")
@@ -108,6 +108,13 @@ def check_task(task) -> None:
     for name in ("predictions", "ranks"):
         if getattr(task, name).size and getattr(task, name).min() < 0:
             raise RecordError(f"{where}{name} must be >= 0; got {getattr(task, name).min()}")
+    if task.test_labels.size not in (0, task.n_test):
+        raise RecordError(
+            f"{where}test_labels must be one per test image ({task.n_test}), or empty; "
+            f"got {task.test_labels.size}"
+        )
+    if foreign := set(task.test_labels.tolist()) - set(task.classes):
+        raise RecordError(f"{where}test_labels must be of its own classes; got {min(foreign)}")
     for name, least in (
         ("n_test", 1),
         ("n_trainable", 0),

@@ -24,7 +24,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 added test_labels and traces; 1 is read as well
 RECORD_FILE = "record.json"
 TIMING_FILE = "timing.json"
 LINE_LENGTH = 100

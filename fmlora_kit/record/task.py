@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from fmlora_kit.record import storage
 from fmlora_kit.record.checks import ReadOnlyDict, check_task, put, read_only, whole
 
-_STATE_PREFIX = "state."
+_STATE_PREFIX, _TRACE_PREFIX = "state.", "trace."
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,10 @@ class TaskResult:
         scalars: named measurements of the task, such as difficulty and novelty.
         state: the method's snapshot, from which the model as it was after this task is rebuilt.
         seconds: training time of this task; no part of equality.
+        test_labels: (n_test,) true class ids of its test images, in the order of `predictions`;
+            empty in records of format 1.
+        traces: what the method watched while it trained: arrays whose first axis is the step, from
+            the task's first; such as the gate probabilities of DRS.
 
     Raises:
         RecordError: a value breaks its rule; the message names both.
@@ -63,6 +67,8 @@ class TaskResult:
     scalars: dict[str, float]
     state: dict[str, np.ndarray]
     seconds: float
+    test_labels: np.ndarray = ()
+    traces: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Copy and check every field."""
@@ -73,15 +79,15 @@ class TaskResult:
         put(self, "predictions", read_only("predictions", self.predictions, np.int64))
         put(self, "losses", read_only("losses", self.losses, np.float64))
         put(self, "ranks", read_only("ranks", self.ranks, np.int64))
+        labels = np.asarray(self.test_labels, dtype=None if len(self.test_labels) else np.int64)
+        put(self, "test_labels", read_only("test_labels", labels, np.int64))
         for name in ("n_test", "n_trainable", "n_deployed", "n_training_state"):
             put(self, name, whole(name, getattr(self, name)))
         put(self, "seconds", float(self.seconds))
         put(self, "scalars", ReadOnlyDict({k: float(v) for k, v in sorted(self.scalars.items())}))
-        put(
-            self,
-            "state",
-            ReadOnlyDict({k: read_only(f"state[{k!r}]", v) for k, v in sorted(self.state.items())}),
-        )
+        for name in ("state", "traces"):
+            items = sorted(getattr(self, name).items())
+            put(self, name, ReadOnlyDict({k: read_only(f"{name}[{k!r}]", v) for k, v in items}))
         check_task(self)
 
     def same_as(self, other: object) -> bool:
@@ -108,7 +114,7 @@ class TaskResult:
         return storage.sha256(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The task's array file: predictions, losses and snapshot in safetensors format."""
+        """The task's array file in safetensors format: all arrays without a place in the JSON."""
         return storage.encode_arrays(self._arrays())
 
     def to_json(self) -> dict:
@@ -135,19 +141,23 @@ class TaskResult:
             zip(entry["scalars"], _none_to_nan(entry["scalars"].values()), strict=True)
         )
         own = {name: arrays[name] for name in ("predictions", "losses")}
-        state = {
-            name.removeprefix(_STATE_PREFIX): array
-            for name, array in arrays.items()
-            if name.startswith(_STATE_PREFIX)
-        }
-        result = cls(**values, **own, state=state, seconds=seconds)
+        own |= {name: arrays[name] for name in ("test_labels",) if name in arrays}
+        own["state"], own["traces"] = (_named(arrays, p) for p in (_STATE_PREFIX, _TRACE_PREFIX))
+        result = cls(**values, **own, seconds=seconds)
         # The digest of the file as it was read; another safetensors version might encode otherwise.
         result.__dict__["sha256"] = sha256
         return result
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        state = {_STATE_PREFIX + name: array for name, array in self.state.items()}
-        return {"predictions": self.predictions, "losses": self.losses, **state}
+        arrays = {name: getattr(self, name) for name in ("predictions", "losses")}
+        if self.test_labels.size:
+            arrays["test_labels"] = self.test_labels
+        arrays |= {_STATE_PREFIX + name: array for name, array in self.state.items()}
+        return arrays | {_TRACE_PREFIX + name: array for name, array in self.traces.items()}
+
+
+def _named(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:

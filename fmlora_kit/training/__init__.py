@@ -3,7 +3,7 @@
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget, Step, TrainingError, train_steps, train_task
 from fmlora_kit.training.many import Job, run_many
-from fmlora_kit.training.rebuild import from_record
+from fmlora_kit.training.rebuild import from_record, models_over_time
 from fmlora_kit.training.run import run, start_record
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Step",
     "TrainingError",
     "from_record",
+    "models_over_time",
     "pick_device",
     "run",
     "run_many",

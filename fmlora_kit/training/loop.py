@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -52,17 +52,30 @@ class Budget:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of training: its place from 0, how many there are, and its loss."""
+    """One step of learning a task.
 
+    Attributes:
+        phase: "preparing", "training", "finishing" or "testing".
+        index: its place in the phase, from 0.
+        n_steps: how many the phase has.
+        loss: of this step; NaN unless training.
+        traces: what the method watched, see `Method.watch`.
+    """
+
+    phase: str
     index: int
     n_steps: int
-    loss: float
+    loss: float = math.nan
+    traces: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def train_steps(
     model: Method, task: Task, stream: Stream, budget: Budget | None = None
 ) -> Generator[Step, None, TaskResult]:
     """Learn ``task``, yielding after every step; the generator's return value is the result.
+
+    Steps of training come between one of preparing, one of finishing, and one of testing for each
+    test set, so that whoever iterates never waits long.
 
     Whoever iterates can stop at any step: the unfinished task leaves no result behind, and
     `from_record` gives the model as it was before it.
@@ -81,15 +94,18 @@ def train_steps(
     place = _place(model, task, stream)
     started = time.perf_counter()
     model.begin_task(task)
+    yield Step("preparing", 0, 1)
     groups = model.parameter_groups()
-    losses: list[float] = []
+    steps: list[Step] = []
     if groups:
         for step in _optimise(model, task, groups, budget, place):
-            losses.append(step.loss)
+            steps.append(step)
             yield step
     model.end_task(task)
     seconds = time.perf_counter() - started
-    return _result(model, task, stream, place, losses, count(groups), seconds)
+    yield Step("finishing", 0, 1)
+    tested = yield from _test(model, stream, place)
+    return _result(model, task, tested, steps, n_trainable=count(groups), seconds=seconds)
 
 
 def train_task(
@@ -109,9 +125,10 @@ def train_task(
                 step = next(steps)
             except StopIteration as end:
                 return end.value
-            bar.total = step.n_steps
-            bar.update()
-            bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+            if step.phase == "training":
+                bar.total = step.n_steps
+                bar.update()
+                bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
 
 
 def count(groups: list[dict]) -> int:
@@ -158,7 +175,7 @@ def _optimise(
         nn.utils.clip_grad_norm_(parameters, budget.clip)
         optimiser.step()
         schedule.step()
-        yield Step(k, n_steps, loss.item())
+        yield Step("training", k, n_steps, loss.item(), model.watch())
     if not all(torch.isfinite(p).all() for p in parameters):
         raise TrainingError(
             f"weights must be finite after task {task.name!r}, got some that are not; a smaller lr "
@@ -173,15 +190,10 @@ def _batches(n: int, budget: Budget, seed: int, place: int) -> Generator[torch.T
         yield from order.split(budget.batch_size)
 
 
-def _result(
-    model: Method,
-    task: Task,
-    stream: Stream,
-    place: int,
-    losses: list[float],
-    n_trainable: int,
-    seconds: float,
-) -> TaskResult:
+def _test(
+    model: Method, stream: Stream, place: int
+) -> Generator[Step, None, dict[str, np.ndarray]]:
+    """Every task seen and, where classes stay the same, the next one too."""
     accuracy, oracle = np.full((2, len(stream)), np.nan)
     ahead = stream.scenario == "domain-incremental" and place + 1 < len(stream)
     predictions = []
@@ -190,15 +202,31 @@ def _result(
         accuracy[i], oracle[i] = scores.accuracy, scores.oracle_accuracy
         if i <= place:
             predictions.append(scores.predictions)
+        yield Step("testing", i, place + 1 + ahead)
+    return {
+        "accuracy": accuracy,
+        "oracle_accuracy": oracle,
+        "predictions": np.concatenate(predictions),
+    }
+
+
+def _result(
+    model: Method,
+    task: Task,
+    tested: dict[str, np.ndarray],
+    steps: list[Step],
+    *,
+    n_trainable: int,
+    seconds: float,
+) -> TaskResult:
+    watched = [step.traces for step in steps if step.traces]
     return TaskResult(
         name=task.name,
         classes=task.classes,
         class_names=task.class_names,
         n_test=len(task.test_labels),
-        accuracy=accuracy,
-        oracle_accuracy=oracle,
-        predictions=np.concatenate(predictions),
-        losses=np.asarray(losses),
+        **tested,
+        losses=np.array([step.loss for step in steps], dtype=float),
         ranks=np.asarray(model.ranks, dtype=np.int64),
         n_trainable=n_trainable,
         n_deployed=model.n_deployed,
@@ -206,6 +234,8 @@ def _result(
         scalars=model.scalars,
         state=model.snapshot(),
         seconds=seconds,
+        test_labels=task.test_labels,
+        traces={name: np.stack([w[name] for w in watched]) for name in (watched or [{}])[0]},
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.methods import DMP, DRS, METHODS, FLoRA, HeadOptions, Method
-from fmlora_kit.record import Record
+from fmlora_kit.record import Record, TaskResult
 
 _OPTIONS = {"head": HeadOptions, "flora": FLoRA, "drs": DRS, "dmp": DMP}
 
@@ -44,7 +46,27 @@ def from_record(
     return model
 
 
+def models_over_time(record: Record, backbone: VisionTransformer | None = None) -> Iterator[Method]:
+    """The model as it was after each task of ``record``, in order: one object that moves on.
+
+    Args:
+        record: see `from_record`.
+        backbone: see `from_record`.
+
+    Raises:
+        ValueError: see `from_record`.
+    """
+    model = from_record(record, 0, backbone)
+    for result in record.tasks:
+        _restore(model, result)
+        yield model
+
+
 @torch.no_grad()
+def _restore(model: Method, result: TaskResult) -> None:
+    model.restore(result.classes, result.state)
+
+
 def replay(model: Method, record: Record, after: int | None = None) -> None:
     """Bring a fresh ``model`` to where the record's was after ``after`` tasks (default: all).
 
@@ -61,7 +83,7 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
     if _plain(here) != _plain(there):
         raise ValueError(f"the record must come from the same method: it has {there}, got {here}")
     for result in record.tasks[:after]:
-        model.restore(result.classes, result.state)
+        _restore(model, result)
 
 
 def _options(described: dict) -> dict:

@@ -1,0 +1,97 @@
+"""What the notebooks share: two small streams, and records that are trained once and then read.
+
+All is computed in double precision, so that the notebooks show the same numbers on every machine.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from fmlora_kit import streams
+from fmlora_kit.backbones import load_backbone
+from fmlora_kit.methods import METHODS, Method
+from fmlora_kit.record import Record, RecordError
+from fmlora_kit.streams import Stream
+from fmlora_kit.streams.scripts import SCRIPTS
+from fmlora_kit.training import Budget, pick_device, run, start_record
+
+BUDGET = Budget(epochs=4)
+FOLDER = Path("records")  # beside the notebooks: a notebook's working directory is its own folder
+_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Armenian", "Georgian")
+
+
+def stream(seed: int = 0) -> Stream:
+    """Class-incremental: five writing systems, then the first one's letters again, barred."""
+    return streams.glyphs(seed=seed, scripts=_SCRIPTS, barred=_SCRIPTS[0])
+
+
+def domain_stream(seed: int = 0) -> Stream:
+    """Domain-incremental: the same ten letters in five styles, plain print first."""
+    return streams.glyph_styles(5, seed, characters=SCRIPTS["Latin"], n_train=30, n_test=20)
+
+
+def model(stream: Stream, method: str = "fmlora", *, seed: int = 0) -> Method:
+    """A fresh method with its defaults, in double precision, on the GPU if there is one.
+
+    Raises:
+        ValueError: ``method`` is unknown.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {tuple(METHODS)}, got {method!r}")
+    return METHODS[method](load_backbone().double(), stream.n_classes, seed=seed).to(device())
+
+
+def record(
+    stream: Stream, method: str = "fmlora", *, seed: int = 0, folder: str | Path = FOLDER
+) -> Record:
+    """The record of ``method`` on ``stream``: read from ``folder``, or trained now (a minute).
+
+    Two notebooks may ask at once: one trains, the other waits for it. What was interrupted goes on
+    where it ended. A record of other versions, or a damaged one, is made anew.
+
+    Args:
+        stream: one of the two above.
+        method: a name in `fmlora_kit.methods.METHODS`.
+        seed: of the method.
+        folder: where the records are kept, each in a folder of its own.
+
+    Raises:
+        ValueError: ``method`` is unknown.
+        RecordError: ``folder`` cannot be written.
+    """
+    learner = model(stream, method, seed=seed)
+    place = Path(folder) / f"{stream.name}-{method}-{seed}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        kept = _kept(place, start_record(learner, stream, BUDGET))
+        if kept is not None and len(kept.tasks) == len(stream):
+            return kept
+        if kept is None:
+            (place / "record.json").unlink(missing_ok=True)
+        return run(learner, stream, BUDGET, folder=place, show_progress=True)
+
+
+def device() -> torch.device:
+    """The GPU if there is one that has double precision, else the CPU."""
+    best = pick_device()
+    return best if best.type == "cuda" else torch.device("cpu")
+
+
+def device_line() -> str:
+    """One sentence: where the notebooks train."""
+    where = torch.cuda.get_device_name() if device().type == "cuda" else "the CPU"
+    return f"training on: {where}"
+
+
+def _kept(place: Path, fresh: Record) -> Record | None:
+    """What ``place`` holds of the very run that ``fresh`` begins."""
+    with suppress(RecordError):
+        kept = Record.load(place)
+        same = ("method", "stream", "seed", "config", "versions")
+        if all(getattr(kept, name) == getattr(fresh, name) for name in same):
+            return kept
+    return None

@@ -1,0 +1,99 @@
+"""The runs that the notebooks share: made once, read ever after, remade when they do not fit."""
+
+import json
+
+import pytest
+import tiny
+import torch
+
+import fmlora_kit as fk
+from fmlora_kit import series
+from fmlora_kit.record import Record
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A stream of three small tasks, on a small backbone, and a count of what was trained."""
+    monkeypatch.setattr(series, "load_backbone", lambda: tiny.vit())
+    monkeypatch.setattr(series, "BUDGET", fk.Budget(epochs=1, batch_size=24))
+    monkeypatch.setitem(series.METHODS, "fmlora", lambda *a, **k: tiny.fmlora(*a, **k))
+    trained = []
+    run = series.run
+
+    def counted(*args, **options):
+        trained.append(args[0].name)
+        return run(*args, **{**options, "show_progress": False})
+
+    monkeypatch.setattr(series, "run", counted)
+    return trained
+
+
+def test_a_record_is_trained_once_and_read_ever_after(quick, tmp_path):
+    first = series.record(tiny.stream(), folder=tmp_path / "records")
+    again = series.record(tiny.stream(), folder=tmp_path / "records")
+    assert quick == ["fmlora"] and again.same_as(first) and len(again.tasks) == 3
+    assert first.config["method"]["precision"] == "float64"
+    assert Record.load(tmp_path / "records" / "tiny glyphs-fmlora-0").same_as(first)
+
+
+def test_another_method_or_seed_has_a_folder_of_its_own(quick, tmp_path):
+    records = [
+        series.record(tiny.stream(), name, seed=seed, folder=tmp_path)
+        for name, seed in (("fmlora", 0), ("fmlora", 1), ("nearest_class_mean", 0))
+    ]
+    assert len(quick) == 3 and len({(r.method, r.seed) for r in records}) == 3
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == [
+        "tiny glyphs-fmlora-0",
+        "tiny glyphs-fmlora-1",
+        "tiny glyphs-nearest_class_mean-0",
+    ]
+
+
+@pytest.mark.parametrize("harm", ["versions", "damage", "budget"])
+def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, harm):
+    first = series.record(tiny.stream(), folder=tmp_path)
+    place = tmp_path / "tiny glyphs-fmlora-0"
+    if harm == "versions":
+        place.joinpath("record.json").unlink()
+        old = Record(**{**vars(first), "versions": {"torch": "0.1"}})
+        old.save(place)
+    elif harm == "damage":
+        text = json.loads(place.joinpath("record.json").read_text())
+        place.joinpath("record.json").write_text(json.dumps(text)[:-20])
+    else:
+        monkeypatch.setattr(series, "BUDGET", fk.Budget(epochs=2, batch_size=24))
+    again = series.record(tiny.stream(), folder=tmp_path)
+    assert len(quick) == 2 and len(again.tasks) == 3
+    assert again.same_as(first) == (harm != "budget")
+    assert Record.load(place).same_as(again)
+
+
+def test_what_was_interrupted_goes_on(quick, tmp_path):
+    stream = tiny.stream()
+    whole = series.record(stream, folder=tmp_path / "whole")
+    part = Record(**{**vars(whole), "tasks": whole.tasks[:1]})
+    part.save(tmp_path / "part" / "tiny glyphs-fmlora-0")
+    assert series.record(stream, folder=tmp_path / "part").same_as(whole)
+
+
+def test_an_unknown_method_is_named():
+    with pytest.raises(ValueError, match="method must be one of .*, got 'fmlore'"):
+        series.record(tiny.stream(), "fmlore")
+
+
+def test_the_streams():
+    stream, domains = series.stream(), series.domain_stream()
+    names = ["Latin", "Greek", "Cyrillic", "Armenian", "Georgian", "Latin, barred"]
+    assert [task.name for task in stream] == names and stream.n_classes == 60
+    assert stream.scenario == "class-incremental" and domains.scenario == "domain-incremental"
+    assert len(domains) == 5 and domains.n_classes == 10
+    assert {len(task.test_labels) for task in (*stream, *domains)} == {200}
+
+
+def test_the_device_is_one_with_double_precision(monkeypatch):
+    monkeypatch.setattr(series, "pick_device", lambda: torch.device("mps"))
+    assert series.device() == torch.device("cpu")
+    assert series.device_line() == "training on: the CPU"
+    monkeypatch.setattr(series, "pick_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert series.device_line() == "training on: a GPU"
