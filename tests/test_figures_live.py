@@ -13,7 +13,7 @@ def lines(figure):
 
 
 def bars(figure):
-    (trace,) = [t for t in figure.data if t.type == "bar"]
+    (trace,) = [t for t in figure.data if t.type == "bar" and t.name == "now"]
     return trace
 
 
@@ -59,3 +59,26 @@ def test_more_tasks_than_the_stream_has_are_refused():
         training_progress(make_record(), [1.0])
     with pytest.raises(ValueError, match="at most 3 tasks, got 1 and 4"):
         training_progress(make_record(n_done=1), task_names=list("abcd"))
+
+
+def ranks(figure):
+    return [t for t in figure.data if t.name == "rank"]
+
+
+def test_ranks_while_they_are_chosen_and_after():
+    record = make_record(n_done=2, ranks=[(3, 5), (2, 8), (1, 1)])
+    (running,) = ranks(training_progress(record, [1.0], expected_rank=[4.5, 6.0]))
+    np.testing.assert_array_equal(running.x, [4.5, 6.0])
+    assert running.marker.color == task_colors(3)[2] and list(running.text) == ["4", "6"]
+    (chosen,) = ranks(training_progress(record))
+    np.testing.assert_array_equal(chosen.x, [2, 8])
+    assert chosen.marker.color == task_colors(3)[1]
+    figure = training_progress(record)
+    assert figure.layout.xaxis2.range[1] == pytest.approx(8 * 1.02)  # max_rank of the config
+    assert list(figure.layout.yaxis2.ticktext) == ["0.q", "0.v"]
+    assert "task B" in [a.text for a in figure.layout.annotations][1]
+    np.testing.assert_allclose(bars(figure).x, 100 * record.accuracy[1, :2])
+
+
+def test_a_method_without_ranks_has_two_panels():
+    assert ranks(training_progress(make_record())) == []

@@ -1,6 +1,7 @@
 """The live panel: it advances a generator, shows its losses, and stops between two steps."""
 
 import asyncio
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,10 @@ STREAM = [SimpleNamespace(name=name) for name in ("Latin", "Greek", "Hebrew")]
 LOSSES = [3.0, 2.5, 2.25, 1.5]
 
 
+def step(phase, index, n_steps, loss=math.nan, **traces):
+    return SimpleNamespace(phase=phase, index=index, n_steps=n_steps, loss=loss, traces=traces)
+
+
 def result(t, losses=LOSSES):
     return make_task(
         t, THREE_TASKS[t], THREE_TASKS_ORACLE[t], (10, 20, 10)[: t + 1], losses=np.array(losses)
@@ -24,9 +29,13 @@ def result(t, losses=LOSSES):
 def train(t, losses=LOSSES, *, before_step=lambda k: None, log=None):
     """What `train_steps` yields and returns, without a model; `log` hears that it was closed."""
     try:
+        yield step("preparing", 0, 1)
         for k, loss in enumerate(losses):
             before_step(k)
-            yield SimpleNamespace(index=k, n_steps=len(losses), loss=loss)
+            yield step("training", k, len(losses), loss)
+        yield step("finishing", 0, 1)
+        for i in range(t + 1):
+            yield step("testing", i, t + 1)
         return result(t, losses)
     finally:
         if log is not None:
@@ -121,12 +130,12 @@ def test_stop_in_the_first_task_says_that_there_is_nothing_yet():
     assert "The record has no finished task yet." in panel.status.value
 
 
-def test_a_click_during_the_last_step_stops_after_the_finished_task_is_kept():
+def test_a_click_after_the_last_test_stops_after_the_finished_task_is_kept():
     panel = LiveTraining(STREAM)
 
     def steps():
-        yield SimpleNamespace(index=0, n_steps=1, loss=1.0)
-        panel.button.click()  # while the task is being tested
+        yield step("testing", 0, 1)
+        panel.button.click()  # after the last test
         return result(0)
 
     record = learn(panel, make_record(n_done=0), steps())
@@ -186,3 +195,55 @@ def test_what_does_not_fit_is_named():
         learn(LiveTraining(STREAM[:2]), make_record(n_done=1), train(1))
     with pytest.raises(ValueError, match="task left to learn, got all 3"):
         learn(LiveTraining(STREAM), make_record(), train(2))
+
+
+@pytest.mark.parametrize("phase", ["preparing", "finishing", "testing"])
+def test_stop_is_heard_in_every_phase(phase):
+    panel, log = LiveTraining(STREAM), []
+
+    def steps():
+        yield step(phase, 0, 3)
+        panel.button.click()
+        log.append("one more")
+        yield step(phase, 1, 3)
+        log.append("too many")
+
+    record = learn(panel, make_record(n_done=1), steps())
+    assert panel.stopped and len(record.tasks) == 1 and log == ["one more"]
+
+
+def test_the_status_says_what_is_tested():
+    panel, seen = LiveTraining(STREAM), []
+
+    def steps():
+        yield step("finishing", 0, 1)
+        seen.append(panel.status.value)
+        yield step("testing", 0, 2)
+        seen.append(panel.status.value)
+        yield step("testing", 1, 2)
+        return result(1)
+
+    learn(panel, make_record(n_done=1), steps())
+    assert seen == ["Testing after task 2 of 3, Greek", "Testing 1 of 2 after task 2 of 3, Greek"]
+
+
+def test_the_ranks_being_chosen_are_shown_and_stay_when_they_are_fixed():
+    panel, seen = LiveTraining(STREAM, redraw_every=1), []
+
+    def look():
+        traces = panel.box.outputs[0]["data"][PLOTLY]["data"]
+        seen.append(
+            [np.asarray(as_numbers(t["x"])).tolist() for t in traces if t["name"] == "rank"]
+        )
+
+    def steps():
+        yield step("training", 0, 3, 2.0, **{"drs.expected_rank": np.array([4.0, 6.5])})
+        look()
+        yield step("training", 1, 3, 2.0, **{"drs.expected_rank": np.array([3.0, 7.0])})
+        look()
+        yield step("training", 2, 3, 2.0)
+        look()
+        return result(0)
+
+    learn(panel, make_record(n_done=0), steps())
+    assert seen == [[[4.0, 6.5]], [[3.0, 7.0]], [[3.0, 7.0]]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import ipywidgets
@@ -19,18 +19,21 @@ _PAUSE = 0.001
 
 
 class TrainingStep(Protocol):
-    """What a step of training tells: its place from 0, how many there are, and its loss."""
+    """What a step of learning a task tells: see `fmlora_kit.training.Step`."""
 
+    phase: str
     index: int
     n_steps: int
     loss: float
+    traces: Mapping[str, Sequence[float]]
 
 
 class LiveTraining(ipywidgets.VBox):
-    """A panel that trains one task at a time: loss curve, accuracies, progress and a Stop button.
+    """A panel that trains one task at a time: loss, ranks, accuracies, progress and a Stop button.
 
     It only advances the generator it is given, and between two steps lets the notebook handle a
-    click on Stop. The loop over tasks stays in the notebook's cell::
+    click on Stop, also while a task is prepared or tested. The loop over tasks stays in the
+    notebook's cell::
 
         panel = LiveTraining(stream)
         ...
@@ -66,7 +69,7 @@ class LiveTraining(ipywidgets.VBox):
             icon="stop",
             button_style="warning",
             disabled=True,
-            tooltip="Stop after the current step; finished tasks are kept",
+            tooltip="Stop now; the finished tasks are kept",
         )
         self.button.on_click(self._stop)
         self.status = ipywidgets.HTML()
@@ -110,6 +113,7 @@ class LiveTraining(ipywidgets.VBox):
     async def _advance(self, record: Record, steps) -> TaskResult | None:
         """Run ``steps`` to their end and return the result; None if Stop was pressed on the way."""
         losses: list[float] = []
+        self._ranks: Sequence[float] | None = None
         self.say(f"Preparing {self._task(len(record.tasks))}")
         while True:
             await asyncio.sleep(_PAUSE)  # here clicks are handled
@@ -120,18 +124,23 @@ class LiveTraining(ipywidgets.VBox):
             except StopIteration as end:
                 await asyncio.sleep(_PAUSE)
                 return end.value
-            losses.append(step.loss)
-            last = step.index + 1 == step.n_steps
-            if last or step.index % self._redraw_every == 0:
-                self._show(record, losses, step)
+            if step.phase == "training":
+                self._follow(record, losses, step)
+            elif step.phase in ("finishing", "testing"):
+                done = 0 if step.phase == "finishing" else step.index + 1
+                tests = f" {done} of {step.n_steps}" if done else ""
+                self.say(f"Testing{tests} after {self._task(len(record.tasks))}")
 
-    def _show(self, record: Record, losses: list[float], step: TrainingStep) -> None:
+    def _follow(self, record: Record, losses: list[float], step: TrainingStep) -> None:
+        losses.append(step.loss)
+        self._ranks = step.traces.get("drs.expected_rank", self._ranks)
         done = step.index + 1
+        if done < step.n_steps and step.index % self._redraw_every:
+            return
         self.progress.value = len(record.tasks) + done / step.n_steps
-        then = "; testing" if done == step.n_steps else ""
         task = self._task(len(record.tasks))
-        self.say(f"In {task}: step {done} of {step.n_steps}, loss {step.loss:.3f}{then}")
-        self._draw(record, losses, step.n_steps)
+        self.say(f"In {task}: step {done} of {step.n_steps}, loss {step.loss:.3f}")
+        self._draw(record, losses, step.n_steps, self._ranks)
 
     def _conclude(self, record: Record, *, finished: bool) -> None:
         done = len(record.tasks)
@@ -147,8 +156,21 @@ class LiveTraining(ipywidgets.VBox):
             self.say(f"{done} of {record.n_tasks} tasks learned.")
         self._draw(record)
 
-    def _draw(self, record: Record, losses: list[float] = (), n_steps: int = 0) -> None:
-        self.box.show(training_progress(record, losses, task_names=self._names, n_steps=n_steps))
+    def _draw(
+        self,
+        record: Record,
+        losses: list[float] = (),
+        n_steps: int = 0,
+        expected_rank: Sequence[float] | None = None,
+    ) -> None:
+        figure = training_progress(
+            record,
+            losses,
+            task_names=self._names,
+            n_steps=n_steps,
+            expected_rank=expected_rank,
+        )
+        self.box.show(figure)
 
     def _task(self, place: int) -> str:
         return f"task {place + 1} of {len(self._names)}, {self._names[place]}"
