@@ -1,0 +1,266 @@
+"""Do two tasks' updates share a subspace? Principal angles between them, against chance.
+
+Of every update dW = U S V^T only the leading singular directions count, the fewest that hold a
+share `energy` of |dW|_F^2; singular values up to `tolerance` of the largest are numerically zero.
+"output" compares column spaces (what an update writes), "input" row spaces (what it looks at).
+Subspaces of dimensions k and l have min(k, l) principal angles (Bjorck and Golub, "Numerical
+Methods for Computing Angles Between Linear Subspaces", 1973); for k != l they say how far the
+smaller one is from lying inside the larger (Ye and Lim, "Schubert Varieties and Distances between
+Subspaces of Different Dimensions", arXiv 1407.0900). Pooled always means: averaged over layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg import orth, subspace_angles
+
+from fmlora_kit.analysis.chance import (
+    SIDES,
+    check_choice,
+    expected_overlap,
+    random_angles,
+    room,
+)
+from fmlora_kit.analysis.ranks import place
+from fmlora_kit.analysis.updates import task_updates
+from fmlora_kit.record import Record
+
+ENERGY = 0.95
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Singular directions of one update.
+
+    Attributes:
+        output: (d_out, k) leading left singular vectors.
+        input: (d_in, k) leading right singular vectors.
+        values: (numerical rank,) all singular values, from the largest down.
+    """
+
+    output: np.ndarray
+    input: np.ndarray
+    values: np.ndarray
+
+    @property
+    def k(self) -> int:
+        """How many leading directions count."""
+        return self.output.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """How close the updates of every two tasks are, per layer, and how close chance would bring.
+
+    All arrays are (L, T, T), symmetric, NaN on the diagonal and where a task changed nothing.
+
+    Attributes:
+        side: "output" or "input".
+        within: where the chance levels draw from, see `analysis.chance.WITHIN`.
+        sizes: (T, L) dimensions compared.
+        angle: mean of the min(k, l) principal angles, degrees.
+        grassmann: Grassmann distance, root of the sum of the squared angles, radians.
+        overlap: mean cos^2 of the principal angles; 1: one space holds the other, 0: orthogonal.
+        angle_chance: the same if the later update were drawn at random (mean over draws).
+        grassmann_chance: likewise.
+        overlap_chance: likewise, exactly.
+        angle_spread: standard deviation of the random ones.
+        grassmann_spread: likewise.
+        overlap_spread: likewise.
+    """
+
+    side: str
+    within: str
+    sizes: np.ndarray
+    angle: np.ndarray
+    grassmann: np.ndarray
+    overlap: np.ndarray
+    angle_chance: np.ndarray
+    grassmann_chance: np.ndarray
+    overlap_chance: np.ndarray
+    angle_spread: np.ndarray
+    grassmann_spread: np.ndarray
+    overlap_spread: np.ndarray
+
+
+@lru_cache(maxsize=16)
+def directions(
+    record: Record, energy: float = ENERGY, tolerance: float = TOLERANCE
+) -> tuple[tuple[Directions, ...], ...]:
+    """Leading singular directions of every update, [task][layer].
+
+    Args:
+        record: a run of a method with low-rank updates.
+        energy: share of an update's energy that the directions must hold; 1 takes all.
+        tolerance: singular values up to this share of the largest count as zero.
+
+    Raises:
+        ValueError: `energy` is not in (0, 1], or the method has no low-rank updates.
+    """
+    if not 0 < energy <= 1:
+        raise ValueError(f"energy must be above 0 and at most 1; got {energy}")
+    return tuple(
+        tuple(_leading(*update.svd(tolerance), energy) for update in row)
+        for row in task_updates(record)
+    )
+
+
+def principal_angles(
+    record: Record,
+    first: int | str,
+    second: int | str,
+    layer: int | str,
+    side: str = "output",
+    *,
+    energy: float = ENERGY,
+) -> np.ndarray:
+    """(min(k, l),) principal angles between the updates of two tasks, degrees, ascending.
+
+    Args:
+        record: a run.
+        first: one task, by name or place from 0.
+        second: the other task.
+        layer: the adapted map, by name or place from 0.
+        side: "output" or "input".
+        energy: see `directions`.
+
+    Raises:
+        ValueError: `side` is unknown, or a task or layer is not in the record.
+    """
+    check_choice("side", side, SIDES)
+    k = place(layer, record.layers, "layer")
+    one, other = (place(task, record.task_names, "task") for task in (first, second))
+    table = directions(record, energy)
+    return _angles(getattr(table[one][k], side), getattr(table[other][k], side))
+
+
+@lru_cache(maxsize=32)
+def pairs(
+    record: Record, side: str = "output", energy: float = ENERGY, within: str = "open"
+) -> Pairs:
+    """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
+
+    Args:
+        record: a run with at least two finished tasks.
+        side: "output" or "input".
+        energy: see `directions`.
+        within: where the chance levels draw from, see `analysis.chance.WITHIN`.
+
+    Raises:
+        ValueError: an argument is unknown, or there are fewer than two finished tasks.
+    """
+    check_choice("side", side, SIDES)
+    n, n_layers = len(record.tasks), len(record.layers)
+    if n < 2:
+        raise ValueError(f"record must have at least 2 finished tasks to compare; got {n}")
+    table = directions(record, energy)
+    found = np.full((9, n_layers, n, n), np.nan)
+    for later in range(1, n):
+        for k in range(n_layers):
+            where = room(record, later, k, side, within)
+            new = getattr(table[later][k], side)
+            for earlier in range(later):
+                old = getattr(table[earlier][k], side)
+                drawn = _measures(random_angles(old, new.shape[1], where))
+                found[:, k, later, earlier] = found[:, k, earlier, later] = [
+                    *_measures(_angles(old, new)),
+                    *np.mean(drawn[:2], axis=1),
+                    expected_overlap(old, new.shape[1], where),
+                    *np.std(drawn, axis=1),
+                ]
+    found.flags.writeable = False  # kept, and handed out again
+    sizes = np.array([[one.k for one in row] for row in table])
+    return Pairs(side, within, sizes, *found)
+
+
+def update_cosine(record: Record) -> np.ndarray:
+    """(L, T, T) Frobenius cosine <dW_i, dW_j> / (|dW_i| |dW_j|) between the updates themselves.
+
+    1: the same change up to its size, 0: unrelated, negative: one takes back what the other did.
+    NaN where a task changed nothing.
+    """
+    table = task_updates(record)
+    inner = np.array(
+        [
+            [[one[k].inner(other[k]) for other in table] for one in table]
+            for k in range(len(record.layers))
+        ]
+    )
+    size = np.sqrt(np.diagonal(inner, axis1=1, axis2=2))  # (L, T)
+    size = np.where(size > 0, size, np.nan)
+    return inner / size[:, :, None] / size[:, None, :]
+
+
+def share_in_earlier(
+    record: Record, side: str = "output", *, energy: float = ENERGY, within: str = "open"
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each update lies in the span of all earlier ones, and how much would by chance.
+
+    |P dW_t|_F^2 / |dW_t|_F^2, P projecting onto the leading directions of all earlier updates
+    together. By chance: the expected share of an update drawn at random from the room it had.
+
+    Args:
+        record: a run.
+        side: "output" or "input".
+        energy: see `directions`; of the earlier updates. The new one counts in full.
+        within: see `analysis.chance.WITHIN`.
+
+    Returns:
+        Two (tasks finished, L) arrays of fractions; NaN for the first task, and where a task
+        changed nothing.
+
+    Raises:
+        ValueError: an argument is unknown, or the method has no low-rank updates.
+    """
+    check_choice("side", side, SIDES)
+    leading, full = directions(record, energy), directions(record, 1.0)
+    n, n_layers = len(record.tasks), len(record.layers)
+    share, chance = np.full((2, n, n_layers), np.nan)
+    for k in range(n_layers):
+        span = getattr(leading[0][k], side)
+        for t in range(1, n):
+            new, where = full[t][k], room(record, t, k, side, within)
+            if new.k:
+                inside = np.sum((span.T @ getattr(new, side)) ** 2, axis=0)  # per direction
+                share[t, k] = np.average(inside, weights=new.values**2)
+                chance[t, k] = _chance_of_share(span, where)
+                span = orth(np.hstack([span, getattr(leading[t][k], side)]), rcond=TOLERANCE)
+    return share, chance
+
+
+def _leading(u: np.ndarray, values: np.ndarray, v: np.ndarray, energy: float) -> Directions:
+    held = np.cumsum(values**2)
+    k = int(np.sum(held < energy * held[-1] * (1 - 1e-12))) + 1 if len(values) else 0
+    k = len(values) if energy == 1 else k
+    return Directions(u[:, :k], v[:, :k], values)
+
+
+def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    if not min(one.shape[1], other.shape[1]):
+        return np.zeros(0)
+    return np.degrees(subspace_angles(one, other))[::-1]
+
+
+def _measures(angles: np.ndarray) -> np.ndarray:
+    """(3, ...) mean angle (degrees), Grassmann distance (radians), overlap of (..., n) angles."""
+    if not angles.shape[-1]:
+        return np.full((3, *angles.shape[:-1]), np.nan)
+    radians = np.radians(angles)
+    return np.stack(
+        [
+            angles.mean(axis=-1),
+            np.sqrt(np.sum(radians**2, axis=-1)),
+            np.mean(np.cos(radians) ** 2, axis=-1),
+        ]
+    )
+
+
+def _chance_of_share(span: np.ndarray, where: np.ndarray | None) -> float:
+    """Expected share of a random direction of the room that lies in the span: |Q^T S|_F^2 / p."""
+    if where is None:
+        return span.shape[1] / len(span)
+    return float(np.sum((span.T @ where) ** 2) / where.shape[1]) if where.shape[1] else np.nan

@@ -1,0 +1,281 @@
+"""Do two tasks share a subspace? A map over task pairs, against chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.chance import SIDES
+from fmlora_kit.analysis.ranks import place
+from fmlora_kit.analysis.subspaces import ENERGY, Pairs, pairs
+from fmlora_kit.figures.tables import Records, by_label
+from fmlora_kit.figures.template import INK, TEMPLATE, name_axis, short
+from fmlora_kit.record import Record
+
+# Orange: further apart than chance; white: chance; blue: closer. INK can be read on all of them.
+CHANCE_SCALE = ((0.0, "#f08a2c"), (0.5, "#ffffff"), (1.0, "#3a9fc9"))
+SIDE_NAMES = {"output": "what updates write (output)", "input": "what updates look at (input)"}
+WITHIN_NAMES = {
+    "space": "drawn at random from the whole space",
+    "core": "drawn at random from the shared core",
+    "open": "drawn at random from where the method left it room",
+}
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A number per task pair: its name in `Pairs`, how it is written, and which way is closer."""
+
+    name: str
+    title: str
+    digits: int
+    sign: str
+    unit: str
+    least_range: float
+    closer: int
+    meaning: str
+
+    def write(self, value: float, spread: float | None = None) -> str:
+        """The number with its unit's sign, and with the range of 95 % of random draws."""
+        more = "" if spread is None else f"±{2 * spread:.{self.digits}f}"
+        return f"{value:.{self.digits}f}{more}{self.sign}"
+
+
+_DEGREES = "0°: one space holds the other, 90°: nothing in common."
+_ANGLE = _Measure("angle", "mean principal angle", 0, "°", "degrees", 15.0, -1, _DEGREES)
+_GRASSMANN = _Measure(
+    "grassmann", "Grassmann distance", 2, "", "radians", 0.5, -1, "0: one space holds the other."
+)
+_OVERLAP = _Measure(
+    "overlap",
+    "overlap (mean cos²)",
+    2,
+    "",
+    "overlap",
+    0.25,
+    1,
+    "1: one space holds the other, 0: nothing in common.",
+)
+
+
+def subspace_angles(
+    records: Records,
+    *,
+    layer: int | str | None = None,
+    energy: float = ENERGY,
+    within: str = "open",
+) -> go.Figure:
+    """Map over task pairs: mean principal angle between their updates, coloured against chance.
+
+    Left what the updates write (column spaces), right what they look at (row spaces); a row of maps
+    for each record. Blue pairs share more than chance, orange ones less, white ones hardly differ.
+
+    Args:
+        records: a run of a method with low-rank updates, or such runs by label.
+        layer: an adapted map, by name or place; None pools: the mean over all layers.
+        energy: share of an update's energy that the compared directions hold.
+        within: where chance draws from, one of `analysis.chance.WITHIN`.
+
+    Raises:
+        ValueError: the method has no low-rank updates, there are fewer than two tasks, or an
+            argument is unknown.
+    """
+    return _maps(records, _ANGLE, layer, energy, within)
+
+
+def grassmann_distance(
+    records: Records,
+    *,
+    layer: int | str | None = None,
+    energy: float = ENERGY,
+    within: str = "open",
+) -> go.Figure:
+    """Map over task pairs: Grassmann distance, the root of the sum of the squared angles.
+
+    It grows with the number of angles, so compare it with the chance level beneath, not across
+    pairs of other ranks. Arguments and errors as `subspace_angles`.
+    """
+    return _maps(records, _GRASSMANN, layer, energy, within)
+
+
+def subspace_overlap(
+    records: Records,
+    *,
+    layer: int | str | None = None,
+    energy: float = ENERGY,
+    within: str = "open",
+) -> go.Figure:
+    """Map over task pairs: mean cos^2 of the principal angles, 1 if one space holds the other.
+
+    Chance is exact here, no draws. Arguments and errors as `subspace_angles`.
+    """
+    return _maps(records, _OVERLAP, layer, energy, within)
+
+
+def one_each(records: Records) -> dict[str, Record]:
+    """One record by label, for figures that cannot average over seeds.
+
+    Raises:
+        ValueError: a label has several records.
+    """
+    table = by_label(records)
+    for label, runs in table.items():
+        if len(runs) > 1:
+            raise ValueError(f"records[{label!r}] must be one record here; got {len(runs)}")
+    return {label: runs[0] for label, runs in table.items()}
+
+
+def per_layer(values: np.ndarray, record: Record, layer: int | str | None) -> np.ndarray:
+    """One layer of (L, ...) values, or with None their mean over layers (NaN left out)."""
+    if layer is not None:
+        return values[place(layer, record.layers, "layer")]
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(axis=0)
+    counted = known.sum(axis=0)
+    return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+
+
+def spread_of_mean(spread: np.ndarray, record: Record, layer: int | str | None) -> np.ndarray:
+    """Standard deviation at one layer of (L, ...), or with None that of the mean over layers."""
+    if layer is not None:
+        return per_layer(spread, record, layer)
+    counted = np.maximum(np.isfinite(spread).sum(axis=0), 1)
+    return np.sqrt(per_layer(spread**2, record, None) / counted)
+
+
+def _maps(records, measure: _Measure, layer, energy: float, within: str) -> go.Figure:
+    table = one_each(records)
+    several = len(table) > 1
+    figure = make_subplots(
+        rows=len(table),
+        cols=2,
+        horizontal_spacing=0.03,
+        vertical_spacing=0.22 / len(table),
+        shared_yaxes=True,
+        subplot_titles=[
+            f"{label}: {SIDE_NAMES[side]}" if several else SIDE_NAMES[side]
+            for label in table
+            for side in SIDES
+        ],
+    )
+    widest = measure.least_range
+    for row, record in enumerate(table.values(), start=1):
+        for col, side in enumerate(SIDES, start=1):
+            found = pairs(record, side, energy, within)
+            widest = max(widest, _add_map(figure, record, found, measure, layer, row, col))
+        figure.update_yaxes(title_text="later task", row=row, col=1)
+    figure.update_xaxes(title_text="earlier task", row=len(table))
+    _finish(figure, table, measure, layer, within, widest)
+    return figure
+
+
+def _add_map(figure, record: Record, found: Pairs, measure: _Measure, layer, row, col) -> float:
+    """Add one heat map (rows: later task, columns: earlier) and return its largest difference."""
+    earlier = np.tri(len(record.tasks), k=-1, dtype=bool)
+    spread = spread_of_mean(getattr(found, f"{measure.name}_spread"), record, layer)
+    value, chance, spread = (
+        np.where(earlier, table, np.nan)[1:, :-1]
+        for table in (
+            per_layer(getattr(found, measure.name), record, layer),
+            per_layer(getattr(found, f"{measure.name}_chance"), record, layer),
+            spread,
+        )
+    )
+    difference = measure.closer * (value - chance)
+    crowded = _crowded(record)
+    figure.add_heatmap(
+        z=difference,
+        coloraxis="coloraxis",
+        text=_texts(value, chance, spread, lambda *cell: _cell(*cell, measure, crowded)),
+        texttemplate="%{text}",
+        textfont={"size": 12 if len(value) < 10 else 10, "color": INK},
+        customdata=_hover_texts(record, value, chance, spread, measure),
+        hovertemplate="%{customdata}<extra></extra>",
+        hoverongaps=False,
+        xgap=2,
+        ygap=2,
+        row=row,
+        col=col,
+    )
+    names = record.task_names
+    # Half a page wide: of two neighbouring names, more collide than on a whole one.
+    figure.update_xaxes(name_axis(names[:-1], ""), row=row, col=col)
+    if sum(len(short(name)) for name in names[:-1]) > 45:
+        figure.update_xaxes(tickangle=30, row=row, col=col)
+    figure.update_yaxes(name_axis(names[1:], ""), row=row, col=col)
+    figure.update_yaxes(autorange="reversed", tickangle=0, row=row, col=col)
+    return float(np.nanmax(np.abs(difference), initial=0))
+
+
+def _finish(figure, table, measure: _Measure, layer, within: str, widest: float) -> None:
+    (first, *_) = table.values()
+    where = (
+        "mean over all layers"
+        if layer is None
+        else f"layer {first.layers[place(layer, first.layers, 'layer')]}"
+    )
+    who = f"{first.method} on {first.stream}" if len(table) == 1 else first.stream
+    rows = sum(35 * len(record.tasks) + 75 for record in table.values())
+    hint = "Shown on hover, " if any(map(_crowded, table.values())) else "In brackets, "
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"Do two tasks share a subspace? {_capital(measure.title)}, {where}: {who}"},
+        title_subtitle_text=(
+            f"{measure.meaning} Blue: closer than chance; white: no more than chance; orange: "
+            f"further apart.<br>{hint}chance: the later task's update "
+            f"{WITHIN_NAMES[within]}, with the range of 95 % of such draws."
+        ),
+        height=max(430, 160 + rows),
+        margin={"t": 125},
+        plot_bgcolor="#efefef",  # so that white cells are seen
+        coloraxis={
+            "colorscale": CHANCE_SCALE,
+            "cmin": -widest,
+            "cmax": widest,
+            "colorbar": {
+                "title": {"text": f"closer than chance by ({measure.unit})", "side": "right"},
+                "thickness": 14,
+            },
+        },
+    )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _crowded(record: Record) -> bool:
+    """Whether cells are too small for two lines."""
+    return len(record.tasks) > 8
+
+
+def _texts(value, chance, spread, text) -> list[list[str]]:
+    return [
+        [text(*cell) for cell in zip(*row, strict=True)]
+        for row in zip(value, chance, spread, strict=True)
+    ]
+
+
+def _cell(value: float, chance: float, spread: float, measure: _Measure, crowded: bool) -> str:
+    if np.isnan(value):
+        return ""
+    level = measure.write(chance, spread)
+    small = "" if crowded else f"<br><span style='font-size:10px'>({level})</span>"
+    return f"<b>{measure.write(value)}</b>{small}"
+
+
+def _hover_texts(record: Record, value, chance, spread, measure: _Measure) -> list[list[str]]:
+    """For each cell both tasks, the value and its chance level, in words."""
+    names = record.task_names
+    return [
+        [
+            f"<b>{names[i]}</b> and <b>{names[t + 1]}</b><br>{measure.title} "
+            f"{measure.write(value[t, i])}<br>by chance {measure.write(chance[t, i], spread[t, i])}"
+            for i in range(value.shape[1])
+        ]
+        for t in range(len(value))
+    ]

@@ -1,0 +1,291 @@
+"""What each task's update added: to the span of earlier ones, to the core, and with what rank."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.chance import SIDES
+from fmlora_kit.analysis.ranks import place
+from fmlora_kit.analysis.subspaces import ENERGY, directions, share_in_earlier
+from fmlora_kit.analysis.updates import core_energy as energies
+from fmlora_kit.analysis.updates import update_energy
+from fmlora_kit.figures.subspaces import SIDE_NAMES, WITHIN_NAMES, one_each
+from fmlora_kit.figures.tables import Records, single
+from fmlora_kit.figures.template import (
+    AVERAGE_COLOR,
+    INK,
+    OKABE_ITO,
+    TEMPLATE,
+    method_styles,
+    name_axis,
+    new_figure,
+    short,
+    task_colors,
+)
+from fmlora_kit.record import Record
+
+_MEAN_LINE = {"color": AVERAGE_COLOR, "width": 3.5}
+_CHANCE_LINE = {"color": "#777777", "width": 2, "dash": "dash"}
+
+
+def earlier_span(records: Records, *, energy: float = ENERGY, within: str = "open") -> go.Figure:
+    """Share of each new update that lies in the span of all earlier ones, in %, against chance.
+
+    A dot per layer, a line for their mean, a dashed line for what chance would give; one row of
+    panels per record. Above the dashed line a task goes where others have been, more than it must.
+
+    Args:
+        records: a run of a method with low-rank updates, or such runs by label.
+        energy: share of an earlier update's energy that its directions hold.
+        within: where chance draws from, one of `analysis.chance.WITHIN`.
+
+    Raises:
+        ValueError: the method has no low-rank updates, or there are fewer than two tasks.
+    """
+    table = one_each(records)
+    figure = make_subplots(
+        rows=len(table),
+        cols=2,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        vertical_spacing=0.2 / len(table),
+        subplot_titles=[
+            SIDE_NAMES[side] if len(table) == 1 else f"{label}: {SIDE_NAMES[side]}"
+            for label in table
+            for side in SIDES
+        ],
+    )
+    for row, (label, record) in enumerate(table.items(), start=1):
+        if len(record.tasks) < 2:
+            raise ValueError(f"earlier_span needs at least 2 finished tasks; {label!r} has fewer")
+        for col, side in enumerate(SIDES, start=1):
+            share, chance = share_in_earlier(record, side, energy=energy, within=within)
+            _add_shares(figure, record, 100 * share[1:], 100 * chance[1:], row, col)
+    figure.update_yaxes(range=[0, 103])
+    figure.update_yaxes(title_text="share in earlier span (%)", col=1)
+    figure.update_xaxes(title_text="new task", row=len(table))
+    figure.update_annotations(font_size=13)
+    (record, *_) = table.values()
+    who = f"{record.method} on {record.stream}" if len(table) == 1 else record.stream
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"How much of each update lies where earlier tasks have been: {who}"},
+        title_subtitle_text=(
+            "Share of its energy inside the span of all earlier updates. A dot per layer; thick "
+            f"line: mean over layers;<br>dashed: an update {WITHIN_NAMES[within]}."
+        ),
+        height=140 + 310 * len(table),
+        margin={"t": 120},
+        showlegend=False,
+    )
+    return figure
+
+
+def core_energy(records: Records) -> go.Figure:
+    """Energy of all updates together, |C_t|_F^2 of the core, as tasks are learned.
+
+    One record: left the core, a line per layer and their mean; right what each task added. Records
+    by label: the sum over layers of each method.
+
+    Args:
+        records: a run of a method with low-rank updates, or such runs by label.
+
+    Raises:
+        ValueError: the method has no low-rank updates.
+    """
+    if not isinstance(records, Record):
+        return _energies_compared(one_each(records))
+    record = single(records)
+    total, added = energies(record), update_energy(record)
+    figure = make_subplots(
+        cols=2,
+        horizontal_spacing=0.1,
+        subplot_titles=["all tasks so far, together", "what each task added"],
+    )
+    _add_energies(figure, record, total, col=1)
+    _add_energies(figure, record, added, col=2)
+    figure.update_yaxes(title_text="energy", rangemode="tozero", col=1)
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power", col=2)
+    share = added[0].sum() / added.sum()
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"Energy of the core over the tasks: {record.method} on {record.stream}"},
+        title_subtitle_text=(
+            "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
+            f"{100 * share:.0f} % came with {record.task_names[0]}, the first task."
+        ),
+        height=450,
+        margin={"t": 105},
+    )
+    return figure
+
+
+def singular_values(
+    record: Record, first: int | str, second: int | str, *, layer: int | str | None = None
+) -> go.Figure:
+    """Singular values of the updates of two tasks, from the largest down, on a logarithmic axis.
+
+    Args:
+        record: a run of a method with low-rank updates.
+        first: one task, by name or place from 0.
+        second: the other task.
+        layer: an adapted map, by name or place; None: the mean over all layers.
+
+    Raises:
+        ValueError: the method has no low-rank updates, or a task or layer is unknown.
+    """
+    record = single(record)
+    where = "mean over layers" if layer is None else _layer_name(record, layer)
+    names = [record.task_names[place(task, record.task_names, "task")] for task in (first, second)]
+    figure = new_figure(
+        f"Singular values of two updates, {where}: {record.method} on {record.stream}",
+        f"How strongly {names[0]} and {names[1]} change the layer, direction by direction; each "
+        "line ends at the update's rank.",
+    )
+    add_singular_values(figure, record, (first, second), layer)
+    figure.update_xaxes(title_text="direction", rangemode="tozero")
+    figure.update_yaxes(title_text="singular value", type="log", exponentformat="power", dtick=1)
+    return figure
+
+
+def add_singular_values(figure, record: Record, tasks, layer, *, row=None, col=None) -> None:
+    """Add one line per task to a figure under construction, in the tasks' colours."""
+    table = directions(record, 1.0)
+    colors = task_colors(record.n_tasks)
+    for dash, task in zip(("solid", "dot"), tasks, strict=True):
+        t = place(task, record.task_names, "task")
+        rows = table[t] if layer is None else [table[t][place(layer, record.layers, "layer")]]
+        values = np.zeros((len(rows), max(one.k for one in rows)))
+        for k, one in enumerate(rows):
+            values[k, : one.k] = one.values
+        name = record.task_names[t]
+        figure.add_scatter(
+            x=np.arange(1, values.shape[1] + 1),
+            y=values.mean(axis=0),
+            mode="lines+markers",
+            line={"color": colors[t], "width": 2.5, "dash": dash},
+            marker={"size": 6, "color": colors[t]},
+            name=short(name),
+            hovertemplate=f"<b>{name}</b><br>direction %{{x}}: %{{y:.4f}}<extra></extra>",
+            row=row,
+            col=col,
+        )
+
+
+def _add_shares(figure, record: Record, share, chance, row: int, col: int) -> None:
+    n, n_layers = share.shape
+    spread = np.linspace(-0.25, 0.25, n_layers) if n_layers > 1 else np.zeros(1)
+    tasks = np.arange(n)
+    names = record.task_names[1:]
+    figure.add_scatter(
+        x=np.round((tasks[:, None] + spread).ravel(), 3),
+        y=share.ravel(),
+        mode="markers",
+        marker={
+            "size": 6,
+            "opacity": 0.75,
+            "color": [c for c in task_colors(record.n_tasks)[1 : n + 1] for _ in range(n_layers)],
+        },
+        text=[f"<b>{name}</b>, {layer}" for name in names for layer in record.layers],
+        customdata=chance.ravel(),
+        hovertemplate="%{text}<br>%{y:.1f} % (chance %{customdata:.1f} %)<extra></extra>",
+        name="layer",
+        row=row,
+        col=col,
+    )
+    for values, line, what in ((chance, _CHANCE_LINE, "chance"), (share, _MEAN_LINE, "mean")):
+        mean = _mean(values)
+        figure.add_scatter(
+            x=tasks,
+            y=mean,
+            mode="lines",
+            line=line,
+            name=what,
+            text=names,
+            hovertemplate=f"<b>%{{text}}</b><br>{what} %{{y:.1f}} %<extra></extra>",
+            row=row,
+            col=col,
+        )
+    figure.update_xaxes(name_axis(names, ""), row=row, col=col)
+
+
+def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
+    """Add (tasks, L) energies: a thin line per layer, coloured by the kind of map, and the mean."""
+    names, kinds = record.task_names, [layer.rpartition(".")[2] for layer in record.layers]
+    colors = dict(zip(dict.fromkeys(kinds), OKABE_ITO, strict=False))
+    for k, (layer, kind) in enumerate(zip(record.layers, kinds, strict=True)):
+        figure.add_scatter(
+            x=np.arange(len(table)),
+            y=_drawn(table[:, k], col),
+            mode="lines+markers",
+            line={"color": colors.get(kind, INK), "width": 1},
+            marker={"size": 4},
+            opacity=0.7,
+            name=f"{kind} maps",
+            legendgroup=kind,
+            showlegend=col == 1 and k == kinds.index(kind),
+            text=names,
+            hovertemplate=f"<b>{layer}</b><br>%{{text}}: %{{y:.3g}}<extra></extra>",
+            row=1,
+            col=col,
+        )
+    figure.add_scatter(
+        x=np.arange(len(table)),
+        y=_drawn(table.mean(axis=1), col),
+        mode="lines+markers",
+        line=_MEAN_LINE,
+        marker={"size": 8, "color": INK},
+        name="mean",
+        showlegend=col == 1,
+        text=names,
+        hovertemplate="<b>mean over layers</b><br>%{text}: %{y:.3g}<extra></extra>",
+        row=1,
+        col=col,
+    )
+    figure.update_xaxes(name_axis(names, ("after learning", "task")[col - 1]), row=1, col=col)
+    figure.update_xaxes(tickangle=30, row=1, col=col)
+
+
+def _drawn(values: np.ndarray, col: int) -> np.ndarray:
+    """The values; on the right, a logarithmic axis, what is zero is left out."""
+    return np.where((values > 0) | (col == 1), values, np.nan)
+
+
+def _energies_compared(table: dict[str, Record]) -> go.Figure:
+    (record, *_) = table.values()
+    figure = new_figure(
+        f"Energy of all updates together, as tasks are learned: {record.stream}",
+        "Squared Frobenius norm, summed over layers: how far the model has moved from the frozen "
+        "one.",
+    )
+    styles = method_styles(table)
+    longest = max(table.values(), key=lambda r: len(r.tasks))
+    for label, one in table.items():
+        style = styles[label]
+        figure.add_scatter(
+            x=np.arange(len(one.tasks)),
+            y=energies(one).sum(axis=1),
+            mode="lines+markers",
+            line={"color": style.color, "dash": style.dash, "width": 2.5},
+            marker={"symbol": style.symbol, "size": 8, "color": style.color},
+            name=label,
+            text=one.task_names,
+            hovertemplate=f"<b>{label}</b><br>after %{{text}}: %{{y:.2f}}<extra></extra>",
+        )
+    figure.update_xaxes(name_axis(longest.task_names, "after learning"))
+    figure.update_yaxes(title_text="energy, all layers", rangemode="tozero")
+    return figure
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis, NaN left out, without a warning where nothing is known."""
+    known = np.isfinite(values)
+    total, n = np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def _layer_name(record: Record, layer: int | str) -> str:
+    return record.layers[place(layer, record.layers, "layer")]
