@@ -256,3 +256,15 @@ def test_traces_are_read_only_copies():
         task.traces["more"] = watched
     other = make_task(0, THREE_TASKS[0], THREE_TASKS_ORACLE[0], (10,), traces={})
     assert not task.same_as(other)
+
+
+def test_until_gives_the_record_as_it_was():
+    record = make_record()
+    assert record.until(2) == make_record(n_done=2)
+    assert record.until(0).tasks == () and record.until(3) == record
+    assert np.isnan(record.until(1).accuracy[1]).all()
+    for n, message in ((4, "n must be 0 to 3 finished tasks; got 4"), (-1, "got -1")):
+        with pytest.raises(RecordError, match=message):
+            record.until(n)
+    with pytest.raises(RecordError, match="n must be a whole number; got 1.5"):
+        record.until(1.5)

@@ -27,14 +27,18 @@ COSTS: dict[str, Callable[[Record], float]] = {
 }
 
 
-def summarise(records: Mapping[str, Sequence[Record]]) -> dict[str, dict]:
-    """Mean and 95% interval over seeds of the main metrics and costs of each method.
+def summarise(
+    records: Mapping[str, Sequence[Record]], *, names: Sequence[str] = METRICS
+) -> dict[str, dict]:
+    """Mean and 95% interval over seeds of the metrics and costs of each method.
 
     Args:
         records: for each method its records, one per seed, each with at least one finished task.
+        names: metrics, by their names in `fmlora_kit.analysis.metrics.DEFINITIONS`; the main ones
+            without it.
 
     Returns:
-        For each method `n_seeds` and, per name in METRICS and COSTS, `{"mean": ..., "ci95": ...}`:
+        For each method `n_seeds` and, per name in `names` and COSTS, `{"mean": ..., "ci95": ...}`:
         ci95 is the half-width of the 95% Student-t interval. Accuracies are fractions, `seconds`
         the training time of all tasks, `trainable_parameters` the mean over tasks. None stands for
         what is unknown: ci95 of one seed, forgetting of one task.
@@ -42,7 +46,9 @@ def summarise(records: Mapping[str, Sequence[Record]]) -> dict[str, dict]:
     Raises:
         ValueError: a method has no record, an empty one, or two of the same seed.
     """
-    return {method: _summarise_method(method, list(runs)) for method, runs in records.items()}
+    return {
+        method: _summarise_method(method, list(runs), names) for method, runs in records.items()
+    }
 
 
 def paired_metric(a: Sequence[Record], b: Sequence[Record], name: str) -> Interval:
@@ -91,7 +97,7 @@ def count(number: float | None) -> str:
     return f"{number:.0f}"
 
 
-def _summarise_method(method: str, runs: list[Record]) -> dict:
+def _summarise_method(method: str, runs: list[Record], names: Sequence[str]) -> dict:
     if not runs or not all(record.tasks for record in runs):
         raise ValueError(f"method {method!r} must have records, each with a finished task")
     seeds = [record.seed for record in runs]
@@ -99,7 +105,7 @@ def _summarise_method(method: str, runs: list[Record]) -> dict:
         raise ValueError(f"records of {method!r} must have different seeds; got {seeds}")
     measured = [metrics(record) for record in runs]
     summary: dict = {"n_seeds": len(runs)}
-    for name in METRICS:
+    for name in names:
         summary[name] = mean_ci95([values[name] for values in measured]).to_json()
     for name, cost in COSTS.items():
         summary[name] = mean_ci95([cost(record) for record in runs]).to_json()

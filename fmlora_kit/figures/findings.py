@@ -24,7 +24,9 @@ NAMES = {
     "nearest_class_mean": "nearest class mean",
     "joint": "joint training",
 }
-LOWER_IS_BETTER = frozenset({"forgetting", "drift_forgetting"})
+LOWER_IS_BETTER = frozenset(
+    {"forgetting", "forgetting_first", "forgetting_step", "drift_forgetting", "competition"}
+)
 CLOSE = 5e-4  # fractions that look the same in percent with one decimal
 
 Runs = Mapping[str, Sequence[Record]]

@@ -1,7 +1,8 @@
 """The record of a run: what learning each task left behind, as plain numpy and on disk."""
 
 from fmlora_kit.record.record import Record
+from fmlora_kit.record.shelf import Shelf, load_records
 from fmlora_kit.record.storage import RecordError
 from fmlora_kit.record.task import TaskResult
 
-__all__ = ["Record", "RecordError", "TaskResult"]
+__all__ = ["Record", "RecordError", "Shelf", "TaskResult", "load_records"]

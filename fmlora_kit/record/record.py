@@ -105,6 +105,17 @@ class Record:
         """This record with one more finished task."""
         return replace(self, tasks=(*self.tasks, result))
 
+    def until(self, n: int) -> Record:
+        """This record as it was after its first `n` tasks.
+
+        Raises:
+            RecordError: `n` is not a number of tasks from 0 to those finished.
+        """
+        n = whole("n", n)
+        if not 0 <= n <= len(self.tasks):
+            raise RecordError(f"n must be 0 to {len(self.tasks)} finished tasks; got {n}")
+        return replace(self, tasks=self.tasks[:n])
+
     @property
     def accuracy(self) -> np.ndarray:
         """(T, T) a[t, i], accuracy on task i after training task t; NaN where not evaluated."""

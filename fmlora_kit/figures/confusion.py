@@ -1,0 +1,228 @@
+"""Which task is taken for which, who was forgotten most, and by whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
+
+from fmlora_kit.analysis.confusion import LostImages, lost_images
+from fmlora_kit.analysis.confusion import task_confusion as confusion_table
+from fmlora_kit.figures.steps import signed
+from fmlora_kit.figures.tables import single
+from fmlora_kit.figures.template import (
+    INK,
+    RANK_SCALE,
+    name_axis,
+    new_figure,
+    short,
+    task_colors,
+)
+from fmlora_kit.record import Record
+
+_HATCHED = {"pattern": {"shape": "/", "fgcolor": "#bbbbbb", "bgcolor": "#f4f4f4", "size": 6}}
+_HOLLOW = {"color": "white", "line": {"color": INK, "width": 1}}
+_GREY = ((0, "#eeeeee"), (1, "#eeeeee"))
+
+
+def task_confusion(record: Record, after: int | None = None) -> go.Figure:
+    """Heat map: share in % of each task's test images (rows) taken for each task (columns).
+
+    The diagonal, the right task, is grey; colour is for what is taken for another task, so that the
+    takers stand out. Above each column: the share of all other tasks' images that it takes.
+
+    Args:
+        record: a class-incremental run.
+        after: how many tasks had been learned; all that are finished without it.
+
+    Raises:
+        ValueError: the record is domain-incremental or has no finished task, or `after` is out of
+            range.
+    """
+    record = single(record)
+    percent = 100 * confusion_table(record, after)
+    n = len(percent)
+    names = record.task_names[:n]
+    figure = new_figure(
+        f"Which task is taken for which, after {n} tasks: {record.method} on {record.stream}",
+        "Read along a row: where a task's test images end up (%). Grey: the right task. "
+        "<br>Above each column: the share of all other tasks' images that this task takes.",
+        height=max(450, 165 + 40 * n),
+        margin={"t": 110},
+    )
+    _add_shares(figure, percent, names)
+    for j, taken in enumerate(_taken(percent, record.n_test[:n])):
+        figure.add_annotation(
+            x=j, y=1, yref="paper", yanchor="bottom", text=f"takes {taken:.0f} %", showarrow=False
+        )
+    figure.update_xaxes(name_axis(names, "taken for a class of task"))
+    figure.update_yaxes(name_axis(names, "test images of task"))
+    figure.update_yaxes(autorange="reversed", tickangle=0)
+    return figure
+
+
+def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
+    """Who was forgotten most, and by whom: what each task lost, by the task that took it.
+
+    A bar is a task: the share of its test images that were right when it was just learned and are
+    wrong now, split by the task whose class they are taken for, in that task's colour. To the left
+    of zero: images that were wrong then and are right now. The number is the difference, a[now, i]
+    - a[i, i].
+
+    Args:
+        record: a class-incremental run with test labels and two finished tasks.
+        after: how many tasks had been learned; all that are finished without it.
+
+    Raises:
+        ValueError: the record is domain-incremental, has no test labels or fewer than two finished
+            tasks, or `after` is out of range.
+    """
+    record = single(record)
+    table = lost_images(record, after)
+    n = len(table.net)
+    if n < 2:
+        raise ValueError(f"forgetting needs at least 2 tasks learned; got {n}")
+    names = record.task_names[:n]
+    figure = new_figure(
+        f"Who was forgotten, and by whom, after {n} tasks: {record.method} on {record.stream}",
+        f"{_answer(table, names)}<br>Colour: test images right when learned and wrong now, by the "
+        "task they are taken for. Number: the fall in accuracy, colour less white.",
+        height=max(420, 170 + 50 * n),
+        barmode="relative",
+        margin={"t": 90},
+        legend={"title": {"text": "taken for a class of"}, "traceorder": "normal"},
+        bargap=0.2,
+    )
+    _add_bars(figure, table, names, task_colors(record.n_tasks))
+    figure.update_xaxes(title_text="share of the task's test images (points)")
+    figure.update_xaxes(zeroline=True, zerolinecolor=INK)
+    figure.update_yaxes(name_axis(names[:-1], "task"))
+    figure.update_yaxes(autorange="reversed", tickangle=0)
+    return figure
+
+
+def _add_shares(figure: go.Figure, percent: np.ndarray, names: tuple[str, ...]) -> None:
+    """The diagonal as grey cells, the rest coloured up to its own largest share."""
+    n = len(percent)
+    right = np.eye(n, dtype=bool)
+    largest = max(percent[~right].max(initial=0.0), 1.0)
+    truth, guess = np.meshgrid(names, names, indexing="ij")
+    for cells, scale, top in ((right, _GREY, 100.0), (~right, RANK_SCALE, largest)):
+        figure.add_heatmap(
+            z=np.where(cells, percent, np.nan),
+            x=list(range(n)),
+            y=list(range(n)),
+            zmin=0,
+            zmax=top,
+            colorscale=scale,
+            showscale=scale is not _GREY,
+            text=_texts(np.where(cells, percent, np.nan), digits=1 if n <= 12 else 0),
+            texttemplate="%{text}",
+            textfont={"size": 12 if n <= 12 else 10, "color": INK},
+            customdata=np.stack([truth, guess], axis=-1),
+            hovertemplate=(
+                "<b>%{z:.1f} %</b> of the images of %{customdata[0]}"
+                "<br>are taken for %{customdata[1]}<extra></extra>"
+            ),
+            hoverongaps=False,
+            xgap=1,
+            ygap=1,
+            colorbar={"title": {"text": "taken for another (%)", "side": "right"}, "thickness": 14},
+        )
+
+
+def _add_bars(
+    figure: go.Figure, table: LostImages, names: tuple[str, ...], colors: tuple[str, ...]
+) -> None:
+    """A trace per taker, one for what came back, one for the difference; rows are tasks 0..n-2."""
+    lost, back = 100 * table.lost[:-1], 100 * table.regained[:-1]
+    ends, net = lost.sum(axis=1), 100 * table.net[:-1]
+    span = max(ends.max() + back.max(), 1.0)
+    own = np.eye(*lost.shape, dtype=bool)
+    for j, name in enumerate(names):
+        others = np.where(own, 0.0, lost)[:, j]
+        _add_part(figure, others, name, names, span, {"color": colors[j]}, color=colors[j])
+    _add_part(figure, np.where(own, lost, 0.0).sum(axis=1), "its own task", names, span, _HATCHED)
+    came = np.where(back > 0, -back, np.nan)  # zero would be drawn as a line
+    _add_part(figure, came, "right again", names, span, _HOLLOW)
+    figure.add_scatter(
+        x=ends + 0.01 * span,
+        y=list(range(len(net))),
+        mode="text",
+        text=[f"<b>{signed(-value)}</b>" for value in net],
+        textposition="middle right",
+        textfont={"size": 15, "color": INK},
+        showlegend=False,
+        name="forgetting",
+        customdata=np.stack([names[:-1], [signed(-v) for v in net]], axis=-1),
+        hovertemplate="%{customdata[0]}: accuracy %{customdata[1]} points<extra></extra>",
+    )
+    figure.update_xaxes(range=[-1.05 * back.max(), max(ends.max(), 1.0) + 0.17 * span])
+
+
+def _add_part(
+    figure: go.Figure,
+    share: np.ndarray,
+    name: str,
+    names: tuple[str, ...],
+    span: float,
+    marker: dict,
+    *,
+    color: str = "#ffffff",
+) -> None:
+    """One trace of bar parts; a part wide enough bears its name and number."""
+    figure.add_bar(
+        x=share,
+        y=list(range(len(share))),
+        orientation="h",
+        name=short(name),
+        marker=marker,
+        text=[_label(abs(v), short(name), 620 * abs(v) / span) for v in share],
+        textposition="inside",
+        insidetextanchor="middle",
+        insidetextfont={"size": 11, "color": _readable_on(color)},
+        textangle=0,
+        constraintext="none",
+        customdata=np.stack([names[:-1], [f"{abs(v):.1f}" for v in share]], axis=-1),
+        hovertemplate=f"%{{customdata[0]}}: <b>%{{customdata[1]}} points</b> {name}<extra></extra>",
+    )
+
+
+def _label(points: float, name: str, width: float) -> str:
+    """Name and number, the number alone, or nothing, as fits into a part `width` pixels wide."""
+    if not width >= 26:
+        return ""
+    return f"{name}<br>{points:.1f}" if width >= 7.5 * len(name) else f"{points:.1f}"
+
+
+def _readable_on(color: str) -> str:
+    """INK or white, whichever has the higher contrast (WCAG 2: relative luminance 0.179)."""
+    parts = np.array(hex_to_rgb(color)) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return INK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
+
+
+def _taken(percent: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(n,) share in % of all other tasks' test images that each task takes; NaN for one task."""
+    images = percent * sizes[:, None] / 100
+    others = images.sum(axis=0) - np.diag(images)
+    rest = sizes.sum() - sizes
+    return 100 * np.divide(others, rest, out=np.zeros(len(sizes)), where=rest > 0)
+
+
+def _answer(table: LostImages, names: tuple[str, ...]) -> str:
+    """One sentence: the task that fell most, and the other task that took most of it."""
+    net = table.net[:-1]
+    worst = int(net.argmax())
+    if net[worst] <= 0:
+        return "No task was forgotten."
+    fall = f"<b>Forgotten most: {names[worst]}</b> ({signed(-100 * net[worst])} points)."
+    taken = np.where(np.arange(len(names)) == worst, 0.0, table.lost[worst])
+    if not taken.any():
+        return fall
+    by = " and ".join(names[j] for j in np.flatnonzero(np.isclose(taken, taken.max())))
+    return f"{fall} <b>Taken most by: {by}</b> ({100 * taken.max():.1f} points)."
+
+
+def _texts(percent: np.ndarray, digits: int) -> list[list[str]]:
+    return [["" if np.isnan(v) else f"{v:.{digits}f}" for v in row] for row in percent]

@@ -1,0 +1,98 @@
+"""Figures as panels of a dashboard: small, with axes that stay put while their content moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from fmlora_kit.figures.template import new_figure
+
+HEIGHT = 350  # pixels: two rows of panels fit on a laptop's screen
+_CROWDED = 42  # letters of tick labels that fit side by side in half a page
+
+
+def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
+    """A copy of a figure, half a page wide: short title, no subtitle, no colour bar.
+
+    Args:
+        figure: one with a single pair of axes.
+        title: what it shows, in a few words.
+        height: pixels.
+    """
+    small = go.Figure(figure)
+    small.update_layout(
+        title={"text": title, "subtitle": {"text": ""}, "font": {"size": 14}},
+        height=height,
+        margin={"l": 50, "r": 12, "t": 66 if small.layout.annotations else 44, "b": 40},
+        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "title": {"text": ""}},
+        uniformtext={"minsize": 9, "mode": "hide"},  # of bars
+    )
+    small.update_traces(showscale=False, textfont_size=11, selector={"type": "heatmap"})
+    for bars in small.select_traces({"type": "bar"}):  # the legend has the names
+        bars.update(text=[label.rpartition("<br>")[2] for label in bars.text or ()])
+        bars.update(constraintext="inside")
+    small.update_annotations(font_size=10)
+    ticks = small.layout.xaxis.ticktext or ()
+    if sum(map(len, ticks)) > _CROWDED:
+        small.update_xaxes(tickangle=-30, tickfont_size=11)
+    return small
+
+
+def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
+    """The same figure at several moments as panels that can take each other's place.
+
+    Axes and colour ranges are wide enough for all of them, so that nothing but the data moves.
+
+    Args:
+        figures: in order, the last one with all there is to see; None where there is nothing yet.
+        title: what they show, in a few words.
+
+    Raises:
+        ValueError: the last figure is None.
+    """
+    if not figures or figures[-1] is None:
+        raise ValueError("figures must end in a figure; got none")
+    drawn = [figure for figure in figures if figure is not None]
+    small = [panel(figure, title) for figure in drawn]
+    for axis in ("xaxis", "yaxis"):
+        held = small[-1].layout[axis]
+        same = {name: held[name] for name in ("tickvals", "ticktext", "tickangle", "tickfont")}
+        extent = _extent(drawn, axis)
+        for one in small:
+            one.layout[axis].update(**same, range=extent, autorange=False)
+    _share_colors(small)
+    moving = iter(small)
+    empty = notice(title, "Nothing to see yet")
+    return [empty if figure is None else next(moving) for figure in figures]
+
+
+def notice(title: str, text: str, *, height: int = HEIGHT) -> go.Figure:
+    """A panel without data that says why there is none."""
+    figure = new_figure(title, height=height, title_font_size=14)
+    figure.add_annotation(
+        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14}
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def _extent(figures: Sequence[go.Figure], axis: str) -> list[float]:
+    """A range for all figures: around those they set, else around their cells and bars."""
+    if figures[-1].layout[axis].range:
+        ends = np.array([figure.layout[axis].range for figure in figures], dtype=float)
+        return [ends[:, 0].min(), ends[:, 1].max()]
+    traces = [np.asarray(trace[axis[0]], dtype=float) for trace in figures[-1].data]
+    places = np.concatenate(traces)
+    extent = [float(np.nanmin(places)) - 0.5, float(np.nanmax(places)) + 0.5]
+    return extent[::-1] if figures[-1].layout[axis].autorange == "reversed" else extent
+
+
+def _share_colors(figures: Sequence[go.Figure]) -> None:
+    """Give the k-th heat map of every figure the widest colour range of all k-th heat maps."""
+    for maps in zip(*(list(f.select_traces({"type": "heatmap"})) for f in figures), strict=True):
+        low, high = min(m.zmin for m in maps), max(m.zmax for m in maps)
+        for one in maps:
+            one.update(zmin=low, zmax=high)

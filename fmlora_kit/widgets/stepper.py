@@ -1,0 +1,104 @@
+"""Step through a run task by task; all views move together."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+
+import ipywidgets
+import plotly.graph_objects as go
+
+from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
+from fmlora_kit.figures.classes import class_confusion, class_forgetting
+from fmlora_kit.figures.confusion import forgotten_to, task_confusion
+from fmlora_kit.figures.panel import frames
+from fmlora_kit.figures.ranks import rank_allocation
+from fmlora_kit.figures.tables import single
+from fmlora_kit.record import Record
+from fmlora_kit.widgets.figure_box import FigureBox
+
+View = tuple[str, Callable[[Record], go.Figure]]
+
+
+class TaskStepper(ipywidgets.VBox):
+    """Play a run task by task: accuracies, ranks, confusion, and who was forgotten by whom.
+
+    Each view is a figure of the record cut to its first tasks; axes and colours are those of the
+    whole run, so that only the data moves. All is drawn when the widget is built.
+
+    Args:
+        record: a run with at least one finished task. Without test labels the views that need them
+            are left out; without ranks, curves stand in their place.
+
+    Attributes:
+        task: the slider, number of tasks learned.
+        play: plays the slider, which follows it in the browser (`link`).
+        status: which task that was, and what it came to.
+        boxes: one per view, by the view's title.
+
+    Raises:
+        ValueError: the record has no finished task.
+    """
+
+    def __init__(self, record: Record):
+        record = single(record)
+        n = len(record.tasks)
+        self._moments = [record.until(t + 1) for t in range(n)]
+        self._frames = {
+            title: frames([_drawn(draw, moment) for moment in self._moments], title)
+            for title, draw in _views(record)
+        }
+        self.task = ipywidgets.IntSlider(
+            value=n,
+            min=1,
+            max=n,
+            description="Task",
+            tooltip="How many tasks have been learned",
+            layout={"width": "360px"},
+        )
+        self.play = ipywidgets.Play(
+            value=n, min=1, max=n, interval=1500, tooltip="Play the run task by task"
+        )
+        self.link = ipywidgets.jslink((self.play, "value"), (self.task, "value"))
+        self.status = ipywidgets.HTML()
+        self.boxes = {title: FigureBox() for title in self._frames}
+        grid = ipywidgets.GridBox(
+            list(self.boxes.values()), layout={"grid_template_columns": "repeat(2, minmax(0, 1fr))"}
+        )
+        self.task.observe(lambda _: self._show(), names="value")
+        self._show()
+        super().__init__([ipywidgets.HBox([self.play, self.task, self.status]), grid])
+
+    def _show(self) -> None:
+        place = self.task.value - 1
+        self.status.value = html.escape(self._moments[place].summary_line())
+        for title, box in self.boxes.items():
+            box.show(self._frames[title][place])
+
+
+def _drawn(draw: Callable[[Record], go.Figure], record: Record) -> go.Figure | None:
+    """The figure, or None after too few tasks for it."""
+    try:
+        return draw(record)
+    except ValueError:
+        return None
+
+
+def _views(record: Record) -> list[View]:
+    """Titles and figures of the views that the record has the numbers for."""
+    views: list[View] = [("Accuracy (%) after each task", accuracy_matrix)]
+    if record.ranks.size:
+        views.append(("Rank chosen for each layer and task", rank_allocation))
+    else:
+        views.append(("Accuracy as tasks are learned", accuracy_curves))
+    by_class = record.scenario == "domain-incremental"
+    if not by_class:
+        views.append(("Which task is taken for which (%)", task_confusion))
+    if not all(task.test_labels.size for task in record.tasks):
+        return views
+    if by_class:
+        views.append(("Which class is taken for which (%)", class_confusion))
+    if len(record.tasks) > 1:
+        lost = class_forgetting if by_class else forgotten_to
+        views.append(("What was forgotten (points), and to whom", lost))
+    return views

@@ -1,0 +1,100 @@
+"""One slider, four views: what they show is what the record says of that moment."""
+
+import base64
+import time
+
+import numpy as np
+import pytest
+from confused import confused
+from hand_made import make_record, plausible_record
+
+from fmlora_kit.figures import forgotten_to, task_confusion
+from fmlora_kit.widgets import TaskStepper
+from fmlora_kit.widgets.figure_box import PLOTLY
+
+
+def shown(stepper, words):
+    """The figure whose title has these words."""
+    (title,) = [title for title in stepper.boxes if words in title]
+    (output,) = stepper.boxes[title].outputs
+    return output["data"][PLOTLY]
+
+
+def numbers(trace, name="z"):
+    """A trace's numbers, decoded from plotly's base64 arrays where they come as such."""
+    value = trace[name]
+    if isinstance(value, dict):
+        flat = np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"])
+        shape = [int(n) for n in str(value.get("shape", flat.size)).split(",")]
+        return flat.reshape(shape)
+    return np.array(value, dtype=float)
+
+
+def test_starts_at_the_end_and_shows_the_whole_run():
+    stepper = TaskStepper(confused())
+    assert stepper.task.value == stepper.task.max == 3
+    assert "task 3/3 task C" in stepper.status.value
+    np.testing.assert_allclose(
+        numbers(shown(stepper, "Which task")["data"][1]), task_confusion(confused()).data[1].z
+    )
+
+
+def test_all_views_move_with_the_slider():
+    record = confused()
+    stepper = TaskStepper(record)
+    stepper.task.value = 2
+    assert "task 2/3 task B" in stepper.status.value
+    matrix = numbers(shown(stepper, "Accuracy (%)")["data"][0])
+    np.testing.assert_allclose(matrix, [[75, np.nan], [75, 75]])
+    wrong = numbers(shown(stepper, "Which task")["data"][1])
+    np.testing.assert_allclose(wrong, [[np.nan, 25], [25, np.nan]])
+    (taker,) = [t for t in shown(stepper, "forgotten")["data"] if t["name"] == "task B"]
+    np.testing.assert_allclose(numbers(taker, "x"), forgotten_to(record, 2).data[1].x)
+    curves = shown(stepper, "as tasks are learned")["data"]
+    np.testing.assert_allclose(numbers(curves[0], "y"), [75, 75])
+
+
+def test_after_one_task_nothing_can_be_forgotten():
+    stepper = TaskStepper(confused())
+    stepper.task.value = 1
+    figure = shown(stepper, "forgotten")
+    assert figure["data"] == []
+    assert figure["layout"]["annotations"][0]["text"] == "Nothing to see yet"
+
+
+def test_a_method_with_ranks_shows_them():
+    stepper = TaskStepper(make_record(ranks=[[1, 2], [3, 4], [8, 6]]))
+    stepper.task.value = 2
+    np.testing.assert_array_equal(numbers(shown(stepper, "Rank")["data"][0]), [[1, 3], [2, 4]])
+    assert not [title for title in stepper.boxes if "forgotten" in title]  # no test labels
+
+
+def test_domains_are_shown_by_class():
+    stepper = TaskStepper(confused(domains=True))
+    stepper.task.value = 2
+    lost = numbers(shown(stepper, "forgotten")["data"][0])
+    np.testing.assert_allclose(lost, [[50, 0]])
+    right = numbers(shown(stepper, "Which class")["data"][0])
+    np.testing.assert_allclose(np.diag(right), [75, 75])
+
+
+def test_controls_are_labelled_and_play_moves_the_slider():
+    stepper = TaskStepper(confused())
+    assert stepper.task.description == "Task"
+    assert stepper.task.tooltip and stepper.play.tooltip
+    assert (stepper.play.min, stepper.play.max) == (stepper.task.min, stepper.task.max) == (1, 3)
+    assert stepper.link.source == (stepper.play, "value")
+    assert stepper.link.target == (stepper.task, "value")
+
+
+def test_answers_at_once():
+    stepper = TaskStepper(plausible_record(10))
+    started = time.perf_counter()
+    for n in range(1, 10):
+        stepper.task.value = n
+    assert (time.perf_counter() - started) / 9 < 0.3
+
+
+def test_a_record_without_a_task_is_refused():
+    with pytest.raises(ValueError, match="must have a finished task; got none"):
+        TaskStepper(make_record(n_done=0))
