@@ -1,0 +1,137 @@
+"""What the meta-prompt (DMP) keeps of each task: similarity of P_1 .. P_T, and how far it moves.
+
+P_t: (L, d) is the prompt as it was left after task t. Similarity is the cosine of the *flattened*
+prompts, of length L d: tokens may not stand for each other, since each has learned a part of its
+own. `per="token mean"` takes the mean over the L tokens first; it shows the common direction only.
+All prompts hold what came before them, so neighbours in time are alike in any case; the *moves*
+P_t - P_{t-1} tell what each task asked for by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics.pairwise import cosine_similarity
+
+from fmlora_kit.record import Record
+
+PER = ("flat", "token mean")
+OF = ("prompts", "moves")
+
+
+@dataclass(frozen=True, eq=False)
+class PromptMoves:
+    """How far the prompt went; T finished tasks.
+
+    Attributes:
+        task_names: (T,).
+        step: (T,) |P_t - P_{t-1}| / |P_{t-1}|; the first from the random start, NaN if unknown.
+        from_first: (T,) |P_t - P_1| / |P_1|.
+        novelty: (T,) of the task, which scales the step of the meta-update; NaN if unknown.
+    """
+
+    task_names: tuple[str, ...]
+    step: np.ndarray
+    from_first: np.ndarray
+    novelty: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class PromptEffect:
+    """Accuracy of one model with other prompts in the place of its own.
+
+    Attributes:
+        method: of the run.
+        prompts: (V,) what was put in: "no prompt", "random start", or a task's name.
+        own: which of them is the model's own.
+        task_names: (T,) the tasks tested.
+        accuracy: (V, T) fractions, arg-max over all classes seen.
+        n_images: (T,) test images of each task that were used.
+    """
+
+    method: str
+    prompts: tuple[str, ...]
+    own: int
+    task_names: tuple[str, ...]
+    accuracy: np.ndarray
+    n_images: np.ndarray
+
+
+def prompts(record: Record) -> np.ndarray:
+    """(T, L, d) the prompt after every finished task.
+
+    Raises:
+        ValueError: the method has no prompt.
+    """
+    if not record.tasks or any("prompt" not in task.state for task in record.tasks):
+        raise ValueError(
+            f"record must be of a method with a meta-prompt; {record.method!r} has none"
+        )
+    return np.stack([task.state["prompt"] for task in record.tasks])
+
+
+def prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat") -> np.ndarray:
+    """Cosine between the prompts after every two tasks, in -1..1.
+
+    Args:
+        record: a run with a meta-prompt.
+        of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
+        per: "flat" (all L d numbers) or "token mean" (the mean token, d numbers).
+
+    Returns:
+        (T, T); of moves (T - 1, T - 1).
+
+    Raises:
+        ValueError: the method has no prompt, ``of`` or ``per`` is unknown, or there is no move.
+    """
+    for name, value, allowed in (("of", of, OF), ("per", per, PER)):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
+    every = prompts(record)
+    if of == "moves":
+        if len(every) < 2:
+            raise ValueError("moves of the prompt need at least 2 finished tasks; got 1")
+        every = np.diff(every, axis=0)
+    rows = every.mean(axis=1) if per == "token mean" else every.reshape(len(every), -1)
+    return cosine_similarity(rows)
+
+
+def feature_similarity(record: Record) -> np.ndarray:
+    """(T, T) affinity |U^T V|_F^2 / min(k_u, k_v) of the tasks' feature subspaces, in 0..1.
+
+    The subspaces are those of the class means right after each task; DRS measures novelty by the
+    same affinity.
+
+    Raises:
+        ValueError: the record holds no feature subspaces.
+    """
+    if not record.tasks or any("subspace" not in task.state for task in record.tasks):
+        raise ValueError(
+            f"record must hold a feature subspace of every task; {record.method!r} has none"
+        )
+    bases = [task.state["subspace"] for task in record.tasks]
+    return np.array(
+        [[np.sum((u.T @ v) ** 2) / min(u.shape[1], v.shape[1]) for v in bases] for u in bases]
+    )
+
+
+def prompt_moves(record: Record) -> PromptMoves:
+    """How far each task moved the prompt, and how far it is by then from the first task's.
+
+    Raises:
+        ValueError: the method has no prompt.
+    """
+    every = prompts(record)
+    first = record.tasks[0].scalars.get("prompt_shift", np.nan)
+    steps = [_relative(after, before) for before, after in zip(every, every[1:], strict=False)]
+    return PromptMoves(
+        task_names=record.task_names,
+        step=np.array([first, *steps]),
+        from_first=np.array([_relative(prompt, every[0]) for prompt in every]),
+        novelty=np.array([task.scalars.get("novelty", np.nan) for task in record.tasks]),
+    )
+
+
+def _relative(after: np.ndarray, before: np.ndarray) -> float:
+    return float(np.linalg.norm(after - before) / np.linalg.norm(before))

@@ -1,0 +1,94 @@
+"""Some test images of every task, and what a model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from fmlora_kit.methods import Method
+from fmlora_kit.record import Record
+from fmlora_kit.streams import Stream
+from fmlora_kit.training.device import precision
+
+_BATCH = 30  # a small ViT is quickest on a CPU while a batch stays in its cache
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeImages:
+    """n test images of T tasks, in order, in batches.
+
+    Attributes:
+        batches: (batch, height, width, 3) uint8 each.
+        labels: (n,) class ids.
+        task_of: (n,) the task that each is of, from 0.
+    """
+
+    batches: tuple[np.ndarray, ...]
+    labels: np.ndarray
+    task_of: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(T,) how many images there are of each task."""
+        return np.bincount(self.task_of)
+
+    def share(self, true: np.ndarray) -> np.ndarray:
+        """(T,) share of each task's images for which ``true`` (n,) holds."""
+        return np.bincount(self.task_of, weights=true) / self.sizes
+
+    def accuracy(self, predictions: np.ndarray) -> np.ndarray:
+        """(T,) share of predicted classes (n,) that are right."""
+        return self.share(predictions == self.labels)
+
+    def predict(self, model: Method, features: Sequence[Tensor] | None = None) -> np.ndarray:
+        """(n,) predicted classes, arg-max over all classes seen.
+
+        Args:
+            model: whose head decides.
+            features: of each batch, (batch, d); default: what ``model`` extracts.
+        """
+        if features is None:
+            with precision(model.device):
+                features = [model.extract(batch) for batch in self.batches]
+        best = [model.scores(part).argmax(axis=1) for part in features]
+        return np.asarray(model.seen, dtype=np.int64)[np.concatenate(best)]
+
+
+def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeImages:
+    """The first test images of each class, ``n_images`` of every finished task (None: all).
+
+    Raises:
+        ValueError: ``stream`` is not the record's, or ``n_images`` below the number of classes.
+    """
+    ours, theirs = stream.describe(), record.config.get("stream", {})
+    if ours != theirs:
+        raise ValueError(
+            f"stream must be the one of the record, {record.stream!r} with crc32 "
+            f"{theirs.get('crc32')}; got {stream.name!r} with crc32 {ours['crc32']}"
+        )
+    tasks = stream[: len(record.tasks)]
+    kept = [_evenly(task.test_labels, task.name, n_images) for task in tasks]
+    parts = list(zip(tasks, kept, strict=True))
+    images = np.concatenate([task.test_images[keep] for task, keep in parts])
+    return ProbeImages(
+        batches=tuple(images[k : k + _BATCH] for k in range(0, len(images), _BATCH)),
+        labels=np.concatenate([task.test_labels[keep] for task, keep in parts]),
+        task_of=np.repeat(np.arange(len(tasks)), [len(keep) for keep in kept]),
+    )
+
+
+def _evenly(labels: np.ndarray, name: str, n_images: int | None) -> np.ndarray:
+    """Places of the first images of every class, as many of each."""
+    if n_images is None:
+        return np.arange(len(labels))
+    classes = np.unique(labels)
+    each = n_images // len(classes)
+    if each < 1:
+        raise ValueError(
+            f"n_images must be at least one per class, {len(classes)} for task {name!r}; "
+            f"got {n_images}"
+        )
+    return np.sort(np.concatenate([np.flatnonzero(labels == k)[:each] for k in classes]))

@@ -1,0 +1,208 @@
+"""The rank selector (DRS): why each task got the rank that it got."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from fmlora_kit.analysis.ranks import (
+    RankTable,
+    rank_table,
+)
+from fmlora_kit.figures.tables import Records, by_label, single
+from fmlora_kit.figures.template import (
+    INK,
+    OKABE_ITO,
+    SYMBOLS,
+    name_axis,
+    new_figure,
+    short,
+    task_colors,
+)
+from fmlora_kit.record import Record
+
+_DIFFICULTY, _NOVELTY = OKABE_ITO[5], OKABE_ITO[4]
+_FEW = 8  # tasks: with more, bars are too narrow for words
+
+
+def complexity_and_rank(records: Records) -> go.Figure:
+    """Complexity H of each task, split into difficulty and novelty, and the rank that it got.
+
+    One record: a bar per task, of height H = difficulty / 2 + novelty / 2; the rank axis on the
+    right is R times the left one, so that a diamond as high as its bar is the rank that H
+    alone asks for. Records by label: mean rank against H, one point per task and record.
+
+    Args:
+        records: a record, or records by label.
+
+    Raises:
+        ValueError: a record has no finished task, no ranks, or no complexity.
+    """
+    if isinstance(records, Record):
+        return _bars(single(records))
+    labelled = by_label(records)
+    if sum(len(runs) for runs in labelled.values()) == 1:
+        return _bars(next(iter(labelled.values()))[0])
+    return _points(labelled)
+
+
+def _bars(record: Record) -> go.Figure:
+    """One record: halves of difficulty and novelty on top of each other, rank on a second axis."""
+    table = rank_table(record)
+    places = np.arange(len(table.task_names))
+    bars, diamonds = places - 0.12, places + 0.24  # side by side: none covers another's number
+    most = int(table.mean.argmax())
+    figure = new_figure(
+        f"Complexity of each task, and the rank it got: {record.method} on {record.stream}",
+        f"Most rank: {table.task_names[most]}, {table.mean[most]:.1f} of {table.max_rank}. "
+        "A diamond as high as its bar: complexity alone set the rank; lower: training saved some.",
+        height=470,
+        barmode="stack",
+        legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
+        margin={"r": 70},
+    )
+    halves = (("difficulty", table.difficulty, _DIFFICULTY), ("novelty", table.novelty, _NOVELTY))
+    for name, values, color in halves:
+        figure.add_bar(
+            x=bars,
+            y=values / 2,
+            name=f"{name} / 2",
+            marker={"color": color, "line": {"color": "white", "width": 1}},
+            width=0.5,
+            text=[f"{name}<br>{value:.2f}" for value in values],
+            textposition="inside" if len(places) <= _FEW else "none",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": INK, "size": 12},
+            customdata=table.task_names,
+            hovertemplate=f"<b>%{{customdata}}</b><br>{name} / 2 = %{{y:.3f}}<extra></extra>",
+        )
+    _add_ranks(figure, table, diamonds)
+    _add_rank_axis(figure, table)
+    return figure
+
+
+def _add_ranks(figure: go.Figure, table: RankTable, places: np.ndarray) -> None:
+    """Mean chosen rank as a diamond, with a whisker from the smallest to the largest."""
+    figure.add_scatter(
+        x=places,
+        y=table.mean,
+        yaxis="y2",
+        mode="markers+text" if len(places) <= 2 * _FEW else "markers",
+        marker={"symbol": "diamond", "size": 12, "color": INK},
+        error_y={
+            "array": table.highest - table.mean,
+            "arrayminus": table.mean - table.lowest,
+            "symmetric": False,
+            "color": INK,
+            "thickness": 1.5,
+            "width": 5,
+        },
+        name="chosen rank, mean of all layers (whisker: smallest and largest)",
+        text=[f"<b>{mean:.1f}</b>" for mean in table.mean],
+        textposition="middle right",
+        textfont={"size": 13},
+        customdata=np.stack(
+            [table.complexity, table.expected, table.lowest, table.highest], axis=-1
+        ),
+        hovertemplate=(
+            "mean rank <b>%{y:.1f}</b>, %{customdata[2]:.0f} to %{customdata[3]:.0f}"
+            "<br>H = %{customdata[0]:.2f} asks for %{customdata[1]:.1f}<extra></extra>"
+        ),
+    )
+
+
+def _add_rank_axis(figure: go.Figure, table: RankTable) -> None:
+    """H from 0 to 1 on the left, rank from 0 to R on the right: the same heights."""
+    figure.update_xaxes(name_axis(table.task_names, "task"))
+    figure.update_layout(
+        yaxis={"title": {"text": "complexity H"}, "range": [0, 1.02], "dtick": 0.25},
+        yaxis2={
+            "title": {"text": f"rank (R = {table.max_rank})"},
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 1.02 * table.max_rank],
+            "dtick": table.max_rank / 4,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+
+
+def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
+    """Several records: mean rank against complexity."""
+    tables = {label: [rank_table(run) for run in runs] for label, runs in labelled.items()}
+    every = [table for runs in tables.values() for table in runs]
+    top = max(table.max_rank for table in every)
+    figure = new_figure(
+        "Complexity of each task, and the rank it got",
+        "A point per task and run, in the task's colour. On the dashed line: complexity alone "
+        "sets the rank, r = R H.",
+        height=480,
+    )
+    for r in sorted({table.max_rank for table in every}):
+        figure.add_scatter(
+            x=[0, 1],
+            y=[0, r],
+            mode="lines",
+            line={"color": "#888888", "dash": "dash", "width": 1.5},
+            name=f"r = {r} H",
+            hoverinfo="skip",
+        )
+    for k, (label, runs) in enumerate(tables.items()):
+        _add_points(figure, label, runs, labelled[label], SYMBOLS[k % len(SYMBOLS)])
+    _add_task_names(figure, [run for runs in labelled.values() for run in runs])
+    figure.update_xaxes(title_text="complexity H of the task", range=[0, 1.02])
+    figure.update_yaxes(title_text="chosen rank, mean of all layers", range=[0, 1.04 * top])
+    return figure
+
+
+def _add_points(
+    figure: go.Figure, label: str, tables: list[RankTable], runs: tuple[Record, ...], symbol: str
+) -> None:
+    colors = [
+        color
+        for table, run in zip(tables, runs, strict=True)
+        for color in task_colors(run.n_tasks)[: len(table.mean)]
+    ]
+    names = [name for table in tables for name in table.task_names]
+    figure.add_scatter(
+        x=np.concatenate([table.complexity for table in tables]),
+        y=np.concatenate([table.mean for table in tables]),
+        mode="markers",
+        marker={
+            "symbol": symbol,
+            "size": 11,
+            "color": colors,
+            "line": {"color": INK, "width": 0.8},
+        },
+        name=label,
+        showlegend=False,
+        text=names,
+        hovertemplate=(
+            f"<b>%{{text}}</b>, {label}<br>H %{{x:.2f}}, mean rank %{{y:.1f}}<extra></extra>"
+        ),
+    )
+    _add_key(figure, label, INK, symbol)
+
+
+def _add_task_names(figure: go.Figure, runs: list[Record]) -> None:
+    """The colours of the tasks in the legend, if all runs have the same tasks."""
+    longest = max(runs, key=lambda run: len(run.tasks))
+    names = longest.task_names
+    if any(run.task_names != names[: len(run.tasks)] for run in runs):
+        return
+    for name, color in zip(names, task_colors(longest.n_tasks), strict=False):
+        _add_key(figure, short(name), color, "circle")
+
+
+def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
+    """An entry of the legend without a point."""
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={"symbol": symbol, "size": 11, "color": color},
+        name=name,
+        hoverinfo="skip",
+    )

@@ -1,0 +1,253 @@
+"""The meta-prompt (DMP): how alike it is over the tasks, how far it moves, and what it does."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.prompts import (
+    PromptEffect,
+    PromptMoves,
+    feature_similarity,
+    prompt_moves,
+    prompt_similarity,
+)
+from fmlora_kit.figures.curves import add_curve, seeds_note, task_axis
+from fmlora_kit.figures.tables import Curve, Records, by_label, curve, single
+from fmlora_kit.figures.template import (
+    FRACTION_SCALE,
+    INK,
+    TEMPLATE,
+    method_styles,
+    name_axis,
+    new_figure,
+    task_colors,
+)
+from fmlora_kit.record import Record
+
+# Orange to blue through white, pale enough for numbers in INK.
+_GAIN_SCALE = ((0.0, "#f0a35e"), (0.5, "#ffffff"), (1.0, "#74b4dc"))
+_CALCULATED = {"flat": "all their numbers", "token mean": "their mean tokens"}
+
+
+def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat") -> go.Figure:
+    """Are the prompts of two tasks alike if the tasks are? Two matrices of tasks, one colour scale.
+
+    Left: cosine of the meta-prompts as they were after each task, or of what each task changed
+    about them. Right: affinity of the tasks' feature subspaces.
+
+    Args:
+        record: one run with a meta-prompt.
+        of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
+        per: "flat" (cosine of all L d numbers) or "token mean" (of the mean token).
+
+    Raises:
+        ValueError: the record has no finished task, no prompt or no feature subspaces; ``of`` or
+            ``per`` is unknown.
+    """
+    record = single(record)
+    ours = prompt_similarity(record, of=of, per=per)
+    left = len(record.tasks) - len(ours)
+    panels = (ours, feature_similarity(record)[left:, left:])
+    lowest = -1.0 if ours.min() < -0.1 else 0.0
+    what = "prompt after the task" if of == "prompts" else "how the task moved the prompt"
+    figure = make_subplots(
+        cols=2,
+        horizontal_spacing=0.14,
+        subplot_titles=(f"{what}: cosine", "features of the task: affinity"),
+    )
+    for col, values in enumerate(panels, start=1):
+        _add_matrix(figure, record.task_names[left:], values, lowest, col)
+    figure.update_yaxes(autorange="reversed")
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"Are alike tasks alike in their prompts? {record.method}, {record.stream}"},
+        title_subtitle_text=(
+            f"1: the same, 0: nothing in common. Cosine of {_CALCULATED[per]}; affinity |UᵀV|² / k "
+            "of the spaces that the class means span."
+        ),
+        height=max(440, 170 + 30 * len(record.tasks)),
+        margin={"t": 100},
+    )
+    return figure
+
+
+def prompt_movement(records: Records) -> go.Figure:
+    """How far each task moved the meta-prompt, and how far it is by then from the first task's.
+
+    Args:
+        records: a record, or records (or lists of them, one per seed) by label.
+
+    Raises:
+        ValueError: a record has no finished task or no meta-prompt.
+    """
+    labelled = by_label(records)
+    first = next(iter(labelled.values()))
+    if len(labelled) == 1 and len(first) == 1:
+        return _moves_of_one(first[0])
+    panels = (
+        ("moved by the task, |Pₜ − Pₜ₋₁| / |Pₜ₋₁|", lambda r: prompt_moves(r).step),
+        ("distance from P₁, |Pₜ − P₁| / |P₁|", lambda r: prompt_moves(r).from_first),
+    )
+    figure = make_subplots(
+        cols=2, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1
+    )
+    curves: list[Curve] = []
+    for col, (_, measure) in enumerate(panels, start=1):
+        for label, style in method_styles(labelled).items():
+            one = curve(label, labelled[label], measure, skip=1)
+            curves.append(one)
+            add_curve(figure, one, style, showlegend=col == 1, row=1, col=col)
+    longest = max(run.n_tasks for runs in labelled.values() for run in runs)
+    figure.update_xaxes(task_axis(longest, panels=2))
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title_text="relative to its length (%)", col=1)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": "How far the meta-prompt moves"},
+        title_subtitle_text=f"From the second task on. {seeds_note(curves)}",
+        height=430,
+        margin={"t": 100},
+    )
+    return figure
+
+
+def prompt_effect(effect: PromptEffect) -> go.Figure:
+    """What other prompts (rows) change about one model's accuracy on each task (columns).
+
+    The row of the model's own prompt has accuracies in %, the others points gained or lost.
+
+    Args:
+        effect: measured by `fmlora_kit.extraction.swap_prompts`.
+    """
+    pooled = np.average(effect.accuracy, axis=1, weights=effect.n_images)
+    percent = 100 * np.column_stack([effect.accuracy, pooled])
+    points = percent - percent[effect.own]
+    columns = (*effect.task_names, "all images")
+    rows = list(effect.prompts)
+    rows[effect.own] = f"<b>{rows[effect.own]} (its own)</b>"
+    text = [[_signed(value) for value in row] for row in points]
+    text[effect.own] = [f"<b>{value:.1f} %</b>" for value in percent[effect.own]]
+    most = max(float(np.abs(points).max()), 1.0)
+    figure = new_figure(
+        f"What the prompt does: the last model of {effect.method} with other prompts in its place",
+        "Points of accuracy gained (blue) or lost (orange) against its own prompt, whose row has "
+        f"the accuracies. {_counted(effect.n_images)}.",
+        height=160 + 32 * len(rows),
+    )
+    figure.add_heatmap(
+        z=points,
+        x=list(range(len(columns))),
+        y=list(range(len(rows))),
+        zmin=-most,
+        zmax=most,
+        colorscale=_GAIN_SCALE,
+        text=text,
+        texttemplate="%{text}",
+        textfont={"size": 12, "color": INK},
+        customdata=np.stack(
+            [*np.meshgrid(columns, effect.prompts), np.round(percent, 1).astype(str)], axis=-1
+        ),
+        hovertemplate=(
+            "%{customdata[0]}: <b>%{customdata[2]} %</b>, %{z:+.1f} points"
+            "<br>prompt: %{customdata[1]}<extra></extra>"
+        ),
+        xgap=1,
+        ygap=1,
+        colorbar={"title": {"text": "points", "side": "right"}, "thickness": 14},
+    )
+    figure.add_vline(x=len(columns) - 1.5, line={"color": INK, "width": 2})
+    figure.update_xaxes(name_axis(columns, "test images of task"))
+    figure.update_yaxes(
+        title_text="prompt put in: as after task",
+        tickvals=list(range(len(rows))),
+        ticktext=rows,
+        autorange="reversed",
+        showgrid=False,
+    )
+    return figure
+
+
+def _add_matrix(figure, names: tuple[str, ...], values: np.ndarray, lowest: float, col: int):
+    """Add one matrix over tasks with its numbers; the scale stands on the right of the second."""
+    n = len(names)
+    figure.add_heatmap(
+        z=values,
+        x=list(range(n)),
+        y=list(range(n)),
+        zmin=lowest,
+        zmax=1,
+        colorscale=FRACTION_SCALE,
+        text=[[f"{value:.2f}" for value in row] for row in values],
+        texttemplate="%{text}" if n <= 12 else None,
+        textfont={"size": 12 if n <= 8 else 9, "color": INK},
+        customdata=np.stack(np.meshgrid(names, names), axis=-1),
+        hovertemplate="<b>%{z:.3f}</b><br>%{customdata[0]} and %{customdata[1]}<extra></extra>",
+        xgap=1,
+        ygap=1,
+        showscale=col == 2,
+        colorbar={"title": {"text": "similarity", "side": "right"}, "thickness": 14},
+        row=1,
+        col=col,
+    )
+    figure.update_xaxes(name_axis(names, ""), tickangle=30, row=1, col=col)
+    figure.update_yaxes(name_axis(names, ""), tickangle=0, row=1, col=col)
+
+
+def _moves_of_one(record: Record) -> go.Figure:
+    moves = prompt_moves(record)
+    figure = new_figure(
+        f"How far each task moved the meta-prompt: {record.method} on {record.stream}",
+        "100 %: as far as the prompt is long. The first task starts from a small random prompt.",
+        legend={"orientation": "h", "y": -0.2, "x": 0},
+        height=450,
+    )
+    _add_moves(figure, moves, task_colors(record.n_tasks))
+    places = np.arange(len(moves.step))
+    figure.add_scatter(
+        x=places,
+        y=100 * moves.from_first,
+        mode="lines+markers",
+        line={"color": INK, "width": 2.5, "dash": "dot"},
+        marker={"size": 9, "symbol": "diamond"},
+        name="line: distance from the first task's prompt by then",
+        customdata=moves.task_names,
+        hovertemplate="%{y:.0f} % away from P₁<br>after %{customdata}<extra></extra>",
+    )
+    figure.update_xaxes(name_axis(moves.task_names, "task"))
+    figure.update_yaxes(title_text="relative to the prompt's length (%)", rangemode="tozero")
+    return figure
+
+
+def _add_moves(figure: go.Figure, moves: PromptMoves, colors: tuple[str, ...]) -> None:
+    """A bar per task: |P_t - P_{t-1}| / |P_{t-1}|."""
+    percent = 100 * moves.step
+    figure.add_bar(
+        x=np.arange(len(percent)),
+        y=percent,
+        marker={"color": list(colors[: len(percent)])},
+        width=0.55,
+        text=["" if np.isnan(value) else f"{value:.0f} %" for value in percent],
+        textposition="inside",
+        insidetextanchor="middle",
+        textangle=0,
+        textfont={"size": 13},
+        name="bar: moved by the task",
+        customdata=np.stack([np.array(moves.task_names, dtype=object), moves.novelty], axis=-1),
+        hovertemplate=(
+            "<b>%{customdata[0]}</b> moved it by %{y:.0f} %"
+            "<br>novelty %{customdata[1]:.2f}<extra></extra>"
+        ),
+    )
+
+
+def _counted(n_images: np.ndarray) -> str:
+    counts = sorted({int(n) for n in n_images})
+    return f"{' to '.join(map(str, counts[:: len(counts) - 1 or 1]))} test images per task"
+
+
+def _signed(points: float) -> str:
+    return "±0" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "−")

@@ -1,0 +1,193 @@
+"""What if a task had got less rank? Accuracy of every task when one task's update is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.ranks import place
+from fmlora_kit.analysis.truncation import ALL_LAYERS, TruncationTable
+from fmlora_kit.figures.template import (
+    INK,
+    SYMBOLS,
+    TEMPLATE,
+    name_axis,
+    new_figure,
+    short,
+    task_colors,
+)
+
+
+def what_if(
+    table: TruncationTable,
+    task: int | str,
+    layer: int | str | None = None,
+    rank: int | None = None,
+) -> go.Figure:
+    """Accuracy of every task, full ranks against one task's pair cut to its first columns.
+
+    Args:
+        table: measured by `fmlora_kit.extraction.truncate_ranks`.
+        task: whose pair is cut: place from 0, or name.
+        layer: place or name of an adapted map; None or "all layers" for all at once.
+        rank: how many columns are left, one of ``table.levels(task, layer)``; None cuts nothing.
+
+    Raises:
+        ValueError: no such task or layer, or a rank that was not measured.
+    """
+    accuracy = table.accuracy_at(task, layer, rank)
+    changed = table.changed_at(task, layer, rank) * table.n_images
+    t = place(task, table.task_names, "task")
+    figure = new_figure(
+        f"{_title(table, task, layer, rank)}: {changed.sum():.0f} of {table.n_images.sum()} "
+        "predictions change",
+        "Frame: ranks as chosen; colour: after the cut, with the points gained or lost. "
+        f"{_images(table)}; nothing is trained again.",
+        height=400,
+        barmode="overlay",
+        showlegend=False,
+    )
+    _add_accuracies(figure, table, accuracy, changed)
+    if rank not in (None, table.levels(task, layer)[-1]):
+        figure.add_annotation(
+            x=t,
+            y=0,
+            yref="paper",
+            yanchor="bottom",
+            text="✂ cut",
+            showarrow=False,
+            yshift=2,
+            bgcolor="white",
+            borderpad=1,
+        )
+    figure.update_xaxes(name_axis(table.task_names, "accuracy on the test images of task"))
+    figure.update_yaxes(title_text="accuracy (%)", range=[0, 105])
+    return figure
+
+
+def truncation_curves(table: TruncationTable, layer: int | str | None = None) -> go.Figure:
+    """How much rank does a task need? Accuracy against the rank left, a line per task that is cut.
+
+    Left: mean accuracy over all tasks. Right: share of all predictions that the cut changed.
+
+    Args:
+        table: measured by `fmlora_kit.extraction.truncate_ranks`.
+        layer: place or name of an adapted map; None or "all layers" for all at once.
+
+    Raises:
+        ValueError: no such layer.
+    """
+    figure = make_subplots(
+        cols=2,
+        horizontal_spacing=0.1,
+        subplot_titles=("accuracy, all tasks together", "predictions changed by the cut"),
+    )
+    colors = task_colors(len(table.task_names))
+    levels = sorted({r for t in range(len(colors)) for r in table.levels(t, layer)})
+    for t, color in enumerate(colors):
+        ranks = table.levels(t, layer)
+        accuracy = [_pooled(table, table.accuracy_at(t, layer, r)) for r in ranks]
+        changed = [_pooled(table, table.changed_at(t, layer, r)) for r in ranks]
+        for col, values in enumerate((accuracy, changed), start=1):
+            _add_line(figure, table, t, color, [levels.index(r) for r in ranks], values, col)
+    figure.update_xaxes(
+        title_text="rank left to the task that is cut",
+        tickvals=list(range(len(levels))),
+        ticktext=[str(r) for r in levels],
+    )
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title_text="share of the test images (%)", col=1)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"How much rank does each task need? Cut in {_where(table, layer)}"},
+        title_subtitle_text=(
+            "Each line cuts one task's update and leaves the others; it ends at the rank that was "
+            f"chosen. {_images(table)}."
+        ),
+        legend={"title": {"text": "task that is cut"}},
+        height=430,
+        margin={"t": 100},
+    )
+    return figure
+
+
+def _add_accuracies(
+    figure: go.Figure, table: TruncationTable, accuracy: np.ndarray, changed: np.ndarray
+) -> None:
+    """Grey frames for the chosen ranks, coloured bars inside for the cut ones."""
+    places = np.arange(len(table.task_names))
+    figure.add_bar(
+        x=places,
+        y=100 * table.full,
+        width=0.74,
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": INK, "width": 1.8}},
+        name="frame: chosen ranks",
+        hovertemplate="chosen ranks: <b>%{y:.1f} %</b><extra></extra>",
+    )
+    figure.add_bar(
+        x=places,
+        y=100 * accuracy,
+        width=0.56,
+        marker={"color": list(task_colors(len(places)))},
+        text=[_change(a, b) for a, b in zip(accuracy, table.full, strict=True)],
+        textposition="outside",
+        textfont={"color": INK, "size": 13},
+        cliponaxis=False,
+        name="colour: after the cut (points gained or lost)",
+        customdata=np.stack([changed, table.n_images], axis=-1),
+        hovertemplate=(
+            "after the cut: <b>%{y:.1f} %</b><br>%{customdata[0]:.0f} of %{customdata[1]} "
+            "predictions changed<extra></extra>"
+        ),
+    )
+
+
+def _add_line(figure, table, t: int, color: str, x: list[int], values: list[float], col: int):
+    name = table.task_names[t]
+    figure.add_scatter(
+        x=x,
+        y=[100 * value for value in values],
+        mode="lines+markers",
+        line={"color": color, "width": 2.5},
+        marker={"size": 8, "symbol": SYMBOLS[t % len(SYMBOLS)]},
+        name=f"{t + 1} {short(name)}",
+        legendgroup=name,
+        showlegend=col == 1,
+        hovertemplate=f"<b>{name}</b> cut<br>%{{y:.1f}} %<extra></extra>",
+        row=1,
+        col=col,
+    )
+
+
+def _pooled(table: TruncationTable, values: np.ndarray) -> float:
+    return float(np.average(values, weights=table.n_images))
+
+
+def _change(after: float, before: float) -> str:
+    points = 100 * (after - before)
+    return "±0" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "−")
+
+
+def _title(
+    table: TruncationTable, task: int | str, layer: int | str | None, rank: int | None
+) -> str:
+    name = table.task_names[place(task, table.task_names, "task")]
+    everywhere = layer in (None, ALL_LAYERS)
+    chosen = table.levels(task, layer)[-1]
+    before = f"up to {chosen}" if everywhere else f"{chosen}"
+    if rank in (None, chosen):
+        return f"Nothing cut: {name} has rank {before} in {_where(table, layer)}"
+    return f"{name} cut from rank {before} to {rank} in {_where(table, layer)}"
+
+
+def _where(table: TruncationTable, layer: int | str | None) -> str:
+    if layer in (None, ALL_LAYERS):
+        return f"all {len(table.layers)} layers"
+    return f"layer {table.layers[place(layer, table.layers, 'layer')]}"
+
+
+def _images(table: TruncationTable) -> str:
+    counts = sorted({int(n) for n in table.n_images})
+    return f"{' to '.join(map(str, counts[:: len(counts) - 1 or 1]))} test images per task"

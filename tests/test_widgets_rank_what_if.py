@@ -1,0 +1,120 @@
+"""The rank what-if: every control shows what the table holds, at once."""
+
+import time
+
+import numpy as np
+import pytest
+from hand_made import make_record
+from nbval_tolerance import as_numbers
+from test_analysis_truncation import LAYERS, make_table
+
+from fmlora_kit.analysis import TruncationTable
+from fmlora_kit.widgets import RankWhatIf
+from fmlora_kit.widgets.figure_box import PLOTLY
+
+
+def bars(panel):
+    """Accuracies in % after the cut, as drawn, and the title."""
+    figure = panel.box.outputs[0]["data"][PLOTLY]
+    y = np.asarray(as_numbers(figure["data"][1]["y"]))
+    return y.tolist(), figure["layout"]["title"]["text"]
+
+
+def test_it_begins_with_nothing_cut():
+    panel = RankWhatIf(make_table())
+    assert (panel.task.value, panel.layer.value, panel.rank.value) == ("Latin", "all layers", 8)
+    np.testing.assert_allclose(bars(panel)[0], [90, 80])
+    assert bars(panel)[1].startswith("Nothing cut")
+
+
+def test_controls_are_labelled():
+    panel = RankWhatIf(make_table())
+    controls = panel.task, panel.layer, panel.rank
+    assert [control.description for control in controls] == ["Task", "Layer", "Rank"]
+    assert all(control.tooltip for control in controls)
+    assert panel.task.options == ("Latin", "Greek")
+    assert panel.layer.options == ("all layers", *LAYERS)
+
+
+def test_the_rank_changes_the_accuracy_of_every_task():
+    panel = RankWhatIf(make_table())
+    assert panel.rank.options == (0, 4, 8)
+    panel.rank.value = 4
+    np.testing.assert_allclose(bars(panel)[0], [70, 80])
+    panel.rank.value = 0
+    np.testing.assert_allclose(bars(panel)[0], [10, 20])
+    panel.rank.index = 2  # what the slider's handle sets
+    np.testing.assert_allclose(bars(panel)[0], [90, 80])
+
+
+def test_another_layer_offers_its_own_ranks_and_starts_full():
+    panel = RankWhatIf(make_table())
+    panel.rank.value = 0
+    panel.layer.value = "blocks.0.v"
+    assert panel.rank.options == (0, 4) and panel.rank.value == 4
+    np.testing.assert_allclose(bars(panel)[0], [90, 80])
+    panel.rank.value = 0
+    np.testing.assert_allclose(bars(panel)[0], [50, 60])
+    assert "layer blocks.0.v" in bars(panel)[1]
+
+
+def test_another_task_offers_its_own_ranks():
+    panel = RankWhatIf(make_table())
+    panel.task.value = "Greek"
+    assert panel.rank.options == (0, 2) and panel.rank.value == 2
+    panel.rank.value = 0
+    np.testing.assert_allclose(bars(panel)[0], [90, 0])
+    panel.layer.value = "blocks.0.q"  # nothing was measured here: only the chosen rank is offered
+    assert panel.rank.options == (2,)
+    panel.task.value = "Latin"
+    panel.rank.value = 0
+    np.testing.assert_allclose(bars(panel)[0], [30, 40])
+
+
+def test_a_move_of_a_control_draws_once(monkeypatch):
+    panel, drawn = RankWhatIf(make_table()), []
+    show = panel.box.show
+    monkeypatch.setattr(panel.box, "show", lambda figure: (drawn.append(figure), show(figure)))
+    panel.task.value = "Greek"
+    panel.rank.value = 0
+    assert len(drawn) == 2
+
+
+def big_table():
+    """As large as the table of the notebooks' series."""
+    n_tasks, n_layers, levels = 6, 12, (0, 1, 2, 4, 8, 16)
+    cuts = [(t, k, r) for t in range(n_tasks) for k in range(-1, n_layers) for r in levels]
+    task, layer, rank = np.array(cuts).T
+    return TruncationTable(
+        method="fmlora",
+        task_names=tuple(f"task {t}" for t in range(n_tasks)),
+        layers=tuple(f"blocks.{b}.{m}" for b in range(6) for m in "qv"),
+        ranks=np.full((n_tasks, n_layers), 24),
+        n_images=np.full(n_tasks, 30),
+        full=np.full(n_tasks, 0.5),
+        cut_task=task,
+        cut_layer=layer,
+        cut_rank=rank,
+        accuracy=np.full((len(cuts), n_tasks), 0.25),
+        changed=np.full((len(cuts), n_tasks), 0.5),
+    )
+
+
+def test_every_control_answers_within_three_tenths_of_a_second():
+    panel = RankWhatIf(big_table())
+    for control, value in (("rank", 2), ("task", "task 3"), ("layer", "blocks.4.v"), ("rank", 8)):
+        took = []
+        for _ in range(3):  # the quickest counts: other programs may be busy
+            getattr(panel, control).index = 0
+            started = time.perf_counter()
+            getattr(panel, control).value = value
+            took.append(time.perf_counter() - started)
+        assert min(took) < 0.3, control
+    np.testing.assert_allclose(bars(panel)[0], [25] * 6)
+
+
+def test_what_has_no_pairs_is_named():
+    with pytest.raises(ValueError, match="pairs M_t N_t; got Record of method 'sequential_lora'"):
+        RankWhatIf(make_record(method="sequential_lora"))
+    with pytest.raises(ValueError, match="got dict"):
+        RankWhatIf({})
