@@ -5,6 +5,35 @@ name is reached with `from fmlora_kit.analysis.metrics import ...`, and all of i
 here too.
 """
 
+from fmlora_kit.analysis.confusion import (
+    ClassConfusion,
+    ClassHistory,
+    LostImages,
+    class_confusion,
+    class_history,
+    lost_images,
+    task_confusion,
+)
+from fmlora_kit.analysis.embedding import (
+    Embedding,
+    embed,
+    feature_neighbours_kept,
+    own_task_share,
+)
+from fmlora_kit.analysis.explanations import (
+    ATTRIBUTION_METHODS,
+    Explanations,
+    attribution_movement,
+    completeness_gap,
+    movement_between_images,
+    top_classes,
+)
+from fmlora_kit.analysis.features import (
+    FeatureHistory,
+    cka_consecutive,
+    cka_since_learned,
+    linear_cka,
+)
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
 from fmlora_kit.analysis.metrics import (
     DEFINITIONS,
@@ -23,29 +52,112 @@ from fmlora_kit.analysis.metrics import (
     metrics,
     task_forgetting,
 )
+from fmlora_kit.analysis.prompts import (
+    PromptEffect,
+    PromptMoves,
+    feature_similarity,
+    prompt_moves,
+    prompt_similarity,
+)
+from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
+from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
+from fmlora_kit.analysis.steps import before_learning, step_changes
+from fmlora_kit.analysis.subspaces import (
+    Pairs,
+    directions,
+    pairs,
+    principal_angles,
+    share_in_earlier,
+    update_cosine,
+)
 from fmlora_kit.analysis.summary import count, paired_metric, summarise, table
+from fmlora_kit.analysis.task_pair import TaskPair, task_pair
+from fmlora_kit.analysis.truncation import TruncationTable
+from fmlora_kit.analysis.updates import (
+    Update,
+    core_changes,
+    core_energy,
+    share_in_bases,
+    share_in_factors,
+    shared_bases,
+    task_updates,
+    update_energy,
+)
 
 __all__ = [
+    "ATTRIBUTION_METHODS",
     "DEFINITIONS",
+    "ClassConfusion",
+    "ClassHistory",
+    "Embedding",
+    "Explanations",
+    "FeatureHistory",
+    "GateTrace",
     "Interval",
+    "LostImages",
+    "Pairs",
+    "PromptEffect",
+    "PromptMoves",
+    "RankTable",
+    "TaskPair",
+    "TaskSimilarity",
+    "TruncationTable",
+    "Update",
+    "attribution_movement",
     "average_accuracy",
     "average_anytime_accuracy",
     "backward_transfer",
+    "before_learning",
+    "cka_consecutive",
+    "cka_since_learned",
+    "class_confusion",
+    "class_history",
     "competition",
+    "completeness_gap",
+    "core_changes",
+    "core_energy",
     "count",
+    "directions",
     "drift_forgetting",
+    "embed",
+    "errors_by_closeness",
+    "expected_ranks",
+    "feature_neighbours_kept",
+    "feature_similarity",
     "final_accuracy",
     "forgetting_curve",
     "forgetting_first",
     "forgetting_max",
     "forgetting_step",
     "forward_transfer",
+    "gate_trace",
     "learning_accuracy",
+    "linear_cka",
+    "lost_images",
     "mean_ci95",
     "metrics",
+    "movement_between_images",
+    "own_task_share",
     "paired_difference",
     "paired_metric",
+    "pairs",
+    "principal_angles",
+    "prompt_moves",
+    "prompt_similarity",
+    "rank_table",
+    "share_in_bases",
+    "share_in_earlier",
+    "share_in_factors",
+    "shared_bases",
+    "step_changes",
     "summarise",
     "table",
+    "task_confusion",
     "task_forgetting",
+    "task_pair",
+    "task_similarity",
+    "task_updates",
+    "top_classes",
+    "update_cosine",
+    "update_energy",
 ]

@@ -4,21 +4,76 @@ Nothing here shows, prints or reads a file.
 """
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, forgetting_curves
+from fmlora_kit.figures.attribution import attribution_methods, attribution_over_time
+from fmlora_kit.figures.classes import class_confusion, class_forgetting
+from fmlora_kit.figures.confusion import forgotten_to, task_confusion
+from fmlora_kit.figures.core import core_contents
+from fmlora_kit.figures.definitions import forgetting_definitions
+from fmlora_kit.figures.drs import complexity_and_rank
+from fmlora_kit.figures.embedding import embedding
+from fmlora_kit.figures.features import feature_drift
+from fmlora_kit.figures.gates import expected_rank, gate_probabilities
 from fmlora_kit.figures.live import training_progress
+from fmlora_kit.figures.matrices import accuracy_matrices
+from fmlora_kit.figures.metrics_table import metrics_table
+from fmlora_kit.figures.moments import class_probabilities, explanation_at
+from fmlora_kit.figures.movement import explanation_movement
 from fmlora_kit.figures.parameters import parameters_stored
+from fmlora_kit.figures.prompts import meta_prompt_similarity, prompt_effect, prompt_movement
 from fmlora_kit.figures.ranks import rank_allocation
+from fmlora_kit.figures.similarity import class_distances, errors_to_nearest, task_similarity
+from fmlora_kit.figures.steps import fall_per_step, forward_transfer
 from fmlora_kit.figures.stream import samples
+from fmlora_kit.figures.subspace_pair import subspace_pair
+from fmlora_kit.figures.subspaces import grassmann_distance, subspace_angles, subspace_overlap
 from fmlora_kit.figures.template import TEMPLATE, method_styles, task_colors
+from fmlora_kit.figures.truncation import truncation_curves, what_if
+from fmlora_kit.figures.updates import core_energy, earlier_span, singular_values
 
 __all__ = [
     "TEMPLATE",
     "accuracy_curves",
+    "accuracy_matrices",
     "accuracy_matrix",
+    "attribution_methods",
+    "attribution_over_time",
+    "class_confusion",
+    "class_distances",
+    "class_forgetting",
+    "class_probabilities",
+    "complexity_and_rank",
+    "core_contents",
+    "core_energy",
+    "earlier_span",
+    "embedding",
+    "errors_to_nearest",
+    "expected_rank",
+    "explanation_at",
+    "explanation_movement",
+    "fall_per_step",
+    "feature_drift",
     "forgetting_curves",
+    "forgetting_definitions",
+    "forgotten_to",
+    "forward_transfer",
+    "gate_probabilities",
+    "grassmann_distance",
+    "meta_prompt_similarity",
     "method_styles",
+    "metrics_table",
     "parameters_stored",
+    "prompt_effect",
+    "prompt_movement",
     "rank_allocation",
     "samples",
+    "singular_values",
+    "subspace_angles",
+    "subspace_overlap",
+    "subspace_pair",
     "task_colors",
+    "task_confusion",
+    "task_similarity",
     "training_progress",
+    "truncation_curves",
+    "what_if",
 ]

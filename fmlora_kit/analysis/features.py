@@ -1,0 +1,164 @@
+"""How far the features of the same test images move while tasks are learned: linear CKA.
+
+n images, d features, m moments (the model after some tasks), T tasks.
+
+Linear CKA (Kornblith et al. 2019, "Similarity of Neural Network Representations Revisited", arXiv
+1905.00414) compares the geometry of the same images in two feature spaces: 1 if the one is the
+other rotated, mirrored, shifted and scaled. With few images for many features the plain estimate
+is far above 0 for unrelated features too; the debiased one (unbiased HSIC: Song et al. 2012,
+"Feature Selection via Dependence Maximization", JMLR 13, eq. 5) is 0 there on average.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_IMAGES = 4  # the unbiased HSIC divides by n - 3
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureHistory:
+    """Features of the same images at several moments. Arrays are copied and read-only.
+
+    Images of tasks not learned yet are there too, at every moment: `seen` tells them apart.
+
+    Attributes:
+        label: whose features, such as the method's name.
+        features: (m, n, d) at each moment.
+        learned: (m,) how many tasks the model had learned by each moment; rises.
+        labels: (n,) class id of each image.
+        tasks: (n,) index of the task each image is from, from 0.
+        names: (n,) class name of each image.
+        task_names: (T,).
+
+    Raises:
+        ValueError: shapes do not fit, a task index is out of range, or features are not finite.
+    """
+
+    label: str
+    features: np.ndarray
+    learned: np.ndarray
+    labels: np.ndarray
+    tasks: np.ndarray
+    names: tuple[str, ...]
+    task_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Copy and check every field."""
+        for name in ("features", "learned", "labels", "tasks"):
+            array = np.array(getattr(self, name))
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "task_names", tuple(self.task_names))
+        if self.features.ndim != 3 or 0 in self.features.shape:
+            raise ValueError(
+                f"features must be (moments, images, d), none of them 0; got {self.features.shape}"
+            )
+        if not np.isfinite(self.features).all():
+            raise ValueError("features must be finite; got NaN or infinity")
+        moments, n, _ = self.features.shape
+        for name, length in (("learned", moments), ("labels", n), ("tasks", n), ("names", n)):
+            found = len(getattr(self, name))
+            if found != length:
+                raise ValueError(f"{name} must have {length} entries, got {found}")
+        if (np.diff(self.learned) <= 0).any():
+            raise ValueError(f"learned must rise from moment to moment, got {self.learned}")
+        if not set(np.unique(self.tasks).tolist()) <= set(range(len(self.task_names))):
+            raise ValueError(f"tasks must be from 0 to {len(self.task_names) - 1}")
+
+    def seen(self, moment: int) -> np.ndarray:
+        """(n,) True for the images of the tasks learned by then."""
+        return self.tasks < self.learned[moment]
+
+    def of_task(self, task: int, moment: int) -> np.ndarray:
+        """(n_i, d) features of one task's images at a moment."""
+        return self.features[moment, self.tasks == task]
+
+
+def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float:
+    """Linear CKA of the same n images in two feature spaces.
+
+    HSIC(K, M) / sqrt(HSIC(K, K) HSIC(M, M)) with K = X X^T and M = Y Y^T of the centred features.
+
+    Args:
+        x: (n, d) features.
+        y: (n, e) features of the same images, in the same order.
+        debiased: take the unbiased HSIC: about 0 for unrelated features, however few the images;
+            it may come out a little below 0.
+
+    Returns:
+        1 for the same geometry; NaN if all images have the same features in one of the spaces.
+
+    Raises:
+        ValueError: not two matrices with the same number of rows, or fewer than 4.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
+        raise ValueError(
+            f"x and y must be matrices with one row per image; got {x.shape}, {y.shape}"
+        )
+    if len(x) < MIN_IMAGES:
+        raise ValueError(f"x and y must have at least {MIN_IMAGES} images; got {len(x)}")
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    hsic = _unbiased_hsic if debiased else _hsic
+    k, m = x @ x.T, y @ y.T
+    scale = hsic(k, k) * hsic(m, m)
+    return float(hsic(k, m) / np.sqrt(scale)) if scale > 0 else float("nan")
+
+
+def cka_since_learned(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
+    """(m, T) CKA of each task's test images now with what they were when just learned.
+
+    1 at the task's own moment; NaN before it, and for a task that is not in the history.
+
+    Args:
+        history: features at every moment since.
+        debiased: see `linear_cka`.
+
+    Raises:
+        ValueError: a task has fewer than 4 images.
+    """
+    table = np.full((len(history.learned), len(history.task_names)), np.nan)
+    for i in np.unique(history.tasks):
+        for k in np.flatnonzero(history.learned > i):
+            own = int(np.argmax(history.learned > i))
+            pair = history.of_task(i, own), history.of_task(i, k)
+            table[k, i] = linear_cka(*pair, debiased=debiased)
+    return table
+
+
+def cka_consecutive(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
+    """(m, T) CKA of each task's test images between every moment and the one before.
+
+    Tasks not learned yet are there too: how far the model's view of them moved. The first row is
+    NaN.
+
+    Args:
+        history: features at every moment.
+        debiased: see `linear_cka`.
+
+    Raises:
+        ValueError: a task has fewer than 4 images.
+    """
+    table = np.full((len(history.learned), len(history.task_names)), np.nan)
+    for i in np.unique(history.tasks):
+        for k in range(1, len(table)):
+            pair = history.of_task(i, k - 1), history.of_task(i, k)
+            table[k, i] = linear_cka(*pair, debiased=debiased)
+    return table
+
+
+def _hsic(k: np.ndarray, m: np.ndarray) -> float:
+    """Up to a factor that cancels, for (n, n) kernels of centred features."""
+    return np.sum(k * m)
+
+
+def _unbiased_hsic(k: np.ndarray, m: np.ndarray) -> float:
+    """Song et al. 2012, eq. 5, for (n, n) kernels; their diagonals do not count."""
+    n = len(k)
+    k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+    cross = 2 / (n - 2) * k.sum(axis=0) @ m.sum(axis=0)
+    return (np.sum(k * m) + k.sum() * m.sum() / ((n - 1) * (n - 2)) - cross) / (n * (n - 3))

@@ -1,0 +1,146 @@
+"""How alike tasks and classes are in a feature space, before anything is learned in it.
+
+T tasks, C classes, d features. Class means are compared by the Mahalanobis distance under the
+within-class covariance that all classes share, as linear discriminant analysis does: a direction
+in which images of one class differ widely (their style, say) counts little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from fmlora_kit.analysis.confusion import ClassConfusion
+from fmlora_kit.analysis.features import FeatureHistory
+
+SHRINKAGE = 0.1  # of the covariance, as FM-LoRA's head has it
+SUBSPACE = 3  # directions, as DRS keeps
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSimilarity:
+    """How alike tasks and classes are in one feature space.
+
+    Attributes:
+        label: whose features.
+        affinity: (T, T) |U_i^T U_j|_F^2 / k of the subspaces in which the tasks' class means
+            differ most, in 0..1; 1 on the diagonal. What DRS measures novelty by.
+        confusion: (T, T) share of task i's test images nearest to a class mean of task j.
+        distances: (C, C) Mahalanobis distance between class means.
+        classes: (C,) class ids, task by task.
+        names: (C,) their names.
+        tasks: (C,) index of the task of each class.
+        task_names: (T,).
+        accuracy: share of test images nearest to the mean of their own class.
+    """
+
+    label: str
+    affinity: np.ndarray
+    confusion: np.ndarray
+    distances: np.ndarray
+    classes: np.ndarray
+    names: tuple[str, ...]
+    tasks: np.ndarray
+    task_names: tuple[str, ...]
+    accuracy: float
+
+    def between(self, task: int, other: int) -> np.ndarray:
+        """(C_i, C_j) distances from each class of one task to each of another."""
+        return self.distances[np.ix_(self.tasks == task, self.tasks == other)]
+
+
+def task_similarity(
+    train: FeatureHistory, test: FeatureHistory, *, moment: int = -1
+) -> TaskSimilarity:
+    """How alike the tasks of a class-incremental stream are in the feature space of one moment.
+
+    Args:
+        train: training features, which class means and covariance are taken from.
+        test: test features of the same tasks from the same model.
+        moment: which moment of both.
+
+    Raises:
+        ValueError: the two are not of the same tasks, a class belongs to two tasks, or a task has
+            fewer than 2 classes.
+    """
+    classes, rows = np.unique(train.labels, return_index=True)
+    order = np.argsort(train.tasks[rows], kind="stable")
+    classes, rows = classes[order], rows[order]
+    tasks = train.tasks[rows]
+    _check(train, test, classes, tasks)
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=_even(len(classes)))
+    lda.fit(train.features[moment], train.labels)
+    means = lda.means_[order]
+    precision = np.linalg.inv(lda.covariance_)
+    nearest = classes[
+        cdist(test.features[moment], means, "mahalanobis", VI=precision).argmin(axis=1)
+    ]
+    owner = dict(zip(classes.tolist(), tasks.tolist(), strict=True))
+    taken = np.array([owner[c] for c in nearest.tolist()])
+    n = len(train.task_names)
+    return TaskSimilarity(
+        label=train.label,
+        affinity=_affinity([means[tasks == i] for i in range(n)]),
+        confusion=np.array(
+            [[np.mean(taken[test.tasks == i] == j) for j in range(n)] for i in range(n)]
+        ),
+        distances=cdist(means, means, "mahalanobis", VI=precision),
+        classes=classes,
+        names=tuple(train.names[row] for row in rows),
+        tasks=tasks,
+        task_names=train.task_names,
+        accuracy=float(np.mean(nearest == test.labels)),
+    )
+
+
+def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -> np.ndarray:
+    """(C - 1,) share of all errors that fall on the k-th closest other class.
+
+    If closeness told nothing, each would have 1 / (C - 1) of them.
+
+    Args:
+        similarity: says which class is how close.
+        confusion: which class was taken for which, from a record of the same classes.
+
+    Raises:
+        ValueError: not the same classes in the same order, or there is no error.
+    """
+    if not np.array_equal(similarity.classes, confusion.classes):
+        raise ValueError("similarity and confusion must be of the same classes in the same order")
+    errors = confusion.counts - np.diag(np.diag(confusion.counts))
+    if not errors.any():
+        raise ValueError("confusion must hold at least one error, got none")
+    distances = similarity.distances + np.diag(np.full(len(errors), np.inf))
+    nearest_first = np.argsort(distances, axis=1, kind="stable")[:, :-1]
+    return np.take_along_axis(errors, nearest_first, axis=1).sum(axis=0) / errors.sum()
+
+
+def _affinity(means: list[np.ndarray]) -> np.ndarray:
+    """(T, T) affinity of the subspaces spanned by each task's class means, around their middle."""
+    bases = []
+    for own in means:
+        _, _, v = np.linalg.svd(own - own.mean(axis=0), full_matrices=False)
+        bases.append(v[: min(SUBSPACE, len(own) - 1)])
+    return np.array([[np.sum((u @ v.T) ** 2) / min(len(u), len(v)) for v in bases] for u in bases])
+
+
+def _even(n: int) -> np.ndarray:
+    return np.full(n, 1 / n)
+
+
+def _check(
+    train: FeatureHistory, test: FeatureHistory, classes: np.ndarray, tasks: np.ndarray
+) -> None:
+    if train.task_names != test.task_names:
+        raise ValueError(
+            f"train and test must be of the same tasks; got {train.task_names}, {test.task_names}"
+        )
+    pairs = set(zip(train.labels.tolist(), train.tasks.tolist(), strict=True))
+    if len(pairs) > len(classes):
+        raise ValueError("a class must belong to one task (class-incremental); got shared classes")
+    few = [name for i, name in enumerate(train.task_names) if np.sum(tasks == i) < 2]
+    if few:
+        raise ValueError(f"every task must have at least 2 classes; {few[0]!r} has fewer")
