@@ -1,0 +1,145 @@
+"""What is explained: normalised pixels in, logits of the classes seen out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fmlora_kit.methods import Method
+
+BATCH = 64  # images at a time
+
+
+class ClassScores(nn.Module):
+    """A method as captum wants it: normalised pixels (n, 3, H, W) -> logits (n, classes seen).
+
+    Args:
+        model: it has learned at least one task.
+
+    Raises:
+        ValueError: it has learned none.
+    """
+
+    def __init__(self, model: Method):
+        super().__init__()
+        if not model.seen:
+            raise ValueError("model must have learned at least one task, got none")
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(n, 3, H, W) -> (n, classes seen)."""
+        vit = self.model.vit
+        features = vit.forward_head(vit.forward_features(pixels), pre_logits=True)
+        return self.model.head(features, self.model.seen)
+
+
+@contextmanager
+def undisturbed(model: Method) -> Iterator[None]:
+    """Evaluation mode with gradients; afterwards every module is in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def other_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator[None]:
+    """The head with other weights and biases for some classes; afterwards it has its own again."""
+    head = model.head
+    own = {c: (head.weight[c].clone(), head.bias[c].clone()) for c in rows}
+    try:
+        _write_rows(head, rows)
+        yield
+    finally:
+        _write_rows(head, own)
+
+
+@torch.no_grad()
+def _write_rows(head: nn.Module, rows: Mapping[int, tuple[Tensor, Tensor]]) -> None:
+    for c, (weight, bias) in rows.items():
+        head.weight[c] = weight
+        head.bias[c] = bias
+
+
+def pixels(model: Method, images: np.ndarray) -> Tensor:
+    """Normalised pixels as `Method.features` sees them: uint8 (n, H, W, 3) -> (n, 3, H, W).
+
+    Raises:
+        ValueError: the images are not what the model takes.
+    """
+    size = tuple(model.vit.patch_embed.img_size)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (*size, 3):
+        raise ValueError(
+            f"images must be uint8 (n, {size[0]}, {size[1]}, 3), got {images.dtype} {images.shape}"
+        )
+    x = torch.from_numpy(images.copy()).to(model.device)
+    x = x.permute(0, 3, 1, 2).to(model.pixel_mean) / 255
+    return (x - model.pixel_mean) / model.pixel_std
+
+
+def places(model: Method, targets: Sequence[int], n: int) -> Tensor:
+    """Where the target classes stand among the logits: (n,).
+
+    Raises:
+        ValueError: not one target per image, or one that the model has not seen.
+    """
+    targets = np.asarray(targets).tolist()
+    if not isinstance(targets, list) or len(targets) != n:
+        raise ValueError(f"targets must be one class per image ({n}), got {targets}")
+    unseen = sorted(set(targets) - set(model.seen))
+    if unseen:
+        raise ValueError(f"targets must be classes that the model has seen, got {unseen[:5]}")
+    return torch.tensor([model.seen.index(target) for target in targets], device=model.device)
+
+
+def batches(
+    model: Method, images: np.ndarray, targets: Sequence[int]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalised pixels and places of the targets, a batch at a time.
+
+    Raises:
+        ValueError: see `pixels` and `places`; or there is no image.
+    """
+    if not len(images):
+        raise ValueError("images must hold at least one image, got 0")
+    where = places(model, targets, len(images))
+    for k in range(0, len(images), BATCH):
+        yield pixels(model, images[k : k + BATCH]), where[k : k + BATCH]
+
+
+def captum_attr() -> ModuleType:
+    """`captum.attr`, which comes with the extra "notebooks".
+
+    Raises:
+        ImportError: captum is not installed; says how to install it.
+    """
+    try:
+        import captum.attr
+    except ImportError as error:
+        raise ImportError(
+            "this attribution needs captum, which is not installed: "
+            "pip install 'fmlora_kit[notebooks]'"
+        ) from error
+    return captum.attr
+
+
+def to_numpy(maps: Sequence[Tensor]) -> np.ndarray:
+    """Batches of maps as one array: (n, H, W), float64."""
+    return torch.cat([part.detach().cpu() for part in maps]).double().numpy()
+
+
+def on_pixels(model: Method, patches: Tensor) -> Tensor:
+    """A value per patch as a value per pixel: (n, patches) -> (n, H, W), each patch even."""
+    embed = model.vit.patch_embed
+    grid, (height, width) = embed.grid_size, embed.patch_size
+    map_ = patches.reshape(-1, *grid)
+    return map_.repeat_interleave(height, dim=1).repeat_interleave(width, dim=2)

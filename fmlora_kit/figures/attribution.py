@@ -1,0 +1,236 @@
+"""Attribution over time: where the model looks after every task, and how far that moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.explanations import ATTRIBUTION_METHODS, Explanations
+from fmlora_kit.figures.overlay import add_explained, add_picture, color_axis, limit_of
+from fmlora_kit.figures.template import TEMPLATE, short
+
+_PER_ROW = 7
+_WRONG, _RIGHT = "#a33c00", "#006b4f"  # vermillion and green of the palette, dark enough for text
+
+
+def attribution_over_time(
+    explanations: Explanations | Mapping[str, Explanations], image: int = 0
+) -> go.Figure:
+    """One image and its map by the model as it was after each task, all in the same colours.
+
+    Above each map: the task learned last. Beneath: the probability of the true class, over all
+    classes seen by then, and what the model takes the picture for. Several records by label: a row
+    each, with a scale of its own, because scores of different heads have different sizes.
+
+    Args:
+        explanations: of one record, or of several by label, by one method and of the same images.
+        image: which of its images.
+
+    Raises:
+        ValueError: there is none or no such image, or images, tasks or methods differ.
+    """
+    several = isinstance(explanations, Mapping)
+    table = dict(explanations) if several else {explanations.run.split(" on ")[0]: explanations}
+    first = _same_question(table)
+    n = first.check(image) + 2
+    name = class_label(first, int(first.targets[image]))
+    figure, cells = grid(n * len(table), per_row=n if several else _PER_ROW)
+    limits = [limit_of(e.maps[:, image]) for e in table.values()]
+    for k, (label, e) in enumerate(table.items()):
+        row = cells[k * n : (k + 1) * n]
+        _add_row(figure, e, image, limits[k], row, f"<b>{label if several else 'the picture'}</b>")
+    extent, scale = ("per row", None) if several else ("for all panels", limits[0])
+    figure.update_layout(
+        title={
+            "text": f"Where {' and '.join(table)} look{'' if several else 's'} for {name}, "
+            "after each task",
+            "subtitle": {"text": f"{_how_to_read(first)} One scale {extent}."},
+        },
+        coloraxis=color_axis(first, scale),
+    )
+    return figure
+
+
+def _add_row(
+    figure: go.Figure, e: Explanations, image: int, limit: float, cells: list, above: str
+) -> None:
+    """Add the picture and its map after each task."""
+    name = class_label(e, int(e.targets[image]))
+    add_picture(figure, e.images[image], *cells[0])
+    add_caption(figure, cells[0], above, name.replace(", ", "<br>", 1))
+    for t, cell in enumerate(cells[1:]):
+        add_explained(figure, e.images[image], e.maps[t, image], limit, *cell)
+        add_caption(figure, cell, _learned(e, t), verdict(e, image, t))
+
+
+def attribution_methods(
+    explanations: Mapping[str, Explanations] | list[Explanations],
+    image: int = 0,
+    after: int | None = None,
+) -> go.Figure:
+    """One image at one moment, explained by several methods side by side.
+
+    Each map has a scale of its own: the methods measure different things.
+
+    Args:
+        explanations: of the same record and images, one per method.
+        image: which of the images.
+        after: the task, from 0, after which the model is looked at; default: the last.
+
+    Raises:
+        ValueError: there is none, no such image or moment, or the images differ.
+    """
+    listed = same_images(explanations)
+    first = listed[0]
+    after = first.check(image, after)
+    figure, cells = grid(len(listed) + 1, per_row=5)
+    name = class_label(first, int(first.targets[image]))
+    add_picture(figure, first.images[image], *cells[0])
+    add_caption(figure, cells[0], "<b>the picture</b>", f"{name}<br>{verdict(first, image, after)}")
+    for e, cell in zip(listed, cells[1:], strict=True):
+        map_ = e.maps[after, image]
+        add_explained(figure, e.images[image], map_, limit_of(map_), *cell)
+        add_caption(figure, cell, f"<b>{ATTRIBUTION_METHODS[e.method]}</b>", _MEANING[e.method])
+    signed = [e for e in listed if e.signed]
+    reading = "Darker: matters more."
+    if signed:
+        reading = (
+            "Integrated gradients: vermillion speaks for the class, blue against it; "
+            "the others have no sign."
+        )
+    figure.update_layout(
+        title={
+            "text": f"One picture, several answers: {first.run}, after {first.task_names[after]}",
+            "subtitle": {"text": f"{reading} Each map has a scale of its own."},
+        },
+        coloraxis=color_axis((signed or listed)[0], None),
+    )
+    return figure
+
+
+_MEANING = {
+    "integrated_gradients": "what each pixel adds<br>to the score (signed)",
+    "saliency": "how much a pixel's<br>change would matter",
+    "grad_cam": "patches whose features<br>raise the score",
+    "attention_rollout": "where attention flows<br>from, for any class",
+}
+
+
+def same_images(
+    explanations: Mapping[str, Explanations] | list[Explanations],
+) -> list[Explanations]:
+    """The explanations as a list, if they are of the same images and moments.
+
+    Raises:
+        ValueError: there is none, or they differ.
+    """
+    if isinstance(explanations, Explanations):
+        explanations = [explanations]
+    listed = list(explanations.values() if isinstance(explanations, Mapping) else explanations)
+    if not listed:
+        raise ValueError("explanations must hold at least one method; got none")
+    first = listed[0]
+    for e in listed[1:]:
+        same = (
+            e.run == first.run
+            and e.classes == first.classes
+            and np.array_equal(e.images, first.images)
+            and np.array_equal(e.targets, first.targets)
+        )
+        if not same:
+            raise ValueError("explanations must be of the same run, images and targets")
+    return listed
+
+
+def _same_question(table: Mapping[str, Explanations]) -> Explanations:
+    """The first of several runs' explanations, if all are of the same images by one method."""
+    if not table:
+        raise ValueError("explanations must hold at least one record's; got none")
+    first = next(iter(table.values()))
+    for label, e in table.items():
+        same = (
+            e.method == first.method
+            and e.classes == first.classes
+            and np.array_equal(e.images, first.images)
+            and np.array_equal(e.targets, first.targets)
+        )
+        if not same:
+            raise ValueError(
+                f"explanations[{label!r}] must be of the method, tasks and images of the others"
+            )
+    return first
+
+
+def grid(n: int, per_row: int = _PER_ROW) -> tuple[go.Figure, list[tuple[int, int]]]:
+    """A figure with room for ``n`` square panels with captions, and their (row, col)."""
+    cols = min(n, per_row)
+    rows = -(-n // cols)
+    side = 840 / cols
+    height = round(85 + rows * (side + 85))
+    figure = make_subplots(
+        rows=rows,
+        cols=cols,
+        horizontal_spacing=0.012,
+        vertical_spacing=85 / (rows * (side + 85)) if rows > 1 else 0,
+    )
+    figure.update_layout(
+        template=TEMPLATE, height=height, margin={"l": 15, "t": 100, "b": 65, "r": 20}
+    )
+    cells = [(k // cols + 1, k % cols + 1) for k in range(rows * cols)]
+    for row, col in cells[n:]:
+        figure.update_xaxes(visible=False, row=row, col=col)
+        figure.update_yaxes(visible=False, row=row, col=col)
+    return figure, cells[:n]
+
+
+def add_caption(figure: go.Figure, cell: tuple[int, int], above: str, beneath: str) -> None:
+    """Add text above and beneath a panel; it stays with the panel whatever its size."""
+    subplot = figure.get_subplot(*cell)
+    x, y = (axis.plotly_name.replace("axis", "") for axis in (subplot.xaxis, subplot.yaxis))
+    for text, place, anchor in ((above, 1, "bottom"), (beneath, 0, "top")):
+        figure.add_annotation(
+            text=text,
+            xref=f"{x} domain",
+            yref=f"{y} domain",
+            x=0.5,
+            y=place,
+            yanchor=anchor,
+            showarrow=False,
+            font={"size": 12},
+        )
+
+
+def class_label(explanations: Explanations, class_id: int) -> str:
+    """The class and its task, e.g. "A, Latin": letters of two tasks can look alike."""
+    name = explanations.class_names.get(class_id, str(class_id))
+    return f"{name}, {explanations.task_names[explanations.task_of(class_id)]}"
+
+
+def verdict(explanations: Explanations, image: int, after: int) -> str:
+    """Probability of the true class; beneath it the prediction, and the prediction's task."""
+    e = explanations
+    target, guess = int(e.targets[image]), int(e.predictions[after, image])
+    p = e.target_probability[after, image]
+    own = short(e.class_names.get(target, str(target)), 8)
+    first = "not learned yet" if np.isnan(p) else f"P({own}) = {100 * p:.0f} %"
+    color, mark = (_RIGHT, "✓") if guess == target else (_WRONG, "✗")
+    letter, task = class_label(e, guess).split(", ", 1)
+    return (
+        f"{first}<br><span style='color:{color}'>{mark} says <b>{letter}</b>"
+        f"<br>{short(task, 16)}</span>"
+    )
+
+
+def _learned(explanations: Explanations, t: int) -> str:
+    return f"after {t + 1}<br><b>{short(explanations.task_names[t], 16)}</b>"
+
+
+def _how_to_read(explanations: Explanations) -> str:
+    if explanations.signed:
+        return "Vermillion pixels speak for the class, blue ones against it."
+    if explanations.method == "attention_rollout":
+        return "Vermillion: where attention comes from, whatever the class."
+    return "Vermillion: what the score of the class rests on."

@@ -1,0 +1,80 @@
+"""Travel through the tasks: what the model of each moment takes a picture for, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets
+
+from fmlora_kit.analysis.explanations import ATTRIBUTION_METHODS, Explanations
+from fmlora_kit.figures.attribution import class_label, same_images
+from fmlora_kit.figures.moments import explanation_at
+from fmlora_kit.widgets.figure_box import FigureBox
+
+
+class TimeMachine(ipywidgets.VBox):
+    """Choose a picture, a method of attribution and a task; see the model of that moment.
+
+    Args:
+        explanations: of one record and the same images, by one or several methods.
+
+    Attributes:
+        image: dropdown, which picture.
+        method: dropdown, which method of attribution.
+        task: slider, how many tasks the model had learned.
+        box: the figure.
+
+    Raises:
+        ValueError: there is none, they differ in images, or two are by the same method.
+    """
+
+    def __init__(
+        self, explanations: Explanations | Sequence[Explanations] | Mapping[str, Explanations]
+    ):
+        listed = same_images(explanations)
+        self._by_method = {e.method: e for e in listed}
+        if len(self._by_method) < len(listed):
+            names = [e.method for e in listed]
+            raise ValueError(f"explanations must be by different methods, got {names}")
+        first = listed[0]
+        self.image = ipywidgets.Dropdown(
+            options=_names(first),
+            description="Image",
+            tooltip="Which test picture is explained",
+            layout={"width": "260px"},
+        )
+        self.method = ipywidgets.Dropdown(
+            options=[(ATTRIBUTION_METHODS[name], name) for name in self._by_method],
+            description="Method",
+            tooltip="Which method of attribution says what the score rests on",
+            layout={"width": "280px"},
+        )
+        n = len(first.task_names)
+        self.task = ipywidgets.IntSlider(
+            value=n,
+            min=1,
+            max=n,
+            description="Task",
+            tooltip="How many tasks the model had learned",
+            layout={"width": "360px"},
+        )
+        self.box = FigureBox()
+        for control in (self.image, self.method, self.task):
+            control.observe(self._draw, names="value")
+        controls = ipywidgets.HBox(
+            [self.image, self.method, self.task], layout={"flex_flow": "row wrap"}
+        )
+        super().__init__([controls, self.box])
+        self._draw()
+
+    def _draw(self, change: object = None) -> None:
+        explained = self._by_method[self.method.value]
+        self.box.show(explanation_at(explained, self.image.value, self.task.value - 1))
+
+
+def _names(explanations: Explanations) -> list[tuple[str, int]]:
+    """Number, class and task of every image; numbers keep pictures of one class apart."""
+    return [
+        (f"{i + 1}: {class_label(explanations, target)}", i)
+        for i, target in enumerate(explanations.targets.tolist())
+    ]
