@@ -39,7 +39,7 @@ def test_the_update_is_the_formula(gated, protected):
     guard = None
     if protected:
         z = torch.randn(50, R, generator=generator(9)) * torch.tensor([5.0, 1, 1, 0.1])
-        guard = update.protection = protection(z.T @ z, 0.8)
+        guard = update.protection = protection(z.T @ z, 0.8).float()
     x = torch.randn(2, 5, D_IN, generator=generator(1))
     delta = by_hand(update, gates, guard)
     torch.testing.assert_close(update.delta(), delta.float(), atol=1e-5, rtol=1e-5)
@@ -50,7 +50,7 @@ def test_the_update_is_the_formula(gated, protected):
 def test_folding_leaves_the_outputs_unchanged_and_nothing_to_train(gated):
     update = update_with_everything()
     update.gates = torch.tensor([1.0, 0, 0]) if gated else None
-    update.protection = protection(torch.diag(torch.tensor([4.0, 3, 2, 1])), 0.5)
+    update.protection = protection(torch.diag(torch.tensor([4.0, 3, 2, 1])), 0.5).float()
     x = torch.randn(6, D_IN, generator=generator(1))
     before = update(x).detach()
     m, n = update.pair()
@@ -88,7 +88,7 @@ def test_nothing_reaches_protected_directions():
     update = update_with_everything()
     spectrum = torch.diag(torch.tensor([8.0, 1, 0.6, 0.4]))
     update.core.zero_()
-    update.protection = protection(spectrum, 0.85)
+    update.protection = protection(spectrum, 0.85).float()
     into = torch.linalg.pinv(update.b)  # x with B x = e_k
     assert update(into[:, 0]).abs().max() < 1e-5
     assert update(into[:, 1]).abs().max() < 1e-5  # 8 of 10 is not yet 0.85

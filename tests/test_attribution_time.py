@@ -77,7 +77,7 @@ def test_integrated_gradients_bring_the_score_of_the_baseline():
 def test_what_the_record_says_comes_along():
     record, (images, labels) = finished("streaming_lda"), pictures()
     e = over_time(record, images[:1], labels[:1], method="saliency", models=models(record))
-    assert e.run == "streaming_lda on tiny glyphs"
+    assert e.run == "streaming LDA on tiny glyphs"
     assert e.task_names == record.task_names and e.n_tasks == 3
     assert e.class_names[4] == record.tasks[1].class_names[1] and len(e.class_names) == 9
     np.testing.assert_array_equal(e.images, images[:1])

@@ -40,7 +40,7 @@ def test_matrix_shows_percent_in_the_lower_triangle():
     assert list(figure.layout.xaxis.ticktext) == ["task A", "task B", "task C"]
     assert figure.layout.yaxis.autorange == "reversed"
     assert heat.customdata[1][0].tolist() == ["task B", "task A"]
-    assert "fmlora" in figure.layout.title.text
+    assert "FM-LoRA on" in figure.layout.title.text
     assert "accuracy (%)" in heat.colorbar.title.text
 
 

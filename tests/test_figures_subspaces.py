@@ -46,7 +46,7 @@ def test_angles_closer_than_chance_are_blue_whichever_way_the_number_runs():
     distance = grassmann_distance(record, layer=0, within="core").data[1]
     assert distance.text[0][0].startswith("<b>1.57</b>") and distance.z[0][0] < -0.3
     low, middle, high = (color for _, color in subspace_angles(record).layout.coloraxis.colorscale)
-    assert (low, middle, high) == ("#f08a2c", "#ffffff", "#3a9fc9")
+    assert (low, middle, high) == ("#f08a2c", "#ffffff", "#56b4e9")
     axis = subspace_angles(record).layout.coloraxis
     assert axis.cmin == -axis.cmax and axis.cmax >= 15
 

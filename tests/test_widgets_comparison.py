@@ -96,9 +96,9 @@ def test_answers_at_once(tmp_path):
     panel = RunComparison(tmp_path)
     every = panel.records.options
     panel.records.value = every[:1]
-    started = time.perf_counter()
+    started = time.process_time()
     panel.records.value = every
-    assert time.perf_counter() - started < 0.3
+    assert time.process_time() - started < 0.3
 
 
 def test_controls_are_labelled_and_a_folder_must_exist(folder):

@@ -9,6 +9,7 @@ import torch
 from scipy.special import softmax
 
 from fmlora_kit.analysis.explanations import ATTRIBUTION_METHODS, Explanations
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.attribution.cam import grad_cam
 from fmlora_kit.attribution.gradients import integrated_gradients, saliency
 from fmlora_kit.attribution.rollout import attention_rollout
@@ -106,7 +107,7 @@ def over_time(
     }
     return Explanations(
         method=method,
-        run=f"{record.method} on {record.stream}",
+        run=run_name(record),
         task_names=record.task_names,
         images=images,
         targets=targets,

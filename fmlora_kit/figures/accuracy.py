@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.metrics import FORGETTING, average_accuracy, forgetting_curve
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.curves import add_curve, seeds_note, task_axis
 from fmlora_kit.figures.tables import Curve, Records, by_label, curve, single
 from fmlora_kit.figures.template import (
@@ -52,7 +53,7 @@ def accuracy_matrix(record: Record, *, oracle: bool = False) -> go.Figure:
     percent = 100 * np.where(np.tri(n, dtype=bool), matrix[:n, :n], np.nan)
     what = "with task identity given" if oracle else "over all classes seen"
     figure = new_figure(
-        f"Accuracy on each task, after each task: {record.method} on {record.stream}",
+        f"Accuracy on each task, after each task: {run_name(record)}",
         f"{_done(record)}Read down a column to see a task being forgotten; arg-max {what}.",
         height=max(450, 140 + 26 * n),
     )
@@ -162,7 +163,7 @@ def forgetting_curves(records: Records, *, definition: str = "max") -> go.Figure
 def _task_curves(record: Record, mean: Curve, average: str) -> go.Figure:
     n = len(record.tasks)
     figure = new_figure(
-        f"Accuracy as more tasks are learned: {record.method} on {record.stream}",
+        f"Accuracy as more tasks are learned: {run_name(record)}",
         f"{_done(record)}Each line starts when its task is learned; arg-max over all classes seen.",
     )
     accuracy = 100 * record.accuracy

@@ -7,12 +7,11 @@ import plotly.graph_objects as go
 
 from fmlora_kit.analysis.confusion import ClassConfusion, ClassHistory, class_history
 from fmlora_kit.analysis.confusion import class_confusion as confusion_table
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.tables import single
-from fmlora_kit.figures.template import INK, RANK_SCALE, name_axis, new_figure, short
+from fmlora_kit.figures.template import INK, LOSS_SCALE, RANK_SCALE, name_axis, new_figure, short
 from fmlora_kit.record import Record
 
-# Blue: better than when learned; orange: forgotten. INK has a contrast of at least 4.5 on all.
-CHANGE_SCALE = ((0.0, "#56b4e9"), (0.5, "#ffffff"), (1.0, "#f08a2c"))
 _MANY = 20  # classes of a task side by side: more have no room for letters and numbers
 
 
@@ -40,8 +39,7 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     fallen = 100 * history.forgetting
     worst = int(np.nanargmax(fallen))
     figure = new_figure(
-        f"What each class lost since it was learned, after {n} tasks: "
-        f"{record.method} on {record.stream}",
+        f"What each class lost since it was learned, after {n} tasks: {run_name(record)}",
         f"<b>Most: {history.names[worst]}</b> of {record.task_names[history.tasks[worst]]} "
         f"({_points(fallen[worst])} points). {_images(history)}"
         "<br>In a cell: the class, the change of its accuracy in points, and the class (▸) that "
@@ -77,8 +75,7 @@ def class_confusion(
     n = len(record.tasks) if after is None else after
     whose = "" if task is None else f", test images of {record.task_names[task]}"
     figure = new_figure(
-        f"Which class is taken for which, after {n} tasks{whose}: "
-        f"{record.method} on {record.stream}",
+        f"Which class is taken for which, after {n} tasks{whose}: {run_name(record)}",
         f"{_most(table)}<br>Rows: what an image shows; columns: what it is taken for. "
         "Grey: right. White: never.",
         height=max(450, 170 + min(28, 640 // rows.size) * rows.size),
@@ -112,7 +109,7 @@ def _add_changes(figure: go.Figure, record: Record, history: ClassHistory, rows:
         y=list(range(len(rows))),
         zmin=-largest,
         zmax=largest,
-        colorscale=CHANGE_SCALE,
+        colorscale=LOSS_SCALE,
         text=cells,
         texttemplate="%{text}",
         textfont={"size": 12, "color": INK},

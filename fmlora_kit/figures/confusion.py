@@ -8,6 +8,7 @@ from plotly.colors import hex_to_rgb
 
 from fmlora_kit.analysis.confusion import LostImages, lost_images
 from fmlora_kit.analysis.confusion import task_confusion as confusion_table
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.steps import signed
 from fmlora_kit.figures.tables import single
 from fmlora_kit.figures.template import (
@@ -44,7 +45,7 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
     n = len(percent)
     names = record.task_names[:n]
     figure = new_figure(
-        f"Which task is taken for which, after {n} tasks: {record.method} on {record.stream}",
+        f"Which task is taken for which, after {n} tasks: {run_name(record)}",
         "Read along a row: where a task's test images end up (%). Grey: the right task. "
         "<br>Above each column: the share of all other tasks' images that this task takes.",
         height=max(450, 165 + 40 * n),
@@ -84,7 +85,7 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
         raise ValueError(f"forgetting needs at least 2 tasks learned; got {n}")
     names = record.task_names[:n]
     figure = new_figure(
-        f"Who was forgotten, and by whom, after {n} tasks: {record.method} on {record.stream}",
+        f"Who was forgotten, and by whom, after {n} tasks: {run_name(record)}",
         f"{_answer(table, names)}<br>Colour: test images right when learned and wrong now, by the "
         "task they are taken for. Number: the fall in accuracy, colour less white.",
         height=max(420, 170 + 50 * n),

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import place
 from fmlora_kit.analysis.updates import core_changes
 from fmlora_kit.figures.tables import single
@@ -72,7 +73,7 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     name = record.layers[place(layer, record.layers, "layer")]
     figure.update_layout(
         template=TEMPLATE,
-        title={"text": f"What each task put into the core of {name}: {record.method}"},
+        title={"text": f"What each task put into the core of {name}: {run_name(record)}"},
         title_subtitle_text=(
             "Rows: directions of A, which the layer can write; columns: directions of B, which it "
             "can look at.<br>White: nothing. The core is the sum of all panels."

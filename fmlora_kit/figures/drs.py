@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import (
     RankTable,
     rank_table,
@@ -53,7 +54,7 @@ def _bars(record: Record) -> go.Figure:
     bars, diamonds = places - 0.12, places + 0.24  # side by side: none covers another's number
     most = int(table.mean.argmax())
     figure = new_figure(
-        f"Complexity of each task, and the rank it got: {record.method} on {record.stream}",
+        f"Complexity of each task, and the rank it got: {run_name(record)}",
         f"Most rank: {table.task_names[most]}, {table.mean[most]:.1f} of {table.max_rank}. "
         "A diamond as high as its bar: complexity alone set the rank; lower: training saved some.",
         height=470,

@@ -10,20 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fmlora_kit.analysis import Interval, count, paired_metric
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.analysis.summary import METRICS
 from fmlora_kit.record import Record
 
 OURS = "fmlora"
 BOUND = "joint"  # trained on all tasks at once: no stream, and so no competitor
-NAMES = {
-    "fmlora": "FM-LoRA",
-    "sequential_lora": "sequential LoRA",
-    "first_task_lora": "first-task LoRA",
-    "full_finetuning": "full fine-tuning",
-    "frozen_backbone": "frozen backbone",
-    "nearest_class_mean": "nearest class mean",
-    "joint": "joint training",
-}
 LOWER_IS_BETTER = frozenset(
     {"forgetting", "forgetting_first", "forgetting_step", "drift_forgetting", "competition"}
 )
@@ -31,11 +23,6 @@ CLOSE = 5e-4  # fractions that look the same in percent with one decimal
 
 Runs = Mapping[str, Sequence[Record]]
 Summary = Mapping[str, Mapping]
-
-
-def display_name(method: str) -> str:
-    """What people call a method: `sequential_lora` is sequential LoRA."""
-    return NAMES.get(method, method.replace("_", " "))
 
 
 def findings(records: Runs, summary: Summary) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import GateTrace, expected_ranks, gate_trace, place
 from fmlora_kit.figures.tables import single
 from fmlora_kit.figures.template import (
@@ -73,7 +74,7 @@ def expected_rank(record: Record) -> go.Figure:
     record = single(record)
     lines, taken = expected_ranks(record), record.ranks.mean(axis=1)
     figure = new_figure(
-        f"Expected rank while ranks are chosen: {record.method} on {record.stream}",
+        f"Expected rank while ranks are chosen: {run_name(record)}",
         "A line starts where the task's complexity H puts it; training moves it. "
         "Diamond: the rank taken, mean of all layers.",
         legend={"title": {"text": "task, mean rank taken"}},

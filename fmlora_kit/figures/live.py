@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.template import INK, TEMPLATE, short, task_colors
 from fmlora_kit.record import Record
 
@@ -66,7 +67,7 @@ def training_progress(
         _add_ranks(figure, record, ranks, colors[done])
     figure.update_layout(
         template=TEMPLATE,
-        title={"text": f"Learning task by task: {record.method} on {record.stream}"},
+        title={"text": f"Learning task by task: {run_name(record)}"},
         height=max(340, 120 + 20 * max(len(names), len(record.layers) if ranked else 0)),
         margin={"t": 80},
         showlegend=False,

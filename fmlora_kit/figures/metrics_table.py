@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from fmlora_kit.analysis.metrics import DEFINITIONS
+from fmlora_kit.analysis.names import NAMES
 from fmlora_kit.analysis.summary import COSTS, METRICS, count, summarise
-from fmlora_kit.figures.findings import BOUND, NAMES, best, percent
+from fmlora_kit.figures.findings import BOUND, best, percent
 from fmlora_kit.figures.page_tables import COSTS as COST_WORDS
 from fmlora_kit.figures.page_tables import words
 from fmlora_kit.figures.tables import Records, by_label

@@ -14,8 +14,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, forgetting_curves
-from fmlora_kit.figures.findings import BOUND, OURS, Runs, Summary, display_name, findings
+from fmlora_kit.figures.findings import BOUND, OURS, Runs, Summary, findings
 from fmlora_kit.figures.page_style import CSS, SCRIPT
 from fmlora_kit.figures.page_tables import (
     differences_table,

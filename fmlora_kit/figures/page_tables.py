@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from fmlora_kit.analysis import DEFINITIONS, count, paired_metric
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.analysis.summary import METRICS
 from fmlora_kit.figures.findings import (
     BOUND,
@@ -13,7 +14,6 @@ from fmlora_kit.figures.findings import (
     Runs,
     Summary,
     best,
-    display_name,
     is_clear,
     percent,
     points,

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.names import display_name, run_name
 from fmlora_kit.analysis.prompts import (
     PromptEffect,
     PromptMoves,
@@ -17,6 +18,7 @@ from fmlora_kit.figures.curves import add_curve, seeds_note, task_axis
 from fmlora_kit.figures.tables import Curve, Records, by_label, curve, single
 from fmlora_kit.figures.template import (
     FRACTION_SCALE,
+    GAIN_SCALE,
     INK,
     TEMPLATE,
     method_styles,
@@ -27,7 +29,6 @@ from fmlora_kit.figures.template import (
 from fmlora_kit.record import Record
 
 # Orange to blue through white, pale enough for numbers in INK.
-_GAIN_SCALE = ((0.0, "#f0a35e"), (0.5, "#ffffff"), (1.0, "#74b4dc"))
 _CALCULATED = {"flat": "all their numbers", "token mean": "their mean tokens"}
 
 
@@ -63,7 +64,7 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     figure.update_annotations(font_size=13)
     figure.update_layout(
         template=TEMPLATE,
-        title={"text": f"Are alike tasks alike in their prompts? {record.method}, {record.stream}"},
+        title={"text": f"Are alike tasks alike in their prompts? {run_name(record)}"},
         title_subtitle_text=(
             f"1: the same, 0: nothing in common. Cosine of {_CALCULATED[per]}; affinity |UᵀV|² / k "
             "of the spaces that the class means span."
@@ -133,7 +134,8 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
     text[effect.own] = [f"<b>{value:.1f} %</b>" for value in percent[effect.own]]
     most = max(float(np.abs(points).max()), 1.0)
     figure = new_figure(
-        f"What the prompt does: the last model of {effect.method} with other prompts in its place",
+        "What the prompt does: the last model with other prompts in its place, "
+        f"{display_name(effect.method)}",
         "Points of accuracy gained (blue) or lost (orange) against its own prompt, whose row has "
         f"the accuracies. {_counted(effect.n_images)}.",
         height=160 + 32 * len(rows),
@@ -144,7 +146,7 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
         y=list(range(len(rows))),
         zmin=-most,
         zmax=most,
-        colorscale=_GAIN_SCALE,
+        colorscale=GAIN_SCALE,
         text=text,
         texttemplate="%{text}",
         textfont={"size": 12, "color": INK},
@@ -200,7 +202,7 @@ def _add_matrix(figure, names: tuple[str, ...], values: np.ndarray, lowest: floa
 def _moves_of_one(record: Record) -> go.Figure:
     moves = prompt_moves(record)
     figure = new_figure(
-        f"How far each task moved the meta-prompt: {record.method} on {record.stream}",
+        f"How far each task moved the meta-prompt: {run_name(record)}",
         "100 %: as far as the prompt is long. The first task starts from a small random prompt.",
         legend={"orientation": "h", "y": -0.2, "x": 0},
         height=450,

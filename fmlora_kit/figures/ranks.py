@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.tables import single
 from fmlora_kit.figures.template import INK, RANK_SCALE, name_axis, new_figure
 from fmlora_kit.record import Record
@@ -27,7 +28,7 @@ def rank_allocation(record: Record) -> go.Figure:
         )
     n_layers = len(ranks)
     figure = new_figure(
-        f"Rank chosen for each layer and task: {record.method} on {record.stream}",
+        f"Rank chosen for each layer and task: {run_name(record)}",
         f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.",
         height=max(450, 150 + 20 * n_layers),
         margin={"t": 95},

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.steps import before_learning, step_changes
-from fmlora_kit.figures.classes import CHANGE_SCALE
 from fmlora_kit.figures.curves import add_curve, seeds_note
 from fmlora_kit.figures.tables import Records, by_label, curve, single
-from fmlora_kit.figures.template import INK, method_styles, name_axis, new_figure, short
+from fmlora_kit.figures.template import INK, LOSS_SCALE, method_styles, name_axis, new_figure, short
 from fmlora_kit.record import Record
 
 
@@ -31,7 +31,7 @@ def fall_per_step(record: Record) -> go.Figure:
     changes = 100 * step_changes(record.accuracy[:n, :n]).T[:-1, 1:]  # rows: tested, columns: steps
     rows, columns = record.task_names[:-1], record.task_names[1:]
     figure = new_figure(
-        f"What learning each task did to the earlier ones: {record.method} on {record.stream}",
+        f"What learning each task did to the earlier ones: {run_name(record)}",
         f"{_answer(changes, rows, columns)}<br>Change of accuracy in points, step by step along a "
         "row. Right: the sum, since the task was learned.",
         height=max(400, 190 + 40 * n),
@@ -45,7 +45,7 @@ def fall_per_step(record: Record) -> go.Figure:
         y=list(range(n - 1)),
         zmin=-largest,
         zmax=largest,
-        colorscale=CHANGE_SCALE,
+        colorscale=LOSS_SCALE,
         text=[["" if np.isnan(v) else signed(v) for v in row] for row in changes],
         texttemplate="%{text}",
         textfont={"size": 12 if n <= 12 else 9, "color": INK},

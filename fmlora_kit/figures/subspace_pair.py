@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.chance import SIDES
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.subspaces import ENERGY
 from fmlora_kit.analysis.task_pair import TaskPair, task_pair
 from fmlora_kit.figures.tables import single
@@ -138,7 +139,7 @@ def _finish(figure: go.Figure, record: Record, pair: TaskPair, energy: float) ->
         title.update(x=sum(domain) / 2, font_size=13)
     figure.update_layout(
         template=TEMPLATE,
-        title={"text": f"{names[0]} and {names[1]}, {where}: {record.method} on {record.stream}"},
+        title={"text": f"{names[0]} and {names[1]}, {where}: {run_name(record)}"},
         title_subtitle_text=(
             f"Directions holding {100 * energy:g} % of each update's energy: "
             f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}. A solid line "

@@ -9,14 +9,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.chance import SIDES
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import place
 from fmlora_kit.analysis.subspaces import ENERGY, Pairs, pairs
 from fmlora_kit.figures.tables import Records, by_label
-from fmlora_kit.figures.template import INK, TEMPLATE, name_axis, short
+from fmlora_kit.figures.template import GAIN_SCALE, INK, TEMPLATE, name_axis, short
 from fmlora_kit.record import Record
 
-# Orange: further apart than chance; white: chance; blue: closer. INK can be read on all of them.
-CHANCE_SCALE = ((0.0, "#f08a2c"), (0.5, "#ffffff"), (1.0, "#3a9fc9"))
 SIDE_NAMES = {"output": "what updates write (output)", "input": "what updates look at (input)"}
 WITHIN_NAMES = {
     "space": "drawn at random from the whole space",
@@ -217,7 +216,7 @@ def _finish(figure, table, measure: _Measure, layer, within: str, widest: float)
         if layer is None
         else f"layer {first.layers[place(layer, first.layers, 'layer')]}"
     )
-    who = f"{first.method} on {first.stream}" if len(table) == 1 else first.stream
+    who = run_name(first) if len(table) == 1 else first.stream
     rows = sum(35 * len(record.tasks) + 75 for record in table.values())
     hint = "Shown on hover, " if any(map(_crowded, table.values())) else "In brackets, "
     figure.update_annotations(font_size=13)
@@ -233,7 +232,7 @@ def _finish(figure, table, measure: _Measure, layer, within: str, widest: float)
         margin={"t": 125},
         plot_bgcolor="#efefef",  # so that white cells are seen
         coloraxis={
-            "colorscale": CHANCE_SCALE,
+            "colorscale": GAIN_SCALE,
             "cmin": -widest,
             "cmax": widest,
             "colorbar": {

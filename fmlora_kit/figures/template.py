@@ -38,6 +38,8 @@ SYMBOLS = (
 )
 # Pale to middling, never dark: numbers in INK have a contrast of at least 4.5 on all of them.
 FRACTION_SCALE = ((0.0, "#ffffe5"), (0.35, "#d5eeb9"), (0.7, "#7fcdbb"), (1.0, "#3a9fc9"))
+LOSS_SCALE = ((0.0, "#56b4e9"), (0.5, "#ffffff"), (1.0, "#f08a2c"))  # white: no change
+GAIN_SCALE = ((0.0, "#f08a2c"), (0.5, "#ffffff"), (1.0, "#56b4e9"))
 RANK_SCALE = ((0.0, "#fffdf0"), (0.35, "#fee391"), (0.7, "#fec44f"), (1.0, "#f08a2c"))
 
 _AXIS = {

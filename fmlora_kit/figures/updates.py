@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.chance import SIDES
+from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import place
 from fmlora_kit.analysis.subspaces import ENERGY, directions, share_in_earlier
 from fmlora_kit.analysis.updates import core_energy as energies
@@ -68,7 +69,7 @@ def earlier_span(records: Records, *, energy: float = ENERGY, within: str = "ope
     figure.update_xaxes(title_text="new task", row=len(table))
     figure.update_annotations(font_size=13)
     (record, *_) = table.values()
-    who = f"{record.method} on {record.stream}" if len(table) == 1 else record.stream
+    who = run_name(record) if len(table) == 1 else record.stream
     figure.update_layout(
         template=TEMPLATE,
         title={"text": f"How much of each update lies where earlier tasks have been: {who}"},
@@ -112,7 +113,7 @@ def core_energy(records: Records) -> go.Figure:
     figure.update_annotations(font_size=13)
     figure.update_layout(
         template=TEMPLATE,
-        title={"text": f"Energy of the core over the tasks: {record.method} on {record.stream}"},
+        title={"text": f"Energy of the core over the tasks: {run_name(record)}"},
         title_subtitle_text=(
             "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
             f"{100 * share:.0f} % came with {record.task_names[0]}, the first task."
@@ -141,7 +142,7 @@ def singular_values(
     where = "mean over layers" if layer is None else _layer_name(record, layer)
     names = [record.task_names[place(task, record.task_names, "task")] for task in (first, second)]
     figure = new_figure(
-        f"Singular values of two updates, {where}: {record.method} on {record.stream}",
+        f"Singular values of two updates, {where}: {run_name(record)}",
         f"How strongly {names[0]} and {names[1]} change the layer, direction by direction; each "
         "line ends at the update's rank.",
     )

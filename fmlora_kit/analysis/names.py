@@ -1,0 +1,26 @@
+"""What people call the methods."""
+
+from __future__ import annotations
+
+from fmlora_kit.record import Record
+
+NAMES = {
+    "fmlora": "FM-LoRA",
+    "sequential_lora": "sequential LoRA",
+    "first_task_lora": "first-task LoRA",
+    "full_finetuning": "full fine-tuning",
+    "frozen_backbone": "frozen backbone",
+    "nearest_class_mean": "nearest class mean",
+    "streaming_lda": "streaming LDA",
+    "joint": "joint training",
+}
+
+
+def display_name(method: str) -> str:
+    """What people call a method: `sequential_lora` is sequential LoRA."""
+    return NAMES.get(method, method.replace("_", " "))
+
+
+def run_name(record: Record) -> str:
+    """What a title calls a run: FM-LoRA on glyphs."""
+    return f"{display_name(record.method)} on {record.stream}"
