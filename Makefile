@@ -16,10 +16,10 @@ LAB_SETTINGS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "f
 
 export PLOTLY_RENDERER := plotly_mimetype
 
-.PHONY: help env demo lab test lint notebooks pretrain ablation clean
+.PHONY: help env demo lab test test-browser lint notebooks site gallery pretrain ablation clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
 
 env: $(READY)  ## only make the environment (.venv, from Python 3.11 or newer)
 
@@ -36,6 +36,9 @@ test: lint  ## lint, run the tests with their coverage, run every notebook and c
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile \
 	    --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) notebooks
 
+test-browser: $(READY)  ## drive the notebooks and the pages in a Chromium (FMLORA_BROWSER=path: in this one)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -rs tests/browser $(ARGS)
+
 lint: $(READY)  ## ruff over the package, the tests and the notebooks
 	@$(PY) -m ruff check .
 
@@ -45,6 +48,12 @@ notebooks: $(READY)  ## run every notebook again and store its outputs, without 
 	    $(NOTEBOOKS)
 	$(PY) -m nbstripout --keep-output --keep-count --keep-id \
 	    --extra-keys "metadata.language_info.version" $(NOTEBOOKS)
+
+site: $(READY)  ## make offline pages of the notebooks as they are stored: build/site/index.html
+	@$(PY) -m fmlora_kit.site --out build/site $(ARGS)
+
+gallery: $(READY)  ## draw the figures tagged for the README into notebooks/gallery (needs Chromium)
+	@$(PY) -m fmlora_kit.site --gallery notebooks/gallery $(ARGS)
 
 pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 cores), into data/
 	@$(PY) -m fmlora_kit.backbones.pretrain $(ARGS)

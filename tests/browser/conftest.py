@@ -1,0 +1,60 @@
+"""One JupyterLab and one browser for all browser tests; a page for each notebook."""
+
+from pathlib import Path
+
+import pytest
+from lab import Lab, NotebookPage, copy_notebooks
+
+from fmlora_kit._browser import NO_BROWSER, chromium, find_browser
+
+MEASURED = pytest.StashKey[list[str]]()
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium, or a skip that says why there is none."""
+    pytest.importorskip("playwright")
+    if find_browser() is None:
+        pytest.skip(NO_BROWSER)
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    """JupyterLab on a copy of the notebooks and their records."""
+    folder = tmp_path_factory.mktemp("lab")
+    server = Lab(copy_notebooks(NOTEBOOKS, folder / "notebooks"), folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def open_notebook(browser, lab, tmp_path):
+    """Opens a notebook of the copy by its name; after the test it is pictured and closed."""
+    opened = []
+
+    def open_one(name):
+        opened.append(NotebookPage(browser, lab, name))
+        return opened[-1]
+
+    yield open_one
+    for k, notebook in enumerate(opened):
+        notebook.page.screenshot(path=tmp_path / f"last-{k}.png")
+        notebook.close()
+
+
+@pytest.fixture
+def measured(request):
+    """Notes a time in milliseconds, which the summary at the end shows."""
+    lines = request.config.stash.setdefault(MEASURED, [])
+    return lambda name, seconds: lines.append(f"{1000 * seconds:5.0f} ms  {name}")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Show what was measured."""
+    lines = config.stash.get(MEASURED, [])
+    if lines:
+        terminalreporter.section("from a key or a click to what it has to show")
+        terminalreporter.write_line("\n".join(lines))

@@ -1,0 +1,111 @@
+"""Every dashboard of the notebooks, in JupyterLab: each control, by keyboard, and what it shows."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import ipywidgets
+import pytest
+from lab import slowness
+from said import CHECKS
+from twin import CONTROLS, SLIDERS, dashboards, differences, make, next_move, parts, shown
+
+from fmlora_kit.record import load_records
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+LIVE = "LiveTraining"  # has a test of its own
+STILL = {p: {k: name for k, name in dashboards(p).items() if name != LIVE} for p in NOTEBOOKS}
+ANSWER = 2.0  # seconds within which a control answers, on a machine with nothing else to do
+PATIENCE = 30.0  # seconds after which what is not shown never will be
+PLACE = {  # where the keys go
+    ipywidgets.Checkbox: "input[type=checkbox]",
+    ipywidgets.Dropdown: "select",
+    ipywidgets.SelectMultiple: "select",
+    ipywidgets.SelectionSlider: ".noUi-handle",
+    ipywidgets.ToggleButtons: "button",
+    **dict.fromkeys(SLIDERS, ".noUi-handle"),
+}
+
+
+def focus(place):
+    """Give an element the focus; Tab has to be able to do the same."""
+    place.focus()
+    assert place.evaluate("e => e === document.activeElement && e.tabIndex >= 0")
+
+
+def element(area, twin, control):
+    """The element of the page that takes the keys meant for a control of the twin."""
+    name = control.description
+    alike = [other for other in parts(twin, CONTROLS) if other.description == name]
+    label = area.page.locator(f"xpath=./label[normalize-space(.)='{name}']")
+    if isinstance(control, ipywidgets.Checkbox):
+        label = area.page.get_by_text(name, exact=True)
+    found = area.locator(".widget-inline-hbox").filter(has=label).nth(alike.index(control))
+    places = found.locator(PLACE[type(control)])
+    if isinstance(control, ipywidgets.ToggleButtons):
+        values = [value for _, value in control._options_full]
+        return places.nth(values.index(next_move(control)[1]))
+    return places.first
+
+
+def wait_for(expected, read):
+    """Wait until the page shows what is expected."""
+    end = time.perf_counter() + PATIENCE
+    while wrong := differences(expected, read()):
+        assert time.perf_counter() < end, f"the page shows {wrong[:5]}"
+
+
+def move(area, twin, control, read):
+    """Move a control by keys; return the seconds until the page shows what it then has to."""
+    place, before = element(area, twin, control), shown(twin)["figures"]
+    keys, control.value = next_move(control)
+    expected = shown(twin)
+    assert differences(expected["figures"], before), f"{control.description} changes no figure"
+    focus(place)
+    for key in keys:
+        start = time.perf_counter()
+        area.page.keyboard.press(key)
+    wait_for(expected, read)
+    return time.perf_counter() - start
+
+
+def press_play(area, twin, read):
+    """Press Play: the slider that it plays makes a step."""
+    while twin.task.value == twin.task.max:
+        move(area, twin, twin.task, read)
+    focus(area.locator(".widget-play button").first)
+    area.page.keyboard.press("Space")
+    while twin.task.value < twin.task.max:
+        twin.task.value += 1
+        wait_for(shown(twin), read)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if STILL[path]], ids=lambda path: path.stem
+)
+def test_each_control_shows_what_the_record_says(
+    path, open_notebook, lab, monkeypatch, tmp_path, measured
+):
+    monkeypatch.chdir(lab.notebooks)
+    notebook = open_notebook(path.name)
+    notebook.start()
+    notebook.wait()
+    records = load_records("records").records
+    slow = set()
+    for k, name in STILL[path].items():
+        area = notebook.cell(k).locator(".jp-Cell-outputWrapper")
+        twin, given = make(notebook, path, k, name)
+        read = partial(notebook.shown, k)
+        area.scroll_into_view_if_needed()
+        wait_for(shown(twin), read)
+        CHECKS[name](twin, given, read()["figures"], records)
+        for control in parts(twin, CONTROLS):
+            seconds = move(area, twin, control, read)
+            CHECKS[name](twin, given, read()["figures"], records)
+            measured(f"{path.stem}: {name}, {control.description}", seconds)
+            slow |= {control.description} if seconds > ANSWER * slowness() else set()
+        notebook.page.screenshot(path=tmp_path / f"{path.stem}-{k}.png")
+        if parts(twin, ipywidgets.Play):
+            press_play(area, twin, read)
+    assert not slow
+    assert not notebook.requests and not notebook.errors

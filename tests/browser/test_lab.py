@@ -1,0 +1,34 @@
+"""The harness itself notices what the other tests rely on it to notice."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+
+def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, lab):
+    cells = [new_code_cell("print('fine')"), new_code_cell("1 / 0")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = new_notebook(cells=cells, metadata=kernel)
+    nbformat.write(notebook, lab.notebooks / "harness.ipynb")
+    notebook = open_notebook("harness.ipynb")
+    assert not notebook.requests and not notebook.errors
+    notebook.start(0, 0)
+    notebook.wait()
+    assert notebook.ask("print(6 * 7)").strip() == "42"
+    with pytest.raises(AssertionError, match="NameError"):
+        notebook.ask("unknown")
+    notebook.start()
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        notebook.wait()
+
+    notebook.page.evaluate("fetch('http://localhost:9/a').catch(() => {})")
+    notebook.page.evaluate(
+        "document.body.append(new Image(1, 1)); new Image().src = 'https://b.c/d'"
+    )
+    notebook.page.evaluate("new WebSocket('ws://127.0.0.2:9/e')")
+    notebook.page.evaluate("setTimeout(() => { throw new Error('nobody catches me'); })")
+    notebook.page.wait_for_timeout(500)
+    assert {"http://localhost:9/a", "https://b.c/d"} <= set(notebook.requests)
+    assert any(url.startswith("ws://127.0.0.2:9/e") for url in notebook.requests)
+    assert any("nobody catches me" in error for error in notebook.errors)
+    assert lab.token not in lab.log.read_text()
