@@ -135,7 +135,7 @@ def test_seeds_that_came_less_far_cut_the_mean():
 
 
 def test_a_list_of_records_goes_by_its_method():
-    assert line(accuracy_curves(seeds()), "fmlora").y.shape == (4,)
+    assert line(accuracy_curves(seeds()), "FM-LoRA").y.shape == (4,)
 
 
 def test_forgetting_of_one_record_is_drift_and_competition():
@@ -181,7 +181,7 @@ def test_forgetting_compared_in_two_panels():
         (lambda: accuracy_curves({}), "at least one record; got none"),
         (lambda: accuracy_curves([]), "at least one record; got none"),
         (lambda: accuracy_curves({"a": []}), "records\\['a'\\] must be records with at least one"),
-        (lambda: forgetting_curves(make_record(n_done=1)), "at least 2 .*; 'fmlora' has 1"),
+        (lambda: forgetting_curves(make_record(n_done=1)), "at least 2 .*; 'FM-LoRA' has 1"),
         (lambda: forgetting_curves(make_record(), definition="x"), "definition must be one of"),
     ],
 )

@@ -24,9 +24,9 @@ def texts(figure, name):
 
 def test_six_answers_from_one_matrix():
     figure = forgetting_definitions(make_record())
-    trace = bar(figure, "fmlora")
+    trace = bar(figure, "FM-LoRA")
     np.testing.assert_allclose(trace.x, BY_HAND)
-    assert texts(figure, "fmlora") == ["15.0", "15.0", "12.5", "−15.0", "5.0", "10.0"]
+    assert texts(figure, "FM-LoRA") == ["15.0", "15.0", "12.5", "−15.0", "5.0", "10.0"]
     names = [label.split("<br>")[0] for label in figure.layout.yaxis.ticktext]
     wanted = ["max", "first", "step", "BWT", "drift", "competition"]
     assert names == [f"<b>{name}</b>" for name in wanted]
@@ -35,14 +35,14 @@ def test_six_answers_from_one_matrix():
 
 
 def test_formulas_stand_in_the_hover_text():
-    trace = bar(forgetting_definitions(make_record()), "fmlora")
+    trace = bar(forgetting_definitions(make_record()), "FM-LoRA")
     assert list(trace.customdata[2]) == ["12.5", DEFINITIONS["forgetting_step"]]
     assert "%{customdata[1]}" in trace.hovertemplate
 
 
 def test_a_task_that_got_better_before_it_got_worse_parts_max_from_first():
     accuracy = np.array([[0.5, np.nan, np.nan], [0.8, 0.6, np.nan], [0.4, 0.6, 0.7]])
-    trace = bar(forgetting_definitions(make_record(accuracy)), "fmlora")
+    trace = bar(forgetting_definitions(make_record(accuracy)), "FM-LoRA")
     np.testing.assert_allclose(trace.x[:2], [20, 5])
 
 
@@ -62,15 +62,15 @@ def test_several_seeds_give_mean_and_interval():
         accuracy = THREE_TASKS.copy()
         accuracy[2, 0] -= fall  # forgetting (max) grows by half of it
         runs.append(make_record(accuracy, seed=seed))
-    figure = forgetting_definitions({"fmlora": runs})
-    trace = bar(figure, "fmlora")
+    figure = forgetting_definitions({"FM-LoRA": runs})
+    trace = bar(figure, "FM-LoRA")
     half = stats.t.ppf(0.975, 2) * 5 / np.sqrt(3)  # 15, 20, 25: standard deviation 5
     assert trace.x[0] == pytest.approx(20)
     assert trace.error_x.array[0] == pytest.approx(half)
-    assert texts(figure, "fmlora")[0] == f"20.0 ± {half:.1f}"
+    assert texts(figure, "FM-LoRA")[0] == f"20.0 ± {half:.1f}"
     assert "mean of 3 seeds, whiskers: 95% interval" in figure.layout.title.subtitle.text
 
 
 def test_one_task_has_nothing_to_forget():
-    with pytest.raises(ValueError, match="at least 2 finished tasks; 'fmlora' has 1"):
+    with pytest.raises(ValueError, match="at least 2 finished tasks; 'FM-LoRA' has 1"):
         forgetting_definitions(make_record(n_done=1))

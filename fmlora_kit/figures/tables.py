@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmlora_kit.analysis.intervals import mean_ci95
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.record import Record
 
 Records = Record | Sequence[Record] | Mapping[str, Record | Sequence[Record]]
@@ -41,9 +42,9 @@ def by_label(records: Records) -> dict[str, tuple[Record, ...]]:
         ValueError: there is nothing to draw, or a record has no finished task.
     """
     if isinstance(records, Record):
-        records = {records.method: records}
+        records = {display_name(records.method): records}
     elif not isinstance(records, Mapping):
-        records = {records[0].method: records} if len(records) else {}
+        records = {display_name(records[0].method): records} if len(records) else {}
     table = {
         label: (value,) if isinstance(value, Record) else tuple(value)
         for label, value in records.items()

@@ -25,6 +25,14 @@ PLACE = {  # where the keys go
     ipywidgets.ToggleButtons: "button",
     **dict.fromkeys(SLIDERS, ".noUi-handle"),
 }
+# Notes when a key or a choice came, and when the output last changed.
+WATCH = """output => {
+    window.drawn = 0;
+    for (const event of ["keydown", "change"]) document.addEventListener(
+        event, () => { window.pressed = performance.now(); }, { capture: true });
+    new MutationObserver(() => { window.drawn = performance.now(); }).observe(
+        output, { childList: true, subtree: true });
+}"""
 
 
 def focus(place):
@@ -56,17 +64,16 @@ def wait_for(expected, read):
 
 
 def move(area, twin, control, read):
-    """Move a control by keys; return the seconds until the page shows what it then has to."""
+    """Move a control by keys; return the seconds until the page had drawn what it then has to."""
     place, before = element(area, twin, control), shown(twin)["figures"]
     keys, control.value = next_move(control)
     expected = shown(twin)
     assert differences(expected["figures"], before), f"{control.description} changes no figure"
     focus(place)
     for key in keys:
-        start = time.perf_counter()
         area.page.keyboard.press(key)
     wait_for(expected, read)
-    return time.perf_counter() - start
+    return area.page.evaluate("(window.drawn - window.pressed) / 1000")
 
 
 def press_play(area, twin, read):
@@ -97,11 +104,13 @@ def test_each_control_shows_what_the_record_says(
         twin, given = make(notebook, path, k, name)
         read = partial(notebook.shown, k)
         area.scroll_into_view_if_needed()
+        area.evaluate(WATCH)
         wait_for(shown(twin), read)
         CHECKS[name](twin, given, read()["figures"], records)
         for control in parts(twin, CONTROLS):
             seconds = move(area, twin, control, read)
             CHECKS[name](twin, given, read()["figures"], records)
+            assert seconds > 0
             measured(f"{path.stem}: {name}, {control.description}", seconds)
             slow |= {control.description} if seconds > ANSWER * slowness() else set()
         notebook.page.screenshot(path=tmp_path / f"{path.stem}-{k}.png")
