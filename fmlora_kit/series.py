@@ -42,7 +42,9 @@ def model(stream: Stream, method: str = "fmlora", *, seed: int = 0) -> Method:
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {tuple(METHODS)}, got {method!r}")
-    return METHODS[method](load_backbone().double(), stream.n_classes, seed=seed).to(device())
+    options = {"n_tasks": len(stream)} if METHODS[method].needs_n_tasks else {}
+    backbone = load_backbone().double()
+    return METHODS[method](backbone, stream.n_classes, seed=seed, **options).to(device())
 
 
 def record(

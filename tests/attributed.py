@@ -78,6 +78,7 @@ class Linear(nn.Module):
     def __init__(self, size=4, classes=(3, 5)):
         super().__init__()
         self.seen = classes
+        self.one_model = True
         draw = torch.randn(2, 3, size, size, generator=tiny.generator(), dtype=torch.float64)
         self.rows = draw
         self.register_buffer("pixel_mean", torch.full((1, 3, 1, 1), 0.5, dtype=torch.float64))

@@ -155,3 +155,13 @@ def test_bad_arguments_are_named():
         over_time(record, images, labels, models=[])
     with pytest.raises(ValueError, match=r"targets must be classes that were learned, got \[77\]"):
         over_time(record, images[:1], [77], method="saliency", models=models(record))
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "saliency", "grad_cam"])
+def test_a_method_that_chooses_for_each_image_is_refused(method):
+    stream = tiny.stream()
+    model = tiny.build("l2p")
+    tiny.learn(model, stream)
+    images, labels = stream[0].test_images[:1], stream[0].test_labels[:1]
+    with pytest.raises(ValueError, match="one for all images to be explained; 'l2p'"):
+        fk.attribution.attribute(model, images, labels, method=method)

@@ -69,3 +69,10 @@ def test_the_joint_bound_gets_all_tasks_at_once(tmp_path):
 def test_bad_jobs(change, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         Job(**{"label": "x", "method": "fmlora", "seed": 0, "folder": tmp_path, **change})
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, 2), ({"n_tasks": 5}, 5)])
+def test_a_method_that_asks_for_the_length_of_the_stream_is_told(tmp_path, given, used):
+    folder = run_job(job(tmp_path / "run", "inflora", rank=2, **given))
+    record = fk.Record.load(folder)
+    assert record.config["method"]["n_tasks"] == used and len(record.tasks) == 2

@@ -15,6 +15,14 @@ from fmlora_kit.streams import Stream, Task
 from fmlora_kit.training import Budget
 
 BUDGET = Budget(epochs=2, batch_size=16)
+SMALL = {  # what a method of this name needs on a ViT of two blocks
+    "dualprompt": {"g_blocks": (0,), "e_blocks": (1,)},
+    "coda_prompt": {"components": 12, "n_tasks": 3, "length": 4, "blocks": (0, 1)},
+    "inflora": {"rank": 4, "n_tasks": 3},
+    "sd_lora": {"rank": 4},
+    "sd_lora_rr": {"rank": 4, "later_ranks": (3, 2)},
+    "task_lora": {"rank": 4},
+}
 
 
 def vit(seed=0, **changes):
@@ -107,6 +115,7 @@ def build(name, backbone=None, n_classes=9, **options):
         return fmlora(backbone, n_classes, **options)
     if issubclass(METHODS[name], fk.SequentialLoRA):
         options = {"rank": 4, **options}
+    options = {**SMALL.get(name, {}), **options}
     return METHODS[name](vit() if backbone is None else backbone, n_classes, **options)
 
 

@@ -40,7 +40,16 @@ class ClassScores(nn.Module):
 
 @contextmanager
 def undisturbed(model: Method) -> Iterator[None]:
-    """Evaluation mode with gradients; afterwards every module is in the mode it was in."""
+    """Evaluation mode with gradients; afterwards every module is in the mode it was in.
+
+    Raises:
+        ValueError: the method has no one model for all images, whose pixels could be followed.
+    """
+    if not model.one_model:
+        raise ValueError(
+            f"model must be one for all images to be explained; {model.name!r} chooses its prompts "
+            "or its adapter for each image"
+        )
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

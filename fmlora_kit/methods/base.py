@@ -58,6 +58,9 @@ class Method(nn.Module):
     name = "method"
     default_lr: float = 1e-3
     default_head: str = "cosine"
+    one_model = True  # one set of weights for every image: can be merged, exported, explained
+    grows = False  # the deployed size grows with the tasks
+    needs_n_tasks = False  # takes the stream's length as its option `n_tasks`
 
     def __init__(
         self,

@@ -61,7 +61,10 @@ def run_job(job: Job, on_task: Callable[[str], None] = lambda line: None) -> Pat
     stream = getattr(streams, job.stream)(seed=job.seed, **job.stream_options)
     if job.method == "joint":
         stream = stream.joined()
-    model = METHODS[job.method](load_backbone(), stream.n_classes, seed=job.seed, **job.options)
+    method, options = METHODS[job.method], dict(job.options)
+    if method.needs_n_tasks:
+        options.setdefault("n_tasks", len(stream))
+    model = method(load_backbone(), stream.n_classes, seed=job.seed, **options)
     model.to(pick_device())
     run(
         model,

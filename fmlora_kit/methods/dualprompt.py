@@ -1,0 +1,204 @@
+"""DualPrompt: one prefix shared by all tasks, one of its own per task, found by its key.
+
+Wang et al. 2022, arXiv 2204.04799. With q(x) the feature of the frozen, unprompted ViT (its class
+token, where it pools by that), task t trains
+
+    L = CE over the task's classes (f(x; G, E_t)) - pull * cos(q(x), key_t)
+
+and at test time each image takes the E of the key that is nearest to its own q(x).
+
+    G: (blocks, 2, g_length, d)    keys and values before those of the first blocks  [paper: 0, 1]
+    E_t: (blocks, 2, e_length, d)  the same for later blocks; starts as E_{t-1}  [paper: 2, 3, 4]
+    key_t: (d,)
+
+Lengths and pull are those of the public runs on CIFAR-100 (there: Adam, 0.03 * 24 / 256, batches of
+24, 5 epochs; on ImageNet-R E is 20 long). [ours]: the head; a higher learning rate, as a task has a
+few dozen steps here and about a thousand there; and ``start``: prompts and keys start uniform from
+-1 to 1 as published, a narrower start lets keys turn to their queries in fewer steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fmlora_kit.adapters.prefix import check_blocks, prefix_width, prefixed
+from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.streams.task import Task
+
+_SHARED, _OWN, _KEY = range(1, 4)  # what randomness is for
+
+
+class DualPrompt(Method):
+    """DualPrompt. Task t trains G, E_t, key_t and its head rows; all else is frozen.
+
+    Args:
+        backbone: see `Method`.
+        n_classes: see `Method`.
+        g_length: keys, and as many values, of the shared prefix in each of its blocks.
+        e_length: the same for each task's own prefix.
+        g_blocks: where the shared prefix stands.
+        e_blocks: where the tasks' own prefixes stand.
+        pull: weight of the cosine between queries and the task's key.
+        start: prompts and keys start uniform from -start to start.
+        options: see `Method` (lr, head_lr, head, seed).
+
+    Raises:
+        ValueError: blocks that the backbone does not have, or a number out of range.
+    """
+
+    name = "dualprompt"
+    one_model = False
+    grows = True
+    default_lr = 3e-2
+
+    def __init__(
+        self,
+        backbone,
+        n_classes: int,
+        *,
+        g_length: int = 5,
+        e_length: int = 5,
+        g_blocks: Sequence[int] = (0, 1),
+        e_blocks: Sequence[int] = (2, 3, 4),
+        pull: float = 1.0,
+        start: float = 1.0,
+        **options,
+    ):
+        super().__init__(backbone, n_classes, **options)
+        check_blocks("g_blocks", g_blocks, self.vit)
+        check_blocks("e_blocks", e_blocks, self.vit)
+        if set(g_blocks) & set(e_blocks):
+            raise ValueError(
+                f"g_blocks must not be in e_blocks, got {tuple(g_blocks)} and {tuple(e_blocks)}"
+            )
+        for what, value in (("g_length", g_length), ("e_length", e_length)):
+            if value < 1:
+                raise ValueError(f"{what} must be at least 1, got {value}")
+        if not pull >= 0:
+            raise ValueError(f"pull must not be negative, got {pull}")
+        if not start > 0:
+            raise ValueError(f"start must be above 0, got {start}")
+        self.g_blocks, self.e_blocks = tuple(g_blocks), tuple(e_blocks)
+        self.e_length, self.pull, self.start = e_length, pull, start
+        self.shared = self._uniform(_SHARED, (len(g_blocks), 2, g_length, prefix_width(self.vit)))
+        self.own, self.keys = nn.ParameterList(), nn.ParameterList()
+        self._in_task = False
+        self.described |= {
+            "g_length": g_length,
+            "e_length": e_length,
+            "g_blocks": list(g_blocks),
+            "e_blocks": list(e_blocks),
+            "pull": pull,
+            "start": start,
+        }
+
+    # --- the verbs -------------------------------------------------------------------------------
+    def begin_task(self, task: Task) -> None:
+        """A new E, a copy of the previous one, and a new key; new head rows at the class means."""
+        if self.own:
+            own = nn.Parameter(self.own[-1].detach().clone())
+        else:
+            shape = (len(self.e_blocks), 2, self.e_length, prefix_width(self.vit))
+            own = self._uniform(_OWN, shape)
+        self.own.append(own)
+        self.keys.append(self._uniform(_KEY, (self.vit.num_features,), self.n_tasks_done))
+        with self._own_prefix():
+            super().begin_task(task)
+
+    def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
+        """Local cross-entropy under E_t, and the key drawn to the task's queries."""
+        with self._own_prefix():
+            loss = super().loss(images, labels, progress)
+        near = F.cosine_similarity(self.query(images), self.keys[-1][None]).mean()
+        return loss - self.pull * near
+
+    def end_task(self, task: Task) -> None:
+        """Freeze E_t and its key."""
+        self._freeze()
+        with self._own_prefix():
+            super().end_task(task)
+
+    def parts(self) -> list[nn.Parameter]:
+        """G, the current task's E, and its key."""
+        return [p for p in (self.shared, *self.own[-1:], *self.keys[-1:]) if p.requires_grad]
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """G as it is now, the task's E and key, and the head."""
+        now = {"shared": self.shared, "own": self.own[-1], "key": self.keys[-1]}
+        return super().snapshot() | {f"prefix.{name}": numpy(p) for name, p in now.items()}
+
+    @torch.no_grad()
+    def restore(self, task_classes, state) -> None:
+        """Take G from the snapshot, and add the task's E and key."""
+        super().restore(task_classes, state)
+        shared, own, key = (
+            torch.from_numpy(state[f"prefix.{name}"].copy()).to(self.device)
+            for name in ("shared", "own", "key")
+        )
+        self.shared.copy_(shared)
+        self.own.append(nn.Parameter(own))
+        self.keys.append(nn.Parameter(key))
+        self._freeze()
+
+    def to_timm(self) -> VisionTransformer:
+        """Not possible: each image chooses its prefix.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("method must keep one model for all images to become a timm ViT")
+
+    # --- prompts ---------------------------------------------------------------------------------
+    @torch.no_grad()
+    def query(self, images: Tensor) -> Tensor:
+        """q(x), the feature of the frozen, unprompted ViT: (n, d)."""
+        return super().features(images)
+
+    def choice(self, images: Tensor) -> Tensor:
+        """Whose E each image takes, by its own query alone: (n,) numbers of tasks, from 0."""
+        keys = torch.stack(list(self.keys))
+        return F.cosine_similarity(self.query(images)[:, None], keys, dim=2).argmax(dim=1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled features under G and the chosen E: uint8 (n, height, width, 3) -> (n, d)."""
+        prefixes = {b: _pair(self.shared[None, i]) for i, b in enumerate(self.g_blocks)}
+        if self._in_task:
+            own = self.own[-1][None]
+        elif self.own:
+            own = torch.stack(list(self.own))[self.choice(images)]
+        if self.own:
+            prefixes |= {b: _pair(own[:, i]) for i, b in enumerate(self.e_blocks)}
+        with prefixed(self.vit, prefixes):
+            return super().features(images)
+
+    @contextmanager
+    def _own_prefix(self) -> Iterator[None]:
+        """While a task is learned its E is known, and no image chooses."""
+        self._in_task = True
+        try:
+            yield
+        finally:
+            self._in_task = False
+
+    def _freeze(self) -> None:
+        for p in (self.own[-1], self.keys[-1]):
+            p.requires_grad_(False)
+
+    def _uniform(self, purpose: int, shape: tuple[int, ...], task: int = 0) -> nn.Parameter:
+        noise = torch.rand(shape, generator=self.generator(purpose, task), dtype=torch.float64)
+        return nn.Parameter(((2 * noise - 1) * self.start).to(self.pixel_mean))
+
+    def _deployed_buffers(self) -> list[Tensor]:
+        return [self.shared, *self.own, *self.keys]
+
+
+def _pair(prefix: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, 2, length, d) -> keys and values, each (n, length, d)."""
+    return prefix[:, 0], prefix[:, 1]

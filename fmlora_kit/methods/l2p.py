@@ -1,0 +1,165 @@
+"""L2P: a pool of prompts, of which every image takes the few that are nearest to it.
+
+Wang et al. 2022, "Learning to Prompt for Continual Learning", arXiv 2112.08654:
+
+q(x)   = class token's feature of the frozen ViT, without prompts
+K_x    = the k of M keys with the highest cos(q(x), key)
+f(x)   = mean of the outputs of x's k L prompt tokens, put before the patch tokens
+loss   = local cross-entropy of head(f(x)) - 0.1 sum over K_x of cos(q(x), key)
+
+The backbone is frozen; keys, prompts and the current head rows train on every task, and no prompt
+is set aside for a task. Published: M = 10, L = 5, k = 5, keys and prompts started at U(-1, 1), a
+linear head, Adam at 0.03 batch / 256. [ours]: AdamW with a cosine per task, its learning rate and
+the cosine head, the best of three heads in a few runs on two held-out seeds; prompts have no position
+embedding, and stand behind the class token; a ViT that does not pool by its class token asks with
+its own pooled feature. The paper's optional penalty on often-used prompts is left out: it needs
+task boundaries. Prompts are chosen for each image alone, never by a vote of the batch: over test
+images of one task such a vote tells the model which task it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from fmlora_kit.adapters.prompt_pool import PromptPool
+from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.streams.task import Task
+
+_POOL = 1  # what randomness is for
+
+
+class L2P(Method):
+    """Learning to Prompt: prompts chosen for each image, on its own, by its query.
+
+    Args:
+        backbone: see `Method`; it must place its tokens as timm's `VisionTransformer` does.
+        n_classes: see `Method`.
+        pool_size: M, prompts in the pool.
+        prompt_length: L, tokens of a prompt.
+        top_k: k, prompts that an image takes.
+        pull: weight of the pull of the chosen keys towards the query.
+        options: see `Method` (lr of keys and prompts, head_lr, head, seed).
+
+    Attributes:
+        usage: (M,) how many training images of the last task took each prompt when the task ended;
+            it sums to k times the images. Few prompts in use: the selection has collapsed.
+
+    Raises:
+        ValueError: a number out of range, or a ViT with a forward pass of its own.
+    """
+
+    name = "l2p"
+    one_model = False
+    default_lr = 5e-2
+
+    def __init__(
+        self,
+        backbone,
+        n_classes: int,
+        *,
+        pool_size: int = 10,
+        prompt_length: int = 5,
+        top_k: int = 5,
+        pull: float = 0.1,
+        **options,
+    ):
+        super().__init__(backbone, n_classes, **options)
+        for step in ("forward_features", "_pos_embed"):
+            if getattr(type(self.vit), step) is not getattr(VisionTransformer, step):
+                raise ValueError(
+                    f"backbone must have timm's own {step}, got {type(self.vit).__name__}'s"
+                )
+        if not pull >= 0:
+            raise ValueError(f"pull must not be negative, got {pull}")
+        self.pull = pull
+        self.pool = PromptPool(
+            self.vit.embed_dim,
+            size=pool_size,
+            length=prompt_length,
+            top_k=top_k,
+            generator=self.generator(_POOL),
+        ).to(self.pixel_mean)
+        self.usage = np.zeros(pool_size, dtype=np.int64)
+        self.described |= {
+            "pool_size": pool_size,
+            "prompt_length": prompt_length,
+            "top_k": top_k,
+            "pull": pull,
+        }
+
+    # --- the verbs -------------------------------------------------------------------------------
+    def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
+        """Local cross-entropy - pull * (mean over images of the chosen keys' summed cosine)."""
+        classification = super().loss(images, labels, progress)
+        return classification - self.pull * self.pool.pull(*self._last_choice)
+
+    def end_task(self, task: Task) -> None:
+        """Finish, and count which prompts the task's images take."""
+        super().end_task(task)
+        chosen = self.selection(task.train_images)
+        self.usage = np.bincount(chosen.ravel(), minlength=len(self.usage)).astype(np.int64)
+        share = self.usage[self.usage > 0] / chosen.size
+        self.scalars["prompts_chosen"] = float(len(share))
+        self.scalars["prompts_effective"] = float(np.exp(-(share * np.log(share)).sum()))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Mean output of each image's prompt tokens: uint8 (n, height, width, 3) -> (n, d)."""
+        queries = self.queries(images)
+        chosen = self.pool.choose(queries)
+        self._last_choice = queries, chosen
+        prompts = self.pool.tokens(chosen)
+        x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255 - self.pixel_mean
+        first, vit = self.vit.num_prefix_tokens, self.vit
+        x = vit._pos_embed(vit.patch_embed(x / self.pixel_std))
+        x = torch.cat([x[:, :first], prompts.to(x), x[:, first:]], dim=1)
+        x = vit.norm(vit.blocks(vit.norm_pre(x)))
+        outputs = x[:, first : first + prompts.shape[1]]
+        return vit.fc_norm(outputs.mean(dim=1)).to(prompts)
+
+    @torch.no_grad()
+    def queries(self, images: Tensor) -> Tensor:
+        """q(x), of the frozen ViT without prompts: uint8 (n, height, width, 3) -> (n, d)."""
+        return super().features(images)
+
+    @torch.inference_mode()
+    def selection(self, images: np.ndarray) -> np.ndarray:
+        """Which prompts each image takes, nearest key first: (n, k) places in the pool.
+
+        Args:
+            images: uint8 (n, height, width, 3).
+        """
+        chosen = [self.pool.choose(self.queries(batch)) for batch in self.batches(images)]
+        return torch.cat(chosen).cpu().numpy()
+
+    def parts(self) -> list[nn.Parameter]:
+        """All keys and all prompts."""
+        return [self.pool.keys, self.pool.prompts]
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Keys, prompts, the head, and how often each prompt was taken."""
+        pool = {"pool.keys": numpy(self.pool.keys), "pool.prompts": numpy(self.pool.prompts)}
+        return {**super().snapshot(), **pool, "pool.usage": self.usage.copy()}
+
+    @torch.no_grad()
+    def restore(self, task_classes, state) -> None:
+        """Take keys and prompts from the snapshot."""
+        super().restore(task_classes, state)
+        self.pool.keys.copy_(torch.from_numpy(state["pool.keys"].copy()))
+        self.pool.prompts.copy_(torch.from_numpy(state["pool.prompts"].copy()))
+        self.usage = np.array(state["pool.usage"])
+
+    def to_timm(self) -> VisionTransformer:
+        """No plain ViT looks at an image before it chooses its prompts.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "l2p cannot become a plain timm ViT: it chooses other prompts for every image"
+        )
+
+    def _deployed_buffers(self) -> list[Tensor]:
+        return self.parts()

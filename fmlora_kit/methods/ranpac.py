@@ -1,0 +1,198 @@
+"""RanPAC: random projections of frozen features, and ridge regression on sums over all tasks.
+
+McDonnell et al. 2023, "RanPAC: Random Projections and Pre-trained Models for Continual Learning",
+arXiv 2307.02251, algorithm 1 without its first-session adaptation:
+
+h(x) = relu(P f(x))                    P: (M, d), entries N(0, 1), never trained
+G    = sum over all images of h h^T    (M, M)
+C    = sum over all images of h y^T    (M, classes), y one-hot
+W    = (G + lambda I)^-1 C;  scores h(x)^T W
+
+Nothing is trained by gradient and every image is seen once. Sums do not know the order of tasks.
+lambda: for each task, 10^-8 .. 10^8, the one with the least squared error on a random fifth of its
+own training images after a fit to the others; then W from all sums. [ours]: M = 1000 instead of the
+published 10000, for a width of 128 instead of 768 (its Gram matrix takes 4 MB of a record per
+task); first-session adaptation of the backbone is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fmlora_kit.adapters.head import Head
+from fmlora_kit.methods.base import Method
+from fmlora_kit.streams.task import Task
+
+RIDGES = tuple(10.0**k for k in range(-8, 9))
+FITTED = 0.8  # share of a task's images that lambda's candidates are fitted to
+_PROJECTION, _SPLIT = 1, 2  # what randomness is for
+
+
+class RandomProjection(nn.Module):
+    """f -> relu(P f): (..., d) -> (..., M), P frozen at N(0, 1).
+
+    Args:
+        d: inputs.
+        width: M.
+        generator: randomness of P.
+    """
+
+    def __init__(self, d: int, width: int, generator: torch.Generator):
+        super().__init__()
+        start = torch.randn(width, d, generator=generator)
+        self.matrix = nn.Parameter(start, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d) -> (..., M), never in half precision."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.relu(x.to(self.matrix) @ self.matrix.T)
+
+
+class RanPAC(Method):
+    """Ridge regression on random projections of the frozen features.
+
+    The projection is the last step of ``vit.forward_head``, so features are h(x), of width M.
+
+    Args:
+        backbone: see `Method`; it must pool as timm's `VisionTransformer` does.
+        n_classes: see `Method`.
+        projections: M; published: 10000.
+        ridge: lambda; None chooses it anew for every task.
+        options: see `Method`. ``head`` "linear" is RanPAC; "cosine" and "lda" are its ablations:
+            class means, or linear discriminants, of h.
+
+    Raises:
+        ValueError: a number out of range, or a ViT with a head of its own.
+    """
+
+    name = "ranpac"
+    default_head = "linear"
+
+    def __init__(
+        self,
+        backbone,
+        n_classes: int,
+        *,
+        projections: int = 1000,
+        ridge: float | None = None,
+        **options,
+    ):
+        super().__init__(backbone, n_classes, **options)
+        if projections < 1:
+            raise ValueError(f"projections must be at least 1, got {projections}")
+        if ridge is not None and not 0 < ridge < float("inf"):
+            raise ValueError(f"ridge must be above 0 and finite, or None, got {ridge}")
+        if type(self.vit).forward_head is not VisionTransformer.forward_head:
+            kind = type(self.vit).__name__
+            raise ValueError(f"backbone must have timm's own forward_head, got {kind}'s")
+        self.ridge = ridge
+        projection = RandomProjection(
+            self.vit.num_features, projections, self.generator(_PROJECTION)
+        ).to(self.pixel_mean)
+        self.vit.head_drop = nn.Sequential(self.vit.head_drop, projection).eval()
+        self.head = Head(n_classes, projections, **self.described["head"]).to(self.pixel_mean)
+        # On the CPU, because not every accelerator has double precision. G is symmetric: its upper
+        # triangle is kept.
+        self.upper = torch.triu_indices(projections, projections)
+        self.gram = torch.zeros(self.upper.shape[1], dtype=torch.float64)
+        self.sums = torch.zeros(n_classes, projections, dtype=torch.float64)
+        self.described |= {"projections": projections, "ridge": ridge}
+
+    # --- the verbs -------------------------------------------------------------------------------
+    def begin_task(self, task: Task) -> None:
+        """Nothing to prepare but the head's rows.
+
+        Raises:
+            ValueError: lambda is to be chosen on a single image.
+        """
+        if self.ridge is None and len(task.train_labels) < 2:
+            raise ValueError(
+                f"ridge must be given where a task has fewer than 2 training images, got None and "
+                f"{len(task.train_labels)} in {task.name!r}"
+            )
+        super().begin_task(task)
+
+    @torch.no_grad()
+    def end_task(self, task: Task) -> None:
+        """Add the task's images to the sums, and solve for all rows."""
+        if self.head.kind != "linear":
+            super().end_task(task)
+            return
+        h = self.extract(task.train_images).double()
+        y = F.one_hot(torch.tensor(task.train_labels), len(self.sums)).double()
+        ridge = self.ridge
+        if ridge is None:
+            order = torch.randperm(len(h), generator=self.generator(_SPLIT, self.n_tasks_done))
+            ridge = choose_ridge(h[order], y[order])
+        self.scalars["ridge"] = ridge
+        gram = h.T @ h
+        self.gram += gram[self.upper[0], self.upper[1]]
+        self.sums += y.T @ h
+        self._close_head(task)
+        self.head.weight.copy_(solve_ridge(self._full_gram(), self.sums.T, ridge).T)
+
+    def scores(self, features: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
+        """Logits from extracted features, never in half precision: (n, M) -> (n, classes)."""
+        with torch.autocast(self.device.type, enabled=False):
+            return super().scores(features, classes)
+
+    def parameter_groups(self) -> list[dict]:
+        """Nothing to train."""
+        return []
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The head; with "linear" also both sums so far."""
+        sums = {name: tensor.numpy().copy() for name, tensor in self._sums().items()}
+        return super().snapshot() | sums
+
+    @torch.no_grad()
+    def restore(self, task_classes, state) -> None:
+        """Take the head and both sums from the snapshot."""
+        super().restore(task_classes, state)
+        for name, tensor in self._sums().items():
+            tensor.copy_(torch.from_numpy(state[name].copy()))
+
+    @property
+    def n_training_state(self) -> int:
+        """G (one triangle of it) and C; they do not grow with the number of tasks."""
+        return super().n_training_state + sum(t.numel() for t in self._sums().values())
+
+    def _sums(self) -> dict[str, Tensor]:
+        if self.head.kind != "linear":
+            return {}
+        return {"gram": self.gram, "sums": self.sums}
+
+    def _full_gram(self) -> Tensor:
+        m = self.sums.shape[1]
+        full = torch.zeros(m, m, dtype=torch.float64)
+        full[self.upper[0], self.upper[1]] = self.gram
+        return full + full.triu(1).T
+
+
+def solve_ridge(gram: Tensor, sums: Tensor, ridge: float) -> Tensor:
+    """(G + lambda I)^-1 C: (M, M), (M, classes) -> (M, classes)."""
+    return torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), sums)
+
+
+def choose_ridge(h: Tensor, y: Tensor) -> float:
+    """The lambda of `RIDGES` that, fitted to the first 80%, errs least on the rest (squared error).
+
+    Args:
+        h: projected features, (n, M), in random order: sorted by class, the last fifth would hold
+            classes that the fit has never seen.
+        y: one-hot labels, (n, classes).
+    """
+    n = int(FITTED * len(h))
+    u, s, vt = torch.linalg.svd(h[:n], full_matrices=False)
+    held_out, targets = h[n:] @ vt.T, u.T @ y[:n]
+    errors = []
+    for ridge in RIDGES:
+        shrunk = (s / (s.square() + ridge))[:, None] * targets
+        errors.append((held_out @ shrunk - y[n:]).square().mean().item())
+    return RIDGES[int(np.argmin(errors))]

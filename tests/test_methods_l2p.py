@@ -1,0 +1,295 @@
+"""L2P: prompts chosen for each image on its own, prepended, pooled; and what its keys learn."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+import fmlora_kit as fk
+from fmlora_kit.adapters.dmp import add_prompt, prompt_of
+from fmlora_kit.methods import METHODS, HeadOptions
+from fmlora_kit.methods.l2p import L2P
+
+IMAGES = tiny.noise(6)
+
+
+@pytest.fixture(autouse=True)
+def _known(monkeypatch):
+    monkeypatch.setitem(METHODS, "l2p", L2P)
+
+
+def l2p(backbone=None, n_classes=9, **options):
+    """A small pool, and the published head, unless said otherwise."""
+    small = {"pool_size": 6, "prompt_length": 2, "top_k": 3, "lr": 5e-3, **options}
+    small.setdefault("head", HeadOptions("linear"))
+    return L2P(tiny.vit() if backbone is None else backbone, n_classes, **small)
+
+
+def pixels(images):
+    return (torch.tensor(images.transpose(0, 3, 1, 2)) / 255.0 - 0.5) / 0.5
+
+
+def chosen_by_hand(model, images):
+    """Which prompts, in numpy, from the class token of the plain ViT."""
+    with torch.no_grad():
+        q = tiny.vit().forward_features(pixels(images))[:, 0].double().numpy()
+    k = model.pool.keys.detach().double().numpy()
+    cos = q @ k.T / np.linalg.norm(q, axis=1, keepdims=True) / np.linalg.norm(k, axis=1)
+    return np.argsort(-cos, axis=1)[:, : model.pool.top_k], cos
+
+
+def features_by_hand(model, images, backbone=tiny.vit):
+    """One image at a time, its prompts put in as timm's own register tokens."""
+    rows = []
+    for image, chosen in zip(pixels(images), model.selection(images), strict=True):
+        vit, prompts = backbone(), model.pool.prompts.detach()[chosen].flatten(0, 1)
+        first = vit.num_prefix_tokens
+        add_prompt(vit, len(prompts), tiny.generator())
+        with torch.no_grad():
+            prompt_of(vit, len(prompts)).copy_(prompts)
+            outputs = vit.forward_features(image[None])[0, first : first + len(prompts)]
+            rows.append(vit.fc_norm(outputs.mean(0)))
+    return torch.stack(rows)
+
+
+def trained(**options):
+    stream, model = tiny.stream(), l2p(**options)
+    return model, stream, tiny.learn(model, stream)
+
+
+def test_the_published_constants_are_the_defaults():
+    card = L2P(tiny.vit(), 9).describe()
+    kept = ("method", "pool_size", "prompt_length", "top_k", "pull")
+    assert [card[k] for k in kept] == ["l2p", 10, 5, 5, 0.1]
+    assert card["lr"] == 5e-2 and card["head"]["kind"] == "cosine"  # our own
+
+
+def test_the_query_is_the_class_token_of_the_frozen_vit_without_prompts():
+    model, _, _ = trained()
+    with torch.no_grad():
+        tokens = tiny.vit().forward_features(pixels(IMAGES))
+    torch.testing.assert_close(model.queries(torch.tensor(IMAGES)), tokens[:, 0])
+
+
+def test_the_selection_is_that_of_numpy():
+    model, stream, _ = trained()
+    for images in (IMAGES, stream[0].train_images):
+        np.testing.assert_array_equal(model.selection(images), chosen_by_hand(model, images)[0])
+
+
+def test_features_are_the_mean_output_of_prompts_behind_the_class_token():
+    model, _, _ = trained()
+    torch.testing.assert_close(
+        model.extract(IMAGES), features_by_hand(model, IMAGES), atol=1e-5, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reg_tokens": 2},
+        {"no_embed_class": True},
+        {"pos_embed": "none"},
+        {"pre_norm": True},
+        {"dynamic_img_size": True},
+        {"global_pool": "avg"},
+        {"global_pool": "avg", "class_token": False},
+    ],
+)
+def test_other_layouts_of_tokens(changes):
+    if changes == {"dynamic_img_size": True}:
+        model = l2p(tiny.vit(**changes))  # patches come as a grid; else the same ViT
+        torch.testing.assert_close(model.extract(IMAGES), l2p().extract(IMAGES))
+        return
+    model = l2p(tiny.vit(**changes))
+    by_hand = features_by_hand(model, IMAGES, lambda: tiny.vit(**changes))
+    torch.testing.assert_close(model.extract(IMAGES), by_hand, atol=1e-5, rtol=1e-4)
+
+
+def test_prompts_are_chosen_per_image_not_by_a_vote_of_the_batch():
+    """A known fault: a vote over a test batch, all of one task, tells the model which task it is.
+
+    google-research/l2p issue 28: here an image's company changes neither choice nor prediction.
+    """
+    model, stream, _ = trained()
+    image = stream[0].test_images[:1]
+    alone, choice = model.logits(image), model.selection(image)
+    seen = set()
+    for task in stream:
+        batch = np.concatenate([task.test_images, image])
+        np.testing.assert_array_equal(model.selection(batch)[-1:], choice)
+        np.testing.assert_allclose(model.logits(batch)[-1:], alone, atol=1e-5)
+        seen |= {tuple(sorted(row)) for row in model.selection(batch)}
+    assert len(seen) > 1  # a vote would give the batch one choice
+
+
+def test_the_loss_is_local_cross_entropy_minus_the_pull():
+    model, stream, task = l2p(), tiny.stream(), tiny.stream()[1]
+    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    model.begin_task(task)
+    with torch.no_grad():
+        model.head.rows += torch.randn(model.head.rows.shape, generator=tiny.generator())
+    loss = model.loss(torch.tensor(task.train_images), torch.tensor(task.train_labels))
+    x, w = features_by_hand(model, task.train_images).double(), model.head.rows.detach().double()
+    logp = (x @ w.T + model.head.offsets.detach().double()).log_softmax(1)
+    entropy = -logp[range(len(x)), task.train_labels - 3].mean().item()
+    chosen, cos = chosen_by_hand(model, task.train_images)
+    pull = np.take_along_axis(cos, chosen, axis=1).sum(1).mean()
+    assert loss.item() == pytest.approx(entropy - 0.1 * pull, rel=1e-4)
+
+
+def test_keys_learn_from_the_pull_alone_prompts_from_those_who_chose_them():
+    task = tiny.stream()[0]
+    for pull in (0.0, 0.1):
+        model = l2p(pull=pull)
+        model.begin_task(task)
+        with torch.no_grad():
+            model.head.rows += torch.randn(model.head.rows.shape, generator=tiny.generator())
+        images, labels = torch.tensor(task.train_images[:2]), torch.tensor(task.train_labels[:2])
+        model.loss(images, labels).backward()
+        chosen = np.unique(model.selection(task.train_images[:2]))
+        moved = [j for j in range(6) if model.pool.prompts.grad[j].abs().max() > 0]
+        assert moved == chosen.tolist() and len(chosen) < 6
+        pulled = [j for j in range(6) if model.pool.keys.grad[j].abs().max() > 0]
+        assert pulled == (chosen.tolist() if pull else [])
+        assert all(p.grad is None for p in model.vit.parameters())
+
+
+def test_training_brings_keys_nearer_to_the_tasks_queries():
+    stream, model = tiny.stream(), l2p(lr=2e-2)
+    for task in stream:
+        before = np.sort(chosen_by_hand(model, task.train_images)[1])[:, -3:].mean()
+        fk.train_task(model, task, stream, fk.Budget(epochs=8, batch_size=8))
+        assert np.sort(chosen_by_hand(model, task.train_images)[1])[:, -3:].mean() > before + 0.05
+
+
+def test_no_prompt_is_set_aside_for_a_task_and_the_backbone_stays():
+    stream, model = tiny.stream(), l2p()
+    pools = []
+    for task in stream:
+        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        pools.append(model.pool.prompts.detach().clone())
+        assert result.n_trainable == 6 * 32 + 6 * 2 * 32 + 3 * 33
+    second, third = ((a != b).flatten(1).any(dim=1) for a, b in zip(pools, pools[1:], strict=False))
+    assert third[torch.tensor(result.state["pool.usage"] > 0)].all()
+    assert (second & third).any()  # the same prompts, in task after task
+    kept = tiny.vit().state_dict()
+    assert all(torch.equal(p, kept[n]) for n, p in model.vit.state_dict().items())
+
+
+def test_the_use_of_the_pool_is_in_the_record():
+    model, stream, results = trained()
+    expected = np.bincount(chosen_by_hand(model, stream[2].train_images)[0].ravel(), minlength=6)
+    np.testing.assert_array_equal(results[2].state["pool.usage"], expected)
+    share = expected[expected > 0] / (24 * 3)
+    assert results[2].scalars["prompts_chosen"] == (expected > 0).sum()
+    effective = np.prod(share**-share)
+    assert results[2].scalars["prompts_effective"] == pytest.approx(effective)
+    assert all(r.state["pool.usage"].sum() == 24 * 3 for r in results)
+
+
+def test_a_collapsed_selection_is_seen():
+    stream, model = tiny.stream(), l2p(lr=0.0)
+    with torch.no_grad():
+        mean = model.queries(torch.tensor(stream[0].train_images)).mean(0)
+        model.pool.keys.copy_(-mean.expand(6, -1))
+        model.pool.keys[:3] = mean
+    result = fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    np.testing.assert_array_equal(result.state["pool.usage"], [24, 24, 24, 0, 0, 0])
+    assert result.scalars["prompts_chosen"] == 3
+    assert result.scalars["prompts_effective"] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("head", ["linear", "cosine", "lda"])
+@pytest.mark.parametrize("backbone", [tiny.vit, lambda: tiny.vit().double()])
+def test_it_is_rebuilt_after_every_task_bit_for_bit(head, backbone):
+    stream, model = tiny.stream(), l2p(backbone(), seed=3, pull=0.2, head=HeadOptions(head))
+    results, then = [], []
+    for task in stream:
+        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
+        then.append(model.logits(IMAGES))
+    record = tiny.record_of(model, stream, results)
+    for k, expected in enumerate(then, 1):
+        back = fk.from_record(record, k, backbone=backbone())
+        np.testing.assert_array_equal(back.logits(IMAGES), expected)
+        np.testing.assert_array_equal(back.usage, results[k - 1].state["pool.usage"])
+        assert back.seen == tuple(range(3 * k)) and back.n_deployed == results[k - 1].n_deployed
+        assert back.n_training_state == results[k - 1].n_training_state
+    assert (
+        back.describe() == model.describe()
+        and then[0].dtype == next(model.parameters()).numpy(force=True).dtype
+    )
+    again = fk.from_record(record, 2, backbone=backbone())
+    assert fk.train_task(again, stream[2], stream, tiny.BUDGET).same_as(results[2])
+
+
+def test_the_same_seed_gives_the_same_record_another_another():
+    model, stream, results = trained(seed=1)
+    same, _, again = trained(seed=1)
+    assert tiny.record_of(model, stream, results).same_as(tiny.record_of(same, stream, again))
+    other, _, _ = trained(seed=2)
+    assert not torch.equal(other.pool.keys, model.pool.keys)
+
+
+def test_it_goes_from_disk_to_the_same_model(tmp_path):
+    model, stream, results = trained()
+    tiny.record_of(model, stream, results).save(tmp_path / "run")
+    back = fk.from_record(fk.Record.load(tmp_path / "run"), backbone=tiny.vit())
+    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
+
+
+def test_float64_follows_float32_until_rounding_shows():
+    stream = tiny.stream()
+    double, single = (
+        fk.train_task(l2p(vit), stream[0], stream, tiny.BUDGET)
+        for vit in (tiny.vit().double(), tiny.vit())
+    )
+    np.testing.assert_allclose(double.losses, single.losses, rtol=1e-4)
+    assert {a.dtype.name for a in double.state.values()} == {"float64", "int64"}
+
+
+def test_a_domain_incremental_stream():
+    stream, model = tiny.styles(), l2p(n_classes=4)
+    results = tiny.learn(model, stream)
+    assert model.logits(IMAGES).shape == (6, 4) and results[2].n_trainable == 6 * 96 + 4 * 33
+    back = fk.from_record(tiny.record_of(model, stream, results), backbone=tiny.vit())
+    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
+
+
+def test_sizes_by_hand():
+    model, _, results = trained()
+    backbone = sum(p.numel() for p in tiny.vit().parameters())
+    pool = 6 * 32 + 6 * 2 * 32
+    assert {r.n_deployed for r in results} == {backbone + pool + 9 * 33}
+    assert model.n_training_state == 0
+
+
+def test_merging_changes_nothing_and_no_plain_vit_can_be_it():
+    model, _, _ = trained()
+    before = model.logits(IMAGES)
+    model.merge()
+    np.testing.assert_array_equal(model.logits(IMAGES), before)
+    model.unmerge()
+    with pytest.raises(ValueError, match="l2p .* other prompts for every image"):
+        model.to_timm()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pull": -0.1}, "pull must not be negative, got -0.1"),
+        ({"pull": float("nan")}, "pull must not be negative, got nan"),
+        ({"top_k": 7}, "top_k must be at most pool_size 6, got 7"),
+        ({"prompt_length": 0}, "prompt_length must be at least 1, got 0"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        l2p(**options)
+
+
+def test_a_vit_with_a_forward_pass_of_its_own_is_refused():
+    own = type("Own", (VisionTransformer,), {"forward_features": lambda self, x: x})
+    with pytest.raises(ValueError, match="timm's own forward_features, got Own's"):
+        l2p(own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0))
