@@ -10,8 +10,8 @@ loss   = local cross-entropy of head(f(x)) - 0.1 sum over K_x of cos(q(x), key)
 The backbone is frozen; keys, prompts and the current head rows train on every task, and no prompt
 is set aside for a task. Published: M = 10, L = 5, k = 5, keys and prompts started at U(-1, 1), a
 linear head, Adam at 0.03 batch / 256. [ours]: AdamW with a cosine per task, its learning rate and
-the cosine head, the best of three heads in a few runs on two held-out seeds; prompts have no position
-embedding, and stand behind the class token; a ViT that does not pool by its class token asks with
+the cosine head, the best of three heads in a few runs on two held-out seeds; prompts have no
+position embedding, and stand behind the class token; a ViT that does not pool by its class token asks with
 its own pooled feature. The paper's optional penalty on often-used prompts is left out: it needs
 task boundaries. Prompts are chosen for each image alone, never by a vote of the batch: over test
 images of one task such a vote tells the model which task it is.
