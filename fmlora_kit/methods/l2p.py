@@ -11,10 +11,10 @@ The backbone is frozen; keys, prompts and the current head rows train on every t
 is set aside for a task. Published: M = 10, L = 5, k = 5, keys and prompts started at U(-1, 1), a
 linear head, Adam at 0.03 batch / 256. [ours]: AdamW with a cosine per task, its learning rate and
 the cosine head, the best of three heads in a few runs on two held-out seeds; prompts have no
-position embedding, and stand behind the class token; a ViT that does not pool by its class token asks with
-its own pooled feature. The paper's optional penalty on often-used prompts is left out: it needs
-task boundaries. Prompts are chosen for each image alone, never by a vote of the batch: over test
-images of one task such a vote tells the model which task it is.
+position embedding, and stand behind the class token; a ViT that does not pool by its class token
+asks with its own pooled feature. The paper's optional penalty on often-used prompts is left out: it
+needs task boundaries. Prompts are chosen for each image alone, never by a vote of the batch: over
+test images of one task such a vote tells the model which task it is.
 """
 
 from __future__ import annotations
