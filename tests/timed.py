@@ -1,16 +1,18 @@
 """How long a control takes to answer."""
 
+import statistics
 import time
 
 
-def quickest(control, values):
-    """CPU seconds of the quickest of several answers of a control, each to another value.
+def typical(control, values):
+    """CPU seconds of the middle one of several answers of a control, each to another value.
 
-    Neither other programs nor what a process does now and then, such as collecting garbage, count.
+    Neither other programs count, nor what a process does once in a while, such as collecting
+    garbage.
     """
     took = []
     for value in values:
         started = time.process_time()
         control.value = value
         took.append(time.process_time() - started)
-    return min(took)
+    return statistics.median(took)

@@ -15,7 +15,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LIVE = [path for path in NOTEBOOKS if "LiveTraining" in dashboards(path).values()][-1]
 PANEL = next(k for k, name in dashboards(LIVE).items() if name == "LiveTraining")
 TRAINING = next(k for k, cell in enumerate(code_cells(LIVE)) if ".learn(" in cell.source)
-STOP = 1.0  # seconds, also on a slower machine; two idle cores of 2026 need less than half of one
+STOP = 0.5  # seconds, on a machine with nothing else to do
 MOMENTS = {  # what the status line says, and how many tasks may be finished then
     "In task 2 of": {1},
     "Testing 1 of 2 after task 2": {1, 2},
