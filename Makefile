@@ -16,7 +16,7 @@ LAB_SETTINGS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "f
 
 export PLOTLY_RENDERER := plotly_mimetype
 
-.PHONY: help env demo lab test test-browser lint notebooks site gallery pretrain ablation clean
+.PHONY: help env demo lab test test-browser lint notebooks site gallery pretrain ablation compare clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 
 
 ablation: $(READY)  ## remake the table that the method's defaults are chosen from
 	@$(PY) -m fmlora_kit.ablation $(ARGS)
+
+compare: $(READY)  ## every method on the four embedded streams, 3 seeds (about an hour on 2 cores): build/compare
+	@OMP_NUM_THREADS=1 $(PY) -m fmlora_kit.comparison --out build/compare $(ARGS)
 
 clean:  ## remove what was built; keeps .venv (rm -r .venv removes that too)
 	rm -rf build dist .coverage .coverage.* .pytest_cache .ruff_cache

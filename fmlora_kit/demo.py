@@ -29,6 +29,7 @@ from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.figures.findings import BOUND, OURS, points
 from fmlora_kit.figures.page import comparison_page
 from fmlora_kit.methods import METHODS
+from fmlora_kit.methods.card import options_of
 from fmlora_kit.record import Record, RecordError
 from fmlora_kit.streams import Stream
 from fmlora_kit.training import Budget, Job, pick_device, run_many
@@ -235,8 +236,9 @@ def _made(
         "backbone": _text({k: v for k, v in card.items() if k not in ("versions", "threads")}),
     }
     for method, (first, *_) in records.items():
+        options = options_of(first.config["method"])
         made[f"{method}: settings"] = _text(
-            {k: v for k, v in first.config["method"].items() if k not in ("method", "backbone")}
+            {k: v for k, v in options.items() if k not in ("method", "backbone")}
         )
     return made
 

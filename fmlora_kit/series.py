@@ -13,8 +13,9 @@ from filelock import FileLock
 
 from fmlora_kit import streams
 from fmlora_kit.backbones import load_backbone
+from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods import METHODS, Method
-from fmlora_kit.record import Record, RecordError
+from fmlora_kit.record import Record, RecordError, load_briefs
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.scripts import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
@@ -75,6 +76,26 @@ def record(
         if kept is None:
             (place / "record.json").unlink(missing_ok=True)
         return run(learner, stream, BUDGET, folder=place, show_progress=True)
+
+
+def compared(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
+    """The brief records of a comparison: those that come with the package, or those of ``folder``.
+
+    Args:
+        name: one of `fmlora_kit.training.SETTINGS`, such as "glyphs_10".
+        folder: where `make compare` put its own, "../build/compare"; default: the shipped ones.
+
+    Raises:
+        ValueError: no comparison of that name is there; the message lists those that are.
+        RecordError: the file is damaged.
+    """
+    folders = [Path(folder)] if folder is not None else [f / "compare" for f in DATA_FOLDERS]
+    there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
+    there.pop("summary", None)
+    if name not in there:
+        known = ", ".join(there) or f"none in {folders[-1]}: run make compare"
+        raise ValueError(f"name must be a comparison that was made ({known}); got {name!r}")
+    return tuple(load_briefs(there[name]))
 
 
 def device() -> torch.device:

@@ -6,6 +6,7 @@ import torch
 from tiny import generator
 
 from fmlora_kit.adapters.head import Head, class_means
+from fmlora_kit.adapters.ridge import RIDGES
 
 FEATURES = torch.randn(5, 6, generator=generator(1))
 
@@ -167,3 +168,70 @@ def test_lda_of_a_class_in_two_parts_is_lda_of_the_whole():
         parts.align(features[part], labels[part], (0, 1))
     torch.testing.assert_close(parts.scatter, whole.scatter)
     torch.testing.assert_close(parts.weight, whole.weight)
+
+
+def ridge_head(seed=0, width=50):
+    return Head(6, 6, "ridge", scale=10.0, shrinkage=0.1, projections=width, seed=seed).double()
+
+
+def ridge_tasks():
+    """Features of 20 images of classes 0 and 1, then of classes 4 and 2."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 20, 6))
+    y = np.array([[0, 1] * 10, [4, 2] * 10])
+    x += 3 * np.random.default_rng(1).normal(size=(6, 6))[y]
+    return x, y
+
+
+def test_ridge_rows_by_hand():
+    head, (x, y) = ridge_head(), ridge_tasks()
+    for features, labels, classes in zip(x, y, ([0, 1], [4, 2]), strict=True):
+        head.open(classes, torch.zeros(2, 6))
+        head.close()
+        head.align(torch.tensor(features), torch.tensor(labels), classes)
+    h = np.maximum(np.concatenate(x) @ head.projection.matrix.detach().numpy().T, 0)
+    targets = np.eye(6)[np.concatenate(y)]
+    scores = head(torch.tensor(x[0]), [0, 1, 2, 4]).numpy()
+    fits = [
+        (h[:20] @ np.linalg.solve(h.T @ h + ridge * np.eye(50), h.T @ targets))[:, [0, 1, 2, 4]]
+        for ridge in RIDGES
+    ]
+    assert min(np.abs(fit - scores).max() for fit in fits) < 1e-6
+    assert (scores.argmax(1) == y[0]).mean() > 0.9
+
+
+def test_ridge_sums_do_not_know_the_order_of_tasks():
+    ways, (x, y) = (ridge_head(), ridge_head()), ridge_tasks()
+    for head, order in zip(ways, ((0, 1), (1, 0)), strict=True):
+        for t in order:
+            head.align(torch.tensor(x[t]), torch.tensor(y[t]), sorted(set(y[t])))
+    a, b = (head.statistics for head in ways)
+    torch.testing.assert_close(a["gram"], b["gram"])
+    torch.testing.assert_close(a["sums"], b["sums"])
+
+
+def test_ridge_trains_like_cosine_and_leaves_its_rows_alone():
+    head = ridge_head()
+    head.open([0, 1], torch.ones(2, 6))
+    with torch.no_grad():
+        head.rows += torch.randn(2, 6, generator=generator(2))
+    np.testing.assert_allclose(head.local(FEATURES.double()).detach(), cosine(head.rows), rtol=1e-6)
+    head.close()
+    assert not head.weight.any()
+
+
+def test_the_projection_depends_on_the_seed_alone():
+    matrices = [ridge_head(seed).projection.matrix for seed in (0, 0, 1)]
+    assert torch.equal(matrices[0], matrices[1])
+    assert not torch.equal(matrices[0], matrices[2])
+
+
+def test_what_a_ridge_head_keeps():
+    head = ridge_head()
+    assert head.n_deployed == 6 * 50 + 50 * 6
+    assert sum(part.numel() for part in head.statistics.values()) == 50 * 51 // 2 + 6 * 50
+
+
+def test_projections_below_one_are_refused():
+    with pytest.raises(ValueError, match="projections must be at least 1, got 0"):
+        ridge_head(width=0)

@@ -7,8 +7,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
+from fmlora_kit.adapters.ridge import RIDGES, choose_ridge, solve_ridge
 from fmlora_kit.methods import METHODS, HeadOptions
-from fmlora_kit.methods.ranpac import RIDGES, RanPAC, choose_ridge, solve_ridge
+from fmlora_kit.methods.ranpac import RanPAC
 from fmlora_kit.streams import Stream, Task
 
 IMAGES = tiny.noise(6)

@@ -78,10 +78,10 @@ def test_equal_runs_give_equal_bytes_apart_from_timing(tmp_path):
 
 def test_saving_after_each_task_writes_only_what_is_new(tmp_path, monkeypatch):
     written = []
-    real = storage._write_atomically
+    real = storage.write_atomically
     monkeypatch.setattr(
         storage,
-        "_write_atomically",
+        "write_atomically",
         lambda folder, name, data: (written.append(name), real(folder, name, data)),
     )
     record = make_record(n_done=0)

@@ -7,7 +7,7 @@ import torch
 
 import fmlora_kit as fk
 from fmlora_kit.training import pick_device
-from fmlora_kit.training.device import precision
+from fmlora_kit.training.device import describe_device, precision
 
 
 def devices(monkeypatch, *, cuda=0, mps=False):
@@ -58,6 +58,23 @@ def test_bfloat16_on_cuda_alone(monkeypatch):
         ("cpu", torch.bfloat16, False),
         ("mps", torch.bfloat16, False),
     ]
+
+
+def test_a_record_names_the_device_and_its_numbers(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    single, double = torch.float32, torch.float64
+    assert describe_device(torch.device("cpu"), single) == {"device": "cpu", "numbers": "float32"}
+    assert describe_device(torch.device("mps"), single)["device"] == "mps"
+    cuda = torch.device("cuda:1")
+    autocast = {"device": "GPU 1", "numbers": "float32, bfloat16 autocast"}
+    assert describe_device(cuda, single) == autocast
+    assert describe_device(cuda, double) == {"device": "GPU 1", "numbers": "float64"}
+
+
+def test_autocast_leaves_double_precision_alone():
+    x = torch.ones(2, 2, dtype=torch.float64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (x @ x).dtype == torch.float64 and (x.float() @ x.float()).dtype == torch.bfloat16
 
 
 def test_the_cpu_computes_in_full_precision():

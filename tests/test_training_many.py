@@ -1,11 +1,13 @@
 """Several runs in processes of their own: results in order, failures told, finished runs kept."""
 
+import os
+
 import numpy as np
 import pytest
 
 import fmlora_kit as fk
-from fmlora_kit.training import Budget, Job, run_many
-from fmlora_kit.training.many import run_job
+from fmlora_kit.training import Budget, FailedRuns, Job, run_many
+from fmlora_kit.training.many import device_names, run_job
 
 BUDGET = Budget(epochs=1, batch_size=32)
 SMALL = {"n_tasks": 2, "n_train": 2, "n_test": 1}
@@ -63,7 +65,7 @@ def test_the_joint_bound_gets_all_tasks_at_once(tmp_path):
     ("change", "message"),
     [
         ({"method": "magic"}, "method must be one of .*'fmlora'.*got 'magic'"),
-        ({"stream": "imagenet"}, "stream must be glyphs, glyph_styles or digits, got 'imagenet'"),
+        ({"stream": "imagenet"}, "stream must be one of .*'glyphs'.*'pacs'.*got 'imagenet'"),
     ],
 )
 def test_bad_jobs(change, message, tmp_path):
@@ -76,3 +78,27 @@ def test_a_method_that_asks_for_the_length_of_the_stream_is_told(tmp_path, given
     folder = run_job(job(tmp_path / "run", "inflora", rank=2, **given))
     record = fk.Record.load(folder)
     assert record.config["method"]["n_tasks"] == used and len(record.tasks) == 2
+
+
+class Deadly:
+    """Kills the process that reads it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_process_that_dies_takes_no_other_job_with_it(tmp_path):
+    jobs = [
+        job(tmp_path / "b", seed=2, label="doomed", head=Deadly()),
+        job(tmp_path / "c", seed=3),
+    ]
+    with pytest.raises(FailedRuns) as error:
+        run_many(jobs, workers=1, say=lambda line: None)
+    assert list(error.value.reasons) == ["doomed, seed 2"]
+    record = fk.Record.load(tmp_path / "c")
+    assert record.seed == 3 and len(record.tasks) == 2
+
+
+def test_processes_take_turns_on_the_gpus():
+    assert device_names(5, 2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+    assert device_names(2, 0) == ["auto", "auto"]

@@ -1,11 +1,14 @@
 """Time travel: any method, as it was after any task, from the record alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
+from fmlora_kit.methods.card import FACTS, WORDS
 from fmlora_kit.training.rebuild import replay
 
 IMAGES = tiny.noise(6)
@@ -69,6 +72,28 @@ def test_another_backbone_is_refused():
     _, record = finished("frozen_backbone")
     with pytest.raises(ValueError, match="the same method"):
         fk.from_record(record, backbone=tiny.vit(seed=1))
+
+
+def changed(record, **facts):
+    """The record with other facts of the method; None takes one away."""
+    method = {**record.config["method"], **facts}
+    method = {k: v for k, v in method.items() if k not in facts or v is not None}
+    return replace(record, config={**record.config, "method": method})
+
+
+@pytest.mark.parametrize("name", ["fmlora", "ranpac", "task_lora"])
+def test_words_of_the_run_card_are_no_options(name):
+    """An older record has none of them, and another version may put them better."""
+    model, record = finished(name)
+    for facts in (dict.fromkeys(FACTS), dict.fromkeys(WORDS, "put better")):
+        back = fk.from_record(changed(record, **facts), backbone=tiny.vit())
+        np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
+
+
+def test_another_normalisation_is_refused():
+    _, record = finished("frozen_backbone")
+    with pytest.raises(ValueError, match="the same method.*0.25"):
+        fk.from_record(changed(record, pixel_mean=[0.25, 0.5, 0.5]), backbone=tiny.vit())
 
 
 @pytest.mark.parametrize("options", [{"seed": 5}, {"rank": 2}, {"lr": 1.0}])

@@ -145,6 +145,21 @@ def test_a_folder_of_another_run_is_refused_and_left_alone(what, tmp_path):
     assert files(tmp_path) == kept
 
 
+def test_the_refusal_says_where_the_runs_differ(tmp_path, monkeypatch):
+    stream = tiny.stream()
+    fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+    with pytest.raises(ValueError, match="seed 0; method.lr 0.001 there, 0.5 here$"):
+        fk.run(tiny.build("sequential_lora", lr=0.5), stream, tiny.BUDGET, folder=tmp_path)
+    with pytest.raises(ValueError, match="; method.lr .* method.rank 4 there, 2 here and 3 more$"):
+        other = tiny.build("sequential_lora", lr=0.5, rank=2, head_lr=0.1)
+        fk.run(other, stream, fk.Budget(epochs=1), folder=tmp_path)
+    elsewhere = {"device": "Some GPU", "numbers": "float32, bfloat16 autocast"}
+    module = sys.modules["fmlora_kit.training.run"]  # its name is hidden by the function's
+    monkeypatch.setattr(module, "describe_device", lambda *_: elsewhere)
+    with pytest.raises(ValueError, match="training.device 'cpu' there, 'Some GPU' here"):
+        fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+
+
 def test_a_used_model_cannot_take_up_a_run(tmp_path):
     stream = tiny.stream()
     model = tiny.build("sequential_lora")
@@ -171,6 +186,9 @@ def test_the_record_names_budget_stream_and_method():
         "optimiser": "AdamW",
         "weight_decay": 0.0,
         "schedule": "cosine per task",
+        "augmentation": "none",
+        "device": "cpu",
+        "numbers": "float32",
     }
     assert record.config["stream"] == tiny.stream().describe()
     assert record.config["method"]["flora"]["max_rank"] == 8

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HEADS = ("lda", "cosine", "linear")
+from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
+
+HEADS = ("lda", "cosine", "linear", "ridge")
 
 
 class Head(nn.Module):
@@ -19,20 +22,34 @@ class Head(nn.Module):
     ends, its rows are set by linear discriminant analysis from class means and one covariance
     shared by all classes, row = S^-1 mu, bias = -mu . S^-1 mu / 2 (streaming LDA, Hayes and Kanan
     2020, arXiv 1909.01520): what varies inside classes, such as style, no longer counts.
+    ``ridge`` [ours] trains like ``cosine`` too; when a task ends, its rows are those of ridge
+    regression on random projections, RanPAC's rule (`adapters.ridge`), which also separates classes
+    that no plane can, such as the same character in several styles.
     ``linear``: logit = row . feature + bias, as published baselines do.
 
     Args:
         n_classes: classes of the whole stream.
         d: feature width.
-        kind: "lda", "cosine" or "linear".
+        kind: "lda", "cosine", "linear" or "ridge".
         scale: of cosine logits.
         shrinkage: of the shared covariance towards a multiple of the identity, only for "lda".
+        projections: M, only for "ridge".
+        seed: of the random projection.
 
     Raises:
         ValueError: unknown ``kind``, no class, or a number out of range.
     """
 
-    def __init__(self, n_classes: int, d: int, kind: str, scale: float, shrinkage: float):
+    def __init__(
+        self,
+        n_classes: int,
+        d: int,
+        kind: str,
+        scale: float,
+        shrinkage: float,
+        projections: int = 1000,
+        seed: int = 0,
+    ):
         super().__init__()
         if kind not in HEADS:
             raise ValueError(f"head must be one of {HEADS}, got {kind!r}")
@@ -42,8 +59,16 @@ class Head(nn.Module):
             raise ValueError(f"scale must be above 0, got {scale}")
         if not 0 < shrinkage <= 1:
             raise ValueError(f"shrinkage must be above 0 and at most 1, got {shrinkage}")
-        self.kind, self.scale, self.shrinkage = kind, scale, shrinkage
-        self.register_buffer("weight", torch.zeros(n_classes, d))
+        if projections < 1:
+            raise ValueError(f"projections must be at least 1, got {projections}")
+        self.n_classes, self.kind, self.scale, self.shrinkage = n_classes, kind, scale, shrinkage
+        self.projection = self.seen_so_far = None
+        if kind == "ridge":
+            noise = torch.Generator().manual_seed(zlib.crc32(f"projection {seed}".encode()))
+            self.projection = RandomProjection(d, projections, noise)
+            self.seen_so_far = RidgeSums(n_classes, projections)
+        width = projections if self.projection else d
+        self.register_buffer("weight", torch.zeros(n_classes, width))
         self.register_buffer("bias", torch.zeros(n_classes))
         # Statistics of "lda": on the CPU, because not every accelerator has double precision.
         self.means = torch.zeros(n_classes, d, dtype=torch.float64)
@@ -55,9 +80,9 @@ class Head(nn.Module):
 
     def open(self, classes: Sequence[int], start: Tensor | None = None) -> None:
         """Begin training the rows of ``classes``, from ``start`` (k, d) or from what they hold."""
-        if max(classes) >= len(self.weight) or min(classes) < 0:
+        if max(classes) >= self.n_classes or min(classes) < 0:
             raise ValueError(
-                f"classes must be from 0 and below n_classes = {len(self.weight)}, "
+                f"classes must be from 0 and below n_classes = {self.n_classes}, "
                 f"got {min(classes)} to {max(classes)}"
             )
         self.current = list(classes)
@@ -70,17 +95,18 @@ class Head(nn.Module):
     @torch.no_grad()
     def close(self) -> None:
         """Write the trained rows back; they are frozen from now on."""
-        self.weight[self.current] = self.rows
-        self.bias[self.current] = self.offsets
+        if self.kind != "ridge":
+            self.weight[self.current] = self.rows
+            self.bias[self.current] = self.offsets
         self.rows = nn.Parameter(self.rows[:0].clone())
         self.offsets = nn.Parameter(self.offsets[:0].clone())
         self.current = []
 
     @torch.no_grad()
     def align(self, features: Tensor, labels: Tensor, classes: Sequence[int]) -> None:
-        """Take the finished task's statistics in, and set all rows by LDA; only for "lda".
+        """Take the finished task's statistics in, and set all rows; only for "lda" and "ridge".
 
-        A class seen before (domain-incremental) is pooled with what is known of it: the covariance
+        LDA pools a class seen before (domain-incremental) with what is known of it: the covariance
         then also counts how far its mean lies from task to task.
 
         Args:
@@ -88,6 +114,9 @@ class Head(nn.Module):
             labels: (n,) global class ids.
             classes: the task's classes.
         """
+        if self.kind == "ridge":
+            self._align_ridge(features, labels)
+            return
         x, y = features.double().cpu(), labels.cpu()
         for k in classes:
             mine = x[y == k]
@@ -108,6 +137,30 @@ class Head(nn.Module):
         self.weight.copy_(rows)
         self.bias.copy_(-(rows * self.means).sum(dim=1) / 2)
 
+    def _align_ridge(self, features: Tensor, labels: Tensor) -> None:
+        h = self.projection(features.to(self.weight)).cpu().double()
+        y = F.one_hot(labels.cpu(), self.n_classes).double()
+        shuffle = torch.Generator().manual_seed(len(h))
+        order = torch.randperm(len(h), generator=shuffle)
+        self.seen_so_far.add(h, y)
+        self.weight.copy_(self.seen_so_far.solve(choose_ridge(h[order], y[order])))
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """What is kept of the tasks seen, to set the rows again: by name; empty if trained."""
+        if self.kind == "lda":
+            return {"means": self.means, "counts": self.counts, "scatter": self.scatter}
+        if self.kind == "ridge":
+            return {"gram": self.seen_so_far.gram, "sums": self.seen_so_far.sums}
+        return {}
+
+    @property
+    def n_deployed(self) -> int:
+        """Numbers needed to predict."""
+        n = self.weight.numel()
+        n += self.bias.numel() if self.kind in ("lda", "linear") else 0
+        return n + (self.projection.matrix.numel() if self.projection else 0)
+
     def local(self, features: Tensor) -> Tensor:
         """Logits of the classes in training only: (n, d) -> (n, k)."""
         return self._logits(features, self.rows, self.offsets, linear=self.kind == "linear")
@@ -115,6 +168,8 @@ class Head(nn.Module):
     def forward(self, features: Tensor, classes: Sequence[int]) -> Tensor:
         """Logits of ``classes``: (n, d) -> (n, len(classes))."""
         keep = list(classes)
+        if self.projection is not None:
+            return self.projection(features) @ self.weight[keep].T
         linear = self.kind != "cosine"
         return self._logits(features, self.weight[keep], self.bias[keep], linear=linear)
 

@@ -5,6 +5,7 @@ name is reached with `from fmlora_kit.analysis.metrics import ...`, and all of i
 here too.
 """
 
+from fmlora_kit.analysis.comparison import Comparison, Row, compare_records, place, tied
 from fmlora_kit.analysis.confusion import (
     ClassConfusion,
     ClassHistory,
@@ -60,6 +61,7 @@ from fmlora_kit.analysis.prompts import (
     prompt_similarity,
 )
 from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
+from fmlora_kit.analysis.render import csv, latex, markdown
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
 from fmlora_kit.analysis.steps import before_learning, step_changes
 from fmlora_kit.analysis.subspaces import (
@@ -89,6 +91,7 @@ __all__ = [
     "DEFINITIONS",
     "ClassConfusion",
     "ClassHistory",
+    "Comparison",
     "Embedding",
     "Explanations",
     "FeatureHistory",
@@ -99,6 +102,7 @@ __all__ = [
     "PromptEffect",
     "PromptMoves",
     "RankTable",
+    "Row",
     "TaskPair",
     "TaskSimilarity",
     "TruncationTable",
@@ -112,11 +116,13 @@ __all__ = [
     "cka_since_learned",
     "class_confusion",
     "class_history",
+    "compare_records",
     "competition",
     "completeness_gap",
     "core_changes",
     "core_energy",
     "count",
+    "csv",
     "directions",
     "drift_forgetting",
     "embed",
@@ -131,9 +137,11 @@ __all__ = [
     "forgetting_step",
     "forward_transfer",
     "gate_trace",
+    "latex",
     "learning_accuracy",
     "linear_cka",
     "lost_images",
+    "markdown",
     "mean_ci95",
     "metrics",
     "movement_between_images",
@@ -141,6 +149,7 @@ __all__ = [
     "paired_difference",
     "paired_metric",
     "pairs",
+    "place",
     "principal_angles",
     "prompt_moves",
     "prompt_similarity",
@@ -157,6 +166,7 @@ __all__ = [
     "task_pair",
     "task_similarity",
     "task_updates",
+    "tied",
     "top_classes",
     "update_cosine",
     "update_energy",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from fmlora_kit.record import Record
 
+OURS = "fmlora"
+BOUND = "joint"  # trained on all tasks at once: no stream, and so no competitor
+
 NAMES = {
     "fmlora": "FM-LoRA",
+    "fmlora_ridge": "FM-LoRA, ridge head",
     "sequential_lora": "sequential LoRA",
     "first_task_lora": "first-task LoRA",
     "ewc_lora": "EWC on LoRA",
@@ -16,6 +20,7 @@ NAMES = {
     "l2p": "L2P",
     "dualprompt": "DualPrompt",
     "coda_prompt": "CODA-Prompt",
+    "hide_prompt": "HiDe-Prompt",
     "full_finetuning": "full fine-tuning",
     "frozen_backbone": "frozen backbone",
     "nearest_class_mean": "nearest class mean",

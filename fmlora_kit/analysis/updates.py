@@ -91,7 +91,7 @@ def shared_bases(record: Record) -> tuple[tuple[np.ndarray, np.ndarray], ...] | 
     A has orthonormal columns and B orthonormal rows, so that angles between updates are the same
     inside the core and in the whole space.
     """
-    if record.method != "fmlora" or not record.tasks:
+    if _READERS.get(record.method) is not _folded_pairs or not record.tasks:
         return None
     state = record.tasks[0].state
     return tuple((state[f"{layer}.a"], state[f"{layer}.b"]) for layer in record.layers)
@@ -208,6 +208,7 @@ def _difference(record: Record, t: int, layer: str, scale: float) -> Update:
 
 _READERS: dict[str, Callable[[Record], tuple[tuple[Update, ...], ...]]] = {
     "fmlora": _folded_pairs,
+    "fmlora_ridge": _folded_pairs,
     "sequential_lora": _differences,
     "first_task_lora": _differences,
     "joint": _differences,

@@ -6,6 +6,8 @@ Nothing here shows, prints or reads a file.
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, forgetting_curves
 from fmlora_kit.figures.attribution import attribution_methods, attribution_over_time
 from fmlora_kit.figures.classes import class_confusion, class_forgetting
+from fmlora_kit.figures.comparison_dots import comparison_dots
+from fmlora_kit.figures.comparison_table import comparison_table
 from fmlora_kit.figures.confusion import forgotten_to, task_confusion
 from fmlora_kit.figures.core import core_contents
 from fmlora_kit.figures.definitions import forgetting_definitions
@@ -21,6 +23,7 @@ from fmlora_kit.figures.movement import explanation_movement
 from fmlora_kit.figures.parameters import parameters_stored
 from fmlora_kit.figures.prompts import meta_prompt_similarity, prompt_effect, prompt_movement
 from fmlora_kit.figures.ranks import rank_allocation
+from fmlora_kit.figures.run_card import run_card_table
 from fmlora_kit.figures.similarity import class_distances, errors_to_nearest, task_similarity
 from fmlora_kit.figures.steps import fall_per_step, forward_transfer
 from fmlora_kit.figures.stream import samples
@@ -41,6 +44,8 @@ __all__ = [
     "class_distances",
     "class_forgetting",
     "class_probabilities",
+    "comparison_dots",
+    "comparison_table",
     "complexity_and_rank",
     "core_contents",
     "core_energy",
@@ -65,6 +70,7 @@ __all__ = [
     "prompt_effect",
     "prompt_movement",
     "rank_allocation",
+    "run_card_table",
     "samples",
     "singular_values",
     "subspace_angles",

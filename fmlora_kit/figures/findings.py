@@ -10,12 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fmlora_kit.analysis import Interval, count, paired_metric
-from fmlora_kit.analysis.names import display_name
+from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.analysis.summary import METRICS
 from fmlora_kit.record import Record
 
-OURS = "fmlora"
-BOUND = "joint"  # trained on all tasks at once: no stream, and so no competitor
 LOWER_IS_BETTER = frozenset(
     {"forgetting", "forgetting_first", "forgetting_step", "drift_forgetting", "competition"}
 )

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from fmlora_kit.adapters.head import Head, class_means
 from fmlora_kit.adapters.sites import Site, adapted, find_sites, to_timm
+from fmlora_kit.methods import card
 from fmlora_kit.streams.task import Task
 
 EVALUATION_BATCH = 256
@@ -25,14 +26,16 @@ class HeadOptions:
     """The classification head.
 
     Attributes:
-        kind: "lda", "cosine" or "linear": see `adapters.head.Head`.
+        kind: "lda", "cosine", "linear" or "ridge": see `adapters.head.Head`.
         scale: multiplies cosine logits.
         shrinkage: of the covariance of "lda".
+        projections: random features of "ridge".
     """
 
     kind: str = "lda"
     scale: float = 16.0
     shrinkage: float = 0.1
+    projections: int = 1000
 
 
 class Method(nn.Module):
@@ -59,8 +62,16 @@ class Method(nn.Module):
     default_lr: float = 1e-3
     default_head: str = "cosine"
     one_model = True  # one set of weights for every image: can be merged, exported, explained
-    grows = False  # the deployed size grows with the tasks
+    grows = False  # stores modules per task: the deployed size grows with the tasks
+    keeps_features = False  # stores features or samples of earlier tasks, not only statistics
     needs_n_tasks = False  # takes the stream's length as its option `n_tasks`
+    # For the run card, in words:
+    trained = "the task's head rows"  # by gradient, on every task unless it says otherwise
+    frozen = "the backbone; head rows of other classes"  # while a task is learned
+    stores = card.NOTHING  # of earlier tasks, besides one set of adapters and the head's rows
+    masked = card.CURRENT_ONLY  # are other classes' logits left out of the loss?
+    tested = card.ALL_SEEN  # how a test image is judged
+    head_rows = ""  # where the head's rows come from; default: by the head's kind
 
     def __init__(
         self,
@@ -83,7 +94,7 @@ class Method(nn.Module):
         dtype = self.vit.patch_embed.proj.weight.dtype
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
-        self.head = Head(n_classes, self.vit.num_features, **asdict(options)).to(dtype)
+        self.head = Head(n_classes, self.vit.num_features, seed=seed, **asdict(options)).to(dtype)
         self.lr, self.head_lr, self.seed = lr, head_lr, seed
         self.sites: tuple[Site, ...] = ()
         self.seen: tuple[int, ...] = ()
@@ -92,9 +103,12 @@ class Method(nn.Module):
         self.ranks: list[int] = []
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
         self.backbone_name = cfg.get("architecture", "custom")
-        for what in ("mean", "std"):
-            value = torch.tensor(cfg.get(what, (0.5, 0.5, 0.5)), dtype=dtype).view(1, 3, 1, 1)
-            self.register_buffer(f"pixel_{what}", value)
+        self.input_facts: dict = {"tag": cfg.get("tag")}
+        for what in ("pixel_mean", "pixel_std"):
+            value = [float(v) for v in cfg.get(what.removeprefix("pixel_"), (0.5, 0.5, 0.5))]
+            self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
+            self.input_facts[what] = value
+        self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
         self.described = {
             "backbone": self.backbone_name,
             "weights": checksum(backbone),
@@ -156,12 +170,12 @@ class Method(nn.Module):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What rebuilds the model as it is now, given the snapshots of earlier tasks."""
-        return {f"head.{part}": numpy(getattr(self.head, part)) for part in self._head_parts}
+        return {f"head.{name}": numpy(part) for name, part in self._head_state().items()}
 
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Take in the snapshot of the next task: afterwards the model is as it was then."""
-        for part in self._head_parts:
-            getattr(self.head, part).copy_(torch.from_numpy(state[f"head.{part}"].copy()))
+        for name, part in self._head_state().items():
+            part.copy_(torch.from_numpy(state[f"head.{name}"].copy()))
         self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
         self.n_tasks_done += 1
 
@@ -180,8 +194,9 @@ class Method(nn.Module):
         return to_timm(self.vit)
 
     def describe(self) -> dict:
-        """Everything that was chosen, for the record's run card."""
-        return {"method": self.name, **self.described}
+        """Everything that was chosen, and in words what it means, for the record's run card."""
+        words = card.words(self, self.head.kind)
+        return {"method": self.name, **self.described, **words, **self.input_facts}
 
     # --- shared ----------------------------------------------------------------------------------
     @property
@@ -197,21 +212,16 @@ class Method(nn.Module):
     @property
     def n_deployed(self) -> int:
         """Numbers needed to run the model: backbone, adapters, prompt, head."""
-        head = self.head.weight.numel()
-        if self.head.kind != "cosine":
-            head += self.head.bias.numel()
         inside = [*self.vit.parameters(), *self._deployed_buffers()]
-        return head + sum(p.numel() for p in inside)
+        return self.head.n_deployed + sum(p.numel() for p in inside)
 
     @property
     def n_training_state(self) -> int:
         """Further numbers kept between tasks only for training."""
-        return sum(getattr(self.head, part).numel() for part in self._head_parts[2:])
+        return sum(part.numel() for part in self.head.statistics.values())
 
-    @property
-    def _head_parts(self) -> tuple[str, ...]:
-        statistics = ("means", "counts", "scatter") if self.head.kind == "lda" else ()
-        return ("weight", "bias", *statistics)
+    def _head_state(self) -> dict[str, Tensor]:
+        return {"weight": self.head.weight, "bias": self.head.bias, **self.head.statistics}
 
     def _deployed_buffers(self) -> list[Tensor]:
         return []
@@ -253,14 +263,14 @@ class Method(nn.Module):
     def _open_head(self, task: Task, features: Tensor | None = None) -> None:
         start = None
         fresh = not set(task.classes) & set(self.seen)
-        if self.head.kind == "lda" or (fresh and self.head.kind == "cosine"):
+        if self.head.kind in ("lda", "ridge") or (fresh and self.head.kind == "cosine"):
             features = self.extract(task.train_images) if features is None else features
             start = class_means(features, torch.tensor(task.train_labels), task.classes)
         self.head.open(task.classes, start)
 
     def _close_head(self, task: Task, features: Tensor | None = None) -> None:
         self.head.close()
-        if self.head.kind == "lda":
+        if self.head.kind in ("lda", "ridge"):
             features = self.extract(task.train_images) if features is None else features
             self.head.align(features, torch.tensor(task.train_labels), task.classes)
         self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))

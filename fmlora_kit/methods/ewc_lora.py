@@ -50,6 +50,7 @@ class EWCLoRA(SequentialLoRA):
     """
 
     name = "ewc_lora"
+    stores = "one Fisher diagonal of the LoRA pairs (constant size)"
     default_head = "lda"
 
     def __init__(

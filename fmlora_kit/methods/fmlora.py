@@ -159,6 +159,12 @@ class FMLoRA(Method):
     name = "fmlora"
     default_lr = 5e-3
     default_head = "lda"
+    frozen = (
+        "the backbone; the shared bases once set; the core of earlier tasks; head rows of other "
+        "classes"
+    )
+    # Moments and directions are statistics: no feature of an image can be read off them.
+    stores = "second moments of the core (constant size); at most 3 feature directions per task"
 
     def __init__(
         self,
@@ -182,7 +188,7 @@ class FMLoRA(Method):
             dmp_rules.add_prompt(self.vit, dmp.length, self.generator(_PROMPT))
         # A head of class statistics is set after the outer steps; any other must still train on
         # them.
-        self.settle_at = 1.0 if self.head.kind == "lda" else 0.7
+        self.settle_at = 1.0 if self.head.kind in ("lda", "ridge") else 0.7
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
         self.selector: RankSelector | None = None
@@ -191,6 +197,7 @@ class FMLoRA(Method):
             "drs": asdict(drs) if drs else None,
             "dmp": asdict(dmp) if dmp else None,
         }
+        self.trained = self._trained_in_words()
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -307,6 +314,20 @@ class FMLoRA(Method):
     def _deployed_buffers(self) -> list[Tensor]:
         return [buffer for u in self.updates.values() for buffer in (u.a, u.b, u.core)]
 
+    def _trained_in_words(self) -> str:
+        pairs = "a pair M, N per adapted map"
+        if self.flora.bases == "task1":
+            pairs = f"on the first task the shared bases A, B, later {pairs}"
+        parts = [pairs]
+        if self.dmp:
+            parts.append("the prompt tokens")
+        if self.drs:
+            parts.append(f"rank preferences until {self.drs.warm_up:.0%} of a task")
+        parts.append("the task's head rows")
+        if self.settle_at < 1:
+            parts.append(f"after {self.settle_at:.0%} of a task these alone")
+        return "; ".join(parts)
+
     # --- steps of a task -------------------------------------------------------------------------
     def _open_pairs(self, task: Task) -> None:
         first = self.n_tasks_done == 0
@@ -411,3 +432,14 @@ class FMLoRA(Method):
         for name, moment in moments.items():
             b = self.updates[name].b.cpu().double()
             self.moments[name] = (self.moments[name] * (done - 1) + b @ moment @ b.T) / done
+
+
+class FMLoRARidge(FMLoRA):
+    """FM-LoRA with RanPAC's head: ridge regression on random projections (`adapters.ridge`) [ours].
+
+    Everything else is FM-LoRA. Beside `FMLoRA` (linear discriminants) and `RanPAC` (the same head
+    on features that never adapt) it tells what the head gives and what the adaptation gives.
+    """
+
+    name = "fmlora_ridge"
+    default_head = "ridge"

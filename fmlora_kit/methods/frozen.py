@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmlora_kit.methods import card
 from fmlora_kit.methods.base import Method
 
 
@@ -19,6 +20,10 @@ class NearestClassMean(FrozenBackbone):
     """
 
     name = "nearest_class_mean"
+    trained = card.NOTHING
+    frozen = "the backbone"
+    stores = "class means, as head rows"
+    masked = card.NO_LOSS
 
     def parameter_groups(self) -> list[dict]:
         """Nothing to train."""
@@ -33,6 +38,9 @@ class StreamingLDA(Method):
     """
 
     name = "streaming_lda"
+    trained = card.NOTHING
+    frozen = "the backbone"
+    masked = card.NO_LOSS
     default_head = "lda"
 
     def parameter_groups(self) -> list[dict]:

@@ -19,6 +19,8 @@ class FullFinetuning(Method):
     """
 
     name = "full_finetuning"
+    trained = "every weight of the backbone; the task's head rows"
+    frozen = "head rows of other classes"
     default_lr = 2e-4
 
     def __init__(self, backbone, n_classes: int, **options):

@@ -53,6 +53,11 @@ class InfLoRA(Method):
     """
 
     name = "inflora"
+    trained = "B of the task's branch; the task's head rows"
+    frozen = "the backbone; A of every branch; earlier branches; head rows of other classes"
+    # keeps_features stays False: an orthonormal basis of old inputs is a statistic of them, of
+    # bounded size, and no single input can be read off it. Branches are summed: nothing grows.
+    stores = "a basis of old tasks' inputs per adapted layer (at most half of all directions)"
     needs_n_tasks = True
     default_lr = 5e-3
     default_head = "lda"

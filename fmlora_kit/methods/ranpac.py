@@ -26,32 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.head import Head
+from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
+from fmlora_kit.methods import card
 from fmlora_kit.methods.base import Method
 from fmlora_kit.streams.task import Task
 
-RIDGES = tuple(10.0**k for k in range(-8, 9))
-FITTED = 0.8  # share of a task's images that lambda's candidates are fitted to
 _PROJECTION, _SPLIT = 1, 2  # what randomness is for
-
-
-class RandomProjection(nn.Module):
-    """f -> relu(P f): (..., d) -> (..., M), P frozen at N(0, 1).
-
-    Args:
-        d: inputs.
-        width: M.
-        generator: randomness of P.
-    """
-
-    def __init__(self, d: int, width: int, generator: torch.Generator):
-        super().__init__()
-        start = torch.randn(width, d, generator=generator)
-        self.matrix = nn.Parameter(start, requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d) -> (..., M), never in half precision."""
-        with torch.autocast(x.device.type, enabled=False):
-            return F.relu(x.to(self.matrix) @ self.matrix.T)
 
 
 class RanPAC(Method):
@@ -72,6 +52,9 @@ class RanPAC(Method):
     """
 
     name = "ranpac"
+    trained = card.NOTHING
+    frozen = "the backbone; the random projection"
+    masked = card.NO_LOSS
     default_head = "linear"
 
     def __init__(
@@ -97,12 +80,12 @@ class RanPAC(Method):
         ).to(self.pixel_mean)
         self.vit.head_drop = nn.Sequential(self.vit.head_drop, projection).eval()
         self.head = Head(n_classes, projections, **self.described["head"]).to(self.pixel_mean)
-        # On the CPU, because not every accelerator has double precision. G is symmetric: its upper
-        # triangle is kept.
-        self.upper = torch.triu_indices(projections, projections)
-        self.gram = torch.zeros(self.upper.shape[1], dtype=torch.float64)
-        self.sums = torch.zeros(n_classes, projections, dtype=torch.float64)
+        self.seen_so_far = RidgeSums(n_classes, projections)
         self.described |= {"projections": projections, "ridge": ridge}
+        if self.head.kind == "linear":
+            self.stores = "the Gram matrix of projected features and their sum per class"
+            self.masked = f"{card.NO_LOSS}; the least squares are over all classes seen so far"
+            self.head_rows = "after each task all rows are set by ridge regression on all sums"
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -125,17 +108,15 @@ class RanPAC(Method):
             super().end_task(task)
             return
         h = self.extract(task.train_images).double()
-        y = F.one_hot(torch.tensor(task.train_labels), len(self.sums)).double()
+        y = F.one_hot(torch.tensor(task.train_labels), self.head.n_classes).double()
         ridge = self.ridge
         if ridge is None:
             order = torch.randperm(len(h), generator=self.generator(_SPLIT, self.n_tasks_done))
             ridge = choose_ridge(h[order], y[order])
         self.scalars["ridge"] = ridge
-        gram = h.T @ h
-        self.gram += gram[self.upper[0], self.upper[1]]
-        self.sums += y.T @ h
+        self.seen_so_far.add(h, y)
         self._close_head(task)
-        self.head.weight.copy_(solve_ridge(self._full_gram(), self.sums.T, ridge).T)
+        self.head.weight.copy_(self.seen_so_far.solve(ridge))
 
     def scores(self, features: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
         """Logits from extracted features, never in half precision: (n, M) -> (n, classes)."""
@@ -166,33 +147,4 @@ class RanPAC(Method):
     def _sums(self) -> dict[str, Tensor]:
         if self.head.kind != "linear":
             return {}
-        return {"gram": self.gram, "sums": self.sums}
-
-    def _full_gram(self) -> Tensor:
-        m = self.sums.shape[1]
-        full = torch.zeros(m, m, dtype=torch.float64)
-        full[self.upper[0], self.upper[1]] = self.gram
-        return full + full.triu(1).T
-
-
-def solve_ridge(gram: Tensor, sums: Tensor, ridge: float) -> Tensor:
-    """(G + lambda I)^-1 C: (M, M), (M, classes) -> (M, classes)."""
-    return torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), sums)
-
-
-def choose_ridge(h: Tensor, y: Tensor) -> float:
-    """The lambda of `RIDGES` that, fitted to the first 80%, errs least on the rest (squared error).
-
-    Args:
-        h: projected features, (n, M), in random order: sorted by class, the last fifth would hold
-            classes that the fit has never seen.
-        y: one-hot labels, (n, classes).
-    """
-    n = int(FITTED * len(h))
-    u, s, vt = torch.linalg.svd(h[:n], full_matrices=False)
-    held_out, targets = h[n:] @ vt.T, u.T @ y[:n]
-    errors = []
-    for ridge in RIDGES:
-        shrunk = (s / (s.square() + ridge))[:, None] * targets
-        errors.append((held_out @ shrunk - y[n:]).square().mean().item())
-    return RIDGES[int(np.argmin(errors))]
+        return {"gram": self.seen_so_far.gram, "sums": self.seen_so_far.sums}

@@ -56,6 +56,9 @@ class SDLoRA(Method):
 
     name = "sd_lora"
     grows = True
+    trained = "the task's LoRA pairs; the magnitudes of all tasks so far; the task's head rows"
+    frozen = "the backbone; earlier LoRA pairs (directions); head rows of other classes"
+    stores = "one LoRA pair per map and task, one magnitude per task"
     default_lr = 5e-3  # [ours]: for AdamW
 
     def __init__(

@@ -31,6 +31,7 @@ class SequentialLoRA(Method):
     """
 
     name = "sequential_lora"
+    trained = "the LoRA pairs A, B; the task's head rows"
 
     def __init__(
         self,
@@ -76,6 +77,8 @@ class FirstTaskLoRA(SequentialLoRA):
     name = "first_task_lora"
     default_lr = 5e-3
     default_head = "lda"
+    trained = "the LoRA pairs A, B on the first task alone; the task's head rows"
+    frozen = "the backbone; the LoRA pairs after the first task; head rows of other classes"
 
     def parts(self) -> list[nn.Parameter]:
         """A and B on the first task; nothing afterwards."""
@@ -98,3 +101,6 @@ class Joint(SequentialLoRA):
     """The upper bound: the same adapters, trained on all tasks at once (`Stream.joined`)."""
 
     name = "joint"
+    keeps_features = True
+    stores = "every training image of every task"
+    masked = "no: all tasks are given as one, so that all classes compete"

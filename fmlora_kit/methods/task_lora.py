@@ -32,6 +32,12 @@ _ONE_ADAPTER = (
     "needs one update for all images, got one adapter per task; "
     "task_as_timm(task) gives the plain ViT of a task"
 )
+_START = "each task's rows start at its class means"
+_ROWS = {
+    "cosine": _START,
+    "linear": "each task's rows start at zero",
+    "lda": f"{_START}; when it ends they are set from its own class means and covariance",
+}
 
 
 class TaskLoRA(Method):
@@ -59,6 +65,8 @@ class TaskLoRA(Method):
     name = "task_lora"
     one_model = False
     grows = True
+    trained = "the task's own LoRA pairs and head rows"
+    frozen = "the backbone; the LoRA pairs and head rows of earlier tasks"
     default_lr = 5e-3  # [ours]
 
     def __init__(
@@ -75,6 +83,10 @@ class TaskLoRA(Method):
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
+        if self.head.kind == "ridge":
+            raise ValueError(
+                "head must be cosine, linear or lda: a ridge head is one for all tasks, got 'ridge'"
+            )
         if task_identity not in IDENTITIES:
             raise ValueError(f"task_identity must be one of {IDENTITIES}, got {task_identity!r}")
         self.sites = find_sites(self.vit, maps)
@@ -95,6 +107,17 @@ class TaskLoRA(Method):
             "shrinkage": shrinkage,
             "maps": list(maps),
         }
+        spread = " and one scatter matrix" if choice == "lda" else ""
+        self.stores = (
+            f"one LoRA pair per map and task, one head per task; class means{spread} of frozen "
+            "features, to guess the task"
+        )
+        self.tested = (
+            "no task identity: each image's task is guessed by the nearest class of frozen "
+            "features, and that task's classes alone compete"
+        )
+        if task_identity == "oracle":
+            self.tested += "; accuracy with the task given uses that task's own adapter"
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -228,6 +251,10 @@ class TaskLoRA(Method):
         self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
         self.n_tasks_done += 1
         self._finish(task_classes)
+
+    def describe(self) -> dict:
+        """See `Method`; no head keeps statistics here, since its task does not come again."""
+        return super().describe() | {"stores": self.stores, "head_rows": _ROWS[self.head.kind]}
 
     # --- sizes and other views -------------------------------------------------------------------
     @property

@@ -120,6 +120,7 @@ def check_task(task) -> None:
         ("n_trainable", 0),
         ("n_deployed", 0),
         ("n_training_state", 0),
+        ("n_bytes_left_out", 0),
     ):
         if getattr(task, name) < least:
             raise RecordError(f"{where}{name} must be >= {least}; got {getattr(task, name)}")
@@ -171,7 +172,7 @@ def _check_task_in_record(record, t: int, task) -> None:
             f"got {task.accuracy.size}"
         )
     seen = sum(earlier.n_test for earlier in record.tasks[: t + 1])
-    if task.predictions.size != seen:
+    if task.predictions.size != seen and not task.n_bytes_left_out:
         raise RecordError(
             f"{where}predictions must cover the {seen} test images of the tasks seen so far; "
             f"got {task.predictions.size}"
@@ -181,7 +182,8 @@ def _check_task_in_record(record, t: int, task) -> None:
             f"{where}ranks must be one per layer ({len(record.layers)}) or empty; "
             f"got {task.ranks.size}"
         )
-    for name, largest in (("classes", max(task.classes)), ("predictions", task.predictions.max())):
+    for name, ids in (("classes", task.classes), ("predictions", task.predictions)):
+        largest = np.max(ids, initial=0)
         if largest >= record.n_classes:
             raise RecordError(
                 f"{where}{name} must be class ids below n_classes ({record.n_classes}); "

@@ -116,6 +116,13 @@ class Record:
             raise RecordError(f"n must be 0 to {len(self.tasks)} finished tasks; got {n}")
         return replace(self, tasks=self.tasks[:n])
 
+    def brief(self) -> Record:
+        """This record without its arrays: accuracies, sizes and times, but no model and no picture.
+
+        See `save_brief`.
+        """
+        return replace(self, tasks=tuple(task.brief() for task in self.tasks))
+
     @property
     def accuracy(self) -> np.ndarray:
         """(T, T) a[t, i], accuracy on task i after training task t; NaN where not evaluated."""
@@ -180,7 +187,7 @@ class Record:
             RecordError: `folder` holds another run, is not writable, or the disk is full.
         """
         tasks = [StoredTask(task.to_json(), task.sha256, task.to_bytes) for task in self.tasks]
-        storage.save_folder(folder, self._header(), tasks, self.seconds.tolist(), replace=replace)
+        storage.save_folder(folder, self.header(), tasks, self.seconds.tolist(), replace=replace)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Record:
@@ -202,7 +209,7 @@ class Record:
         """True if every value is equal, bit for bit, apart from the tasks' `seconds`."""
         return (
             isinstance(other, Record)
-            and self._header() == other._header()
+            and self.header() == other.header()
             and len(self.tasks) == len(other.tasks)
             and all(map(TaskResult.same_as, self.tasks, other.tasks))
         )
@@ -213,7 +220,8 @@ class Record:
         """Hash of what identifies the run."""
         return hash((self.method, self.stream, self.seed, len(self.tasks)))
 
-    def _header(self) -> dict:
+    def header(self) -> dict:
+        """All but the tasks, JSON-able."""
         header = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "tasks"}
         return {**header, "layers": list(self.layers)}
 

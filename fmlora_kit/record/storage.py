@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,11 +107,11 @@ def save_folder(
             (folder / RECORD_FILE).unlink(missing_ok=True)
         for index, task in enumerate(tasks):
             if index >= already or not (folder / task_file(index)).exists():
-                _write_atomically(folder, task_file(index), task.arrays())
-        _write_atomically(folder, TIMING_FILE, _to_text({"seconds": _nan_to_none(seconds)}))
+                write_atomically(folder, task_file(index), task.arrays())
+        write_atomically(folder, TIMING_FILE, to_json_bytes({"seconds": nan_to_none(seconds)}))
         body = {**header, "tasks": [_listed(index, task) for index, task in enumerate(tasks)]}
         document = {"format_version": FORMAT_VERSION, "sha256": _body_hash(body), "record": body}
-        _write_atomically(folder, RECORD_FILE, _to_text(document))
+        write_atomically(folder, RECORD_FILE, to_json_bytes(document))
     except OSError as error:
         kept = "" if replace else " The record saved there before, if any, is unchanged."
         raise RecordError(
@@ -174,7 +174,8 @@ def to_json_text(value: object, indent: int = 0) -> str:
     return "[\n" + ",\n".join(pad + item for item in items) + "\n" + " " * indent + "]"
 
 
-def _to_text(value: object) -> bytes:
+def to_json_bytes(value: object) -> bytes:
+    """The file of `to_json_text`."""
     return (to_json_text(value) + "\n").encode("utf-8")
 
 
@@ -265,11 +266,17 @@ def _read_seconds(folder: Path, n_tasks: int) -> list[float]:
     return seconds + [math.nan] * (n_tasks - len(seconds))
 
 
-def _nan_to_none(values: list[float]) -> list[float | None]:
+def nan_to_none(values: Iterable[float]) -> list[float | None]:
+    """Numbers as strict JSON has them."""
     return [None if math.isnan(value) else value for value in values]
 
 
-def _write_atomically(folder: Path, name: str, data: bytes) -> None:
+def none_to_nan(values: Iterable[float | None]) -> list[float]:
+    """The inverse of `nan_to_none`."""
+    return [math.nan if value is None else value for value in values]
+
+
+def write_atomically(folder: Path, name: str, data: bytes) -> None:
     """Write to a temporary name, flush to the disk, rename: readers see the old file or the new.
 
     The temporary name is fixed, so what a killed run left behind is overwritten by the next one.

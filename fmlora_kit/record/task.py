@@ -6,9 +6,8 @@ fractions, times are seconds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +46,7 @@ class TaskResult:
             empty in records of format 1.
         traces: what the method watched while it trained: arrays whose first axis is the step, from
             the task's first; such as the gate probabilities of DRS.
+        n_bytes_left_out: size of the array file that a brief result was made from; 0: not brief.
 
     Raises:
         RecordError: a value breaks its rule; the message names both.
@@ -69,6 +69,7 @@ class TaskResult:
     seconds: float
     test_labels: np.ndarray = ()
     traces: dict[str, np.ndarray] = field(default_factory=dict)
+    n_bytes_left_out: int = 0
 
     def __post_init__(self) -> None:
         """Copy and check every field."""
@@ -81,7 +82,7 @@ class TaskResult:
         put(self, "ranks", read_only("ranks", self.ranks, np.int64))
         labels = np.asarray(self.test_labels, dtype=None if len(self.test_labels) else np.int64)
         put(self, "test_labels", read_only("test_labels", labels, np.int64))
-        for name in ("n_test", "n_trainable", "n_deployed", "n_training_state"):
+        for name in ("n_test", "n_trainable", "n_deployed", "n_training_state", "n_bytes_left_out"):
             put(self, name, whole(name, getattr(self, name)))
         put(self, "seconds", float(self.seconds))
         put(self, "scalars", ReadOnlyDict({k: float(v) for k, v in sorted(self.scalars.items())}))
@@ -109,6 +110,24 @@ class TaskResult:
         return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
+    def n_bytes(self) -> int:
+        """Size of the task's array file, also if the arrays are left out here."""
+        return self.n_bytes_left_out or len(self.to_bytes())
+
+    def brief(self) -> TaskResult:
+        """This result without predictions, losses, snapshot and traces: some hundred bytes."""
+        none = np.zeros(0, dtype=np.int64)
+        return replace(
+            self,
+            predictions=none,
+            test_labels=none,
+            losses=none,
+            state={},
+            traces={},
+            n_bytes_left_out=self.n_bytes,
+        )
+
+    @cached_property
     def sha256(self) -> str:
         """Digest of the task's array file; computed once, since the arrays cannot change."""
         return storage.sha256(self.to_bytes())
@@ -125,27 +144,34 @@ class TaskResult:
         }
         entry["classes"] = list(self.classes)
         entry["class_names"] = list(self.class_names)
-        entry["accuracy"] = _nan_to_none(self.accuracy.tolist())
-        entry["oracle_accuracy"] = _nan_to_none(self.oracle_accuracy.tolist())
+        entry["accuracy"] = storage.nan_to_none(self.accuracy.tolist())
+        entry["oracle_accuracy"] = storage.nan_to_none(self.oracle_accuracy.tolist())
         entry["ranks"] = self.ranks.tolist()
-        entry["scalars"] = dict(zip(self.scalars, _nan_to_none(self.scalars.values()), strict=True))
+        entry["scalars"] = dict(
+            zip(self.scalars, storage.nan_to_none(self.scalars.values()), strict=True)
+        )
+        if self.n_bytes_left_out:
+            entry["n_bytes_left_out"] = self.n_bytes_left_out
         return entry
 
     @classmethod
-    def from_stored(cls, entry: dict, sha256: str, arrays: dict, seconds: float) -> TaskResult:
-        """The inverse of `to_json` and `to_bytes`."""
+    def from_stored(
+        cls, entry: dict, sha256: str | None, arrays: dict, seconds: float
+    ) -> TaskResult:
+        """The inverse of `to_json` and `to_bytes`; a brief result has no array file to digest."""
         values = dict(entry)
-        values["accuracy"] = _none_to_nan(entry["accuracy"])
-        values["oracle_accuracy"] = _none_to_nan(entry["oracle_accuracy"])
+        values["accuracy"] = storage.none_to_nan(entry["accuracy"])
+        values["oracle_accuracy"] = storage.none_to_nan(entry["oracle_accuracy"])
         values["scalars"] = dict(
-            zip(entry["scalars"], _none_to_nan(entry["scalars"].values()), strict=True)
+            zip(entry["scalars"], storage.none_to_nan(entry["scalars"].values()), strict=True)
         )
         own = {name: arrays[name] for name in ("predictions", "losses")}
         own |= {name: arrays[name] for name in ("test_labels",) if name in arrays}
         own["state"], own["traces"] = (_named(arrays, p) for p in (_STATE_PREFIX, _TRACE_PREFIX))
         result = cls(**values, **own, seconds=seconds)
         # The digest of the file as it was read; another safetensors version might encode otherwise.
-        result.__dict__["sha256"] = sha256
+        if sha256 is not None:
+            result.__dict__["sha256"] = sha256
         return result
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -167,11 +193,3 @@ def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray
         and a.tobytes() == theirs[name].tobytes()
         for name, a in ours.items()
     )
-
-
-def _nan_to_none(values) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values]
-
-
-def _none_to_nan(values) -> list[float]:
-    return [math.nan if value is None else value for value in values]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -95,12 +95,14 @@ class Stream:
             "domain-incremental" (the same classes in every task, in another input domain).
         tasks: the tasks, in order.
         seed: what the images were drawn with.
+        about: further words for `describe`, such as the source, the split, and what is partial.
     """
 
     name: str
     scenario: str
     tasks: tuple[Task, ...]
     seed: int
+    about: Mapping[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that the tasks fit the scenario.
@@ -147,6 +149,7 @@ class Stream:
             "test_images": [len(task.test_labels) for task in self.tasks],
             "image_size": list(self.image_size),
             "crc32": f"{pixels:08x}",
+            **self.about,
         }
 
     @property
@@ -166,7 +169,7 @@ class Stream:
         names = {k: name for pair in pairs for k, name in pair}
         together = {p: np.concatenate([getattr(t, p) for t in self.tasks]) for p in parts}
         task = Task("all tasks", tuple(names), tuple(names.values()), **together)
-        return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed)
+        return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed, self.about)
 
     def __len__(self) -> int:
         """How many tasks there are."""

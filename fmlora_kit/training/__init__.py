@@ -1,16 +1,21 @@
 """One loop for every method: steps, a task, a whole stream."""
 
+from fmlora_kit.training.comparing import SETTINGS, Compared, compare
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget, Step, TrainingError, train_steps, train_task
-from fmlora_kit.training.many import Job, run_many
+from fmlora_kit.training.many import FailedRuns, Job, run_many
 from fmlora_kit.training.rebuild import from_record, models_over_time
 from fmlora_kit.training.run import run, start_record
 
 __all__ = [
+    "SETTINGS",
     "Budget",
+    "Compared",
+    "FailedRuns",
     "Job",
     "Step",
     "TrainingError",
+    "compare",
     "from_record",
     "models_over_time",
     "pick_device",

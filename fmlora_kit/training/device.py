@@ -32,3 +32,15 @@ def pick_device(name: str = "auto") -> torch.device:
 def precision(device: torch.device) -> AbstractContextManager:
     """bfloat16 autocast on CUDA; full precision elsewhere."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def describe_device(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    """What a record says of where a model of this ``dtype`` is trained, and in which numbers.
+
+    Autocast leaves float64 as it is.
+    """
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    numbers = str(dtype).removeprefix("torch.")
+    if device.type == "cuda" and dtype == torch.float32:
+        numbers = "float32, bfloat16 autocast"
+    return {"device": name, "numbers": numbers}

@@ -246,4 +246,5 @@ def describe(budget: Budget) -> dict:
         "optimiser": "AdamW",
         "weight_decay": 0.0,
         "schedule": "cosine per task",
+        "augmentation": "none",
     }

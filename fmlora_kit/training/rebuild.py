@@ -9,6 +9,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.methods import DMP, DRS, METHODS, FLoRA, HeadOptions, Method
+from fmlora_kit.methods.card import PIXELS, options_of
 from fmlora_kit.record import Record, TaskResult
 
 _OPTIONS = {"head": HeadOptions, "flora": FLoRA, "drs": DRS, "dmp": DMP}
@@ -34,7 +35,7 @@ def from_record(
         raise ValueError(f"after must be between 0 and the {done} tasks recorded, got {after}")
     if record.method not in METHODS:
         raise ValueError(f"method must be one of {tuple(METHODS)}, got {record.method!r}")
-    described = dict(record.config["method"])
+    described = options_of(record.config["method"])
     name = described.pop("backbone")
     del described["method"], described["weights"]
     dtype = getattr(torch, described.pop("precision", "float32"))
@@ -78,8 +79,12 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
         raise ValueError(
             f"model must be fresh, got one that has learned {model.n_tasks_done} tasks"
         )
-    here = (model.name, model.seed, model.describe())
-    there = (record.method, record.seed, record.config["method"])
+    described, recorded = model.describe(), record.config["method"]
+    here = (model.name, model.seed, options_of(described))
+    there = (record.method, record.seed, options_of(recorded))
+    pixels = [what for what in PIXELS if what in recorded]  # older records do not have them
+    here += tuple(described[what] for what in pixels)
+    there += tuple(recorded[what] for what in pixels)
     if _plain(here) != _plain(there):
         raise ValueError(f"the record must come from the same method: it has {there}, got {here}")
     for result in record.tasks[:after]:

@@ -9,14 +9,17 @@ from tqdm.auto import tqdm
 
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
+from fmlora_kit.record.card import NOT_RECORDED, flat
 from fmlora_kit.streams.task import Stream
+from fmlora_kit.training.device import describe_device
 from fmlora_kit.training.loop import Budget, describe, train_task
 from fmlora_kit.training.rebuild import replay
 
 
 def start_record(model: Method, stream: Stream, budget: Budget | None = None) -> Record:
-    """An empty record that names the method, the stream and the training budget."""
-    return Record.start(model, stream, training=describe(budget or Budget()))
+    """An empty record that names the method, the stream, the training budget and the device."""
+    where = describe_device(model.device, model.pixel_mean.dtype)
+    return Record.start(model, stream, training={**describe(budget or Budget()), **where})
 
 
 def run(
@@ -61,12 +64,24 @@ def run(
 
 
 def _resume(model: Method, fresh: Record, kept: Record, folder: str | Path) -> Record:
-    same = (fresh.method, fresh.stream, fresh.seed, fresh.config, fresh.versions)
-    if same != (kept.method, kept.stream, kept.seed, kept.config, kept.versions):
+    parts = ("method", "stream", "seed", "config", "versions")
+    there, here = ({part: getattr(r, part) for part in parts} for r in (kept, fresh))
+    if there != here:
         raise ValueError(
             f"folder must be empty or hold this very run, got another one in {folder}: "
-            f"{kept.method} on {kept.stream}, seed {kept.seed} (its configuration or versions "
-            "differ)"
+            f"{kept.method} on {kept.stream}, seed {kept.seed}; {_difference(there, here)}"
         )
     replay(model, kept)
     return kept
+
+
+def _difference(there: dict, here: dict) -> str:
+    """Where two runs differ, in words: ``training.device 'cpu' there, 'mps' here``."""
+    found = []
+    kept, fresh = flat(there), flat(here)
+    for name in dict.fromkeys((*kept, *fresh)):
+        values = [side.get(name, NOT_RECORDED) for side in (kept, fresh)]
+        if values[0] != values[1]:
+            found.append(f"{name.removeprefix('config.')} {values[0]!r} there, {values[1]!r} here")
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return "; ".join(found[:3]) + more

@@ -1,0 +1,266 @@
+"""The run card: in one place, in words, what a run must share with another to be compared with it.
+
+Weights, normalisation, class order, split, adapted layers, what is frozen, which logits compete,
+head, optimiser, seed, device, versions. It reads the record alone; what an older record does not
+hold is "not recorded".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+from fmlora_kit.record.record import Record
+
+NOT_RECORDED = "not recorded"
+_NO_GRADIENT = "none: nothing is trained by gradient"
+# Keys of config["method"] that have a line of their own, and so are no "other option".
+_METHOD_SHOWN = (
+    *("method", "backbone", "weights", "tag", "precision", "head", "head_rows"),
+    *("trained", "frozen", "stores", "masked", "tested"),
+    *("pixel_mean", "pixel_std", "input_size"),
+)
+_STREAM_SHOWN = (
+    *("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size"),
+    *("train_images", "test_images"),
+)
+_HEAD_OPTIONS = {
+    "cosine": ("scale",),
+    "lda": ("scale", "shrinkage"),
+    "ridge": ("scale", "projections"),
+}
+
+
+def run_card(record: Record) -> dict[str, str]:
+    """What a run was, line by line: a label, and words for people.
+
+    Args:
+        record: finished or not, of any version; a line whose facts it lacks is "not recorded".
+
+    Returns:
+        Lines in the order to read them.
+    """
+    return {label: line(record) or NOT_RECORDED for label, line in _LINES.items()}
+
+
+def flat(config: Mapping, before: str = "") -> dict[str, object]:
+    """Nested settings by dotted names: {"a": {"b": 1}} is {"a.b": 1}."""
+    found = {}
+    for key, value in config.items():
+        name = f"{before}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return found
+
+
+def _fact(part: str, name: str) -> Callable[[Record], str]:
+    """A line that is one fact of one part of the configuration, or nothing."""
+    return lambda record: record.config.get(part, {}).get(name, "")
+
+
+def _stream(record: Record) -> str:
+    facts = record.config.get("stream", {})
+    parts = [
+        record.stream,
+        record.scenario,
+        f"{record.n_tasks} {'task' if record.n_tasks == 1 else 'tasks'}",
+        f"{record.n_classes} classes",
+        f"seed {facts.get('seed', NOT_RECORDED)}",
+    ]
+    if partial := facts.get("partial"):
+        parts.append("partial data" if partial is True else f"partial data: {_text(partial)}")
+    parts += [f"{k} {_text(v)}" for k, v in facts.items() if k not in _STREAM_SHOWN]
+    return ", ".join(parts)
+
+
+def _tasks(record: Record) -> str:
+    names = record.config.get("stream", {}).get("tasks") or record.task_names
+    return _few(names, 4)
+
+
+def _class_order(record: Record) -> str:
+    """The first classes and the last, and a checksum: two orders that look alike may differ."""
+    if not record.tasks:
+        return ""
+    order = [[task.name, task.classes, task.class_names] for task in record.tasks]
+    pairs = [p for t in record.tasks for p in zip(t.classes, t.class_names, strict=True)]
+    names = list(dict.fromkeys(f"{k} {name}" for k, name in pairs))
+    known = len({k for k, _ in pairs})
+    some = f"{known} of {record.n_classes} classes so far, " if known < record.n_classes else ""
+    each = ", in every task" if record.scenario == "domain-incremental" else ""
+    crc = zlib.crc32(json.dumps(order).encode())
+    return f"{_few(names, 4)}{each} ({some}CRC-32 {crc:08x})"
+
+
+def _split(record: Record) -> str:
+    facts = record.config.get("stream", {})
+    tests = facts.get("test_images") or record.n_test.tolist()
+    parts = [("train", facts.get("train_images")), ("test", tests)]
+    return ", ".join(f"{name} images {_counts(counts)}" for name, counts in parts)
+
+
+def _pixels(record: Record) -> str:
+    crc = record.config.get("stream", {}).get("crc32")
+    return f"CRC-32 {crc}" if crc else ""
+
+
+def _backbone(record: Record) -> str:
+    facts = record.config.get("method", {})
+    if not facts.get("backbone"):
+        return ""
+    tag = f".{facts['tag']}" if facts.get("tag") else ""
+    return f"{facts['backbone']}{tag}, weights CRC-32 {facts.get('weights', NOT_RECORDED)}"
+
+
+def _input_size(record: Record) -> str:
+    size = record.config.get("method", {}).get("input_size")
+    size = size or record.config.get("stream", {}).get("image_size")
+    return f"{size[0]} × {size[1]} pixels" if size else ""
+
+
+def _normalisation(record: Record) -> str:
+    facts = record.config.get("method", {})
+    if "pixel_mean" not in facts or "pixel_std" not in facts:
+        return ""
+    return (
+        f"bytes / 255, minus mean {_text(facts['pixel_mean'])}, "
+        f"divided by std {_text(facts['pixel_std'])}"
+    )
+
+
+def _layers(record: Record) -> str:
+    """`q, v of blocks 0 to 5 (12 maps)`, or the first names."""
+    if not record.layers:
+        return "none"
+    found = [re.fullmatch(r"blocks\.(\d+)\.(\w+)", name) for name in record.layers]
+    if all(found):
+        blocks = sorted({int(m[1]) for m in found})
+        maps = list(dict.fromkeys(m[2] for m in found))
+        in_a_row = blocks == list(range(blocks[0], blocks[-1] + 1))
+        if in_a_row and len(set(record.layers)) == len(blocks) * len(maps):
+            where = f"block {blocks[0]}"
+            if len(blocks) > 1:
+                where = f"blocks {blocks[0]} to {blocks[-1]}"
+            return f"{', '.join(maps)} of {where} ({_maps(record)})"
+    return f"{_few(record.layers, 4)} ({_maps(record)})"
+
+
+def _maps(record: Record) -> str:
+    return f"{len(record.layers)} {'map' if len(record.layers) == 1 else 'maps'}"
+
+
+def _masked(record: Record) -> str:
+    text = record.config.get("method", {}).get("masked", "")
+    if text.startswith("yes") and record.scenario == "domain-incremental":
+        return f"{text}; every task has all classes here, so that all compete"
+    return text
+
+
+def _head(record: Record) -> str:
+    facts = record.config.get("method", {})
+    head, rows = facts.get("head"), facts.get("head_rows")
+    if not isinstance(head, Mapping) or "kind" not in head:
+        return ""
+    used = _HEAD_OPTIONS.get(head["kind"], ())
+    options = ", ".join(f"{name} {_text(head[name])}" for name in used if name in head)
+    kind = f"{head['kind']} ({options})" if options else head["kind"]
+    return f"{kind}: {rows}" if rows else kind
+
+
+def _optimiser(record: Record) -> str:
+    if _untrained(record):
+        return _NO_GRADIENT
+    facts = record.config.get("training", {})
+    names = {
+        "optimiser": "{}",
+        "weight_decay": "weight decay {}",
+        "schedule": "learning rate {}",
+        "clip": "gradient norm at most {}",
+        "batch_size": "images per batch {}",
+        "epochs": "epochs per task {}",
+    }
+    return ", ".join(say.format(_text(facts[k])) for k, say in names.items() if k in facts)
+
+
+def _rates(record: Record) -> str:
+    if _untrained(record):
+        return _NO_GRADIENT
+    options = flat(record.config.get("method", {}))
+    return ", ".join(f"{name} {_text(value)}" for name, value in options.items() if _is_rate(name))
+
+
+def _options(record: Record) -> str:
+    facts = record.config.get("method", {})
+    options = flat({k: v for k, v in facts.items() if k not in _METHOD_SHOWN})
+    kept = [f"{name} {_text(value)}" for name, value in options.items() if not _is_rate(name)]
+    return ", ".join(kept) or "none"
+
+
+def _numbers(record: Record) -> str:
+    numbers = record.config.get("training", {}).get("numbers")
+    return numbers or record.config.get("method", {}).get("precision", "")
+
+
+def _versions(record: Record) -> str:
+    return ", ".join(f"{package} {number}" for package, number in record.versions.items())
+
+
+def _untrained(record: Record) -> bool:
+    return record.config.get("method", {}).get("trained") == "nothing"
+
+
+def _is_rate(name: str) -> bool:
+    return name == "lr" or name.endswith((".lr", "_lr"))
+
+
+def _counts(counts: Sequence[int] | None) -> str:
+    """`300 in each task`, or `2,033 (34, 20, … 51)`."""
+    if not counts:
+        return NOT_RECORDED
+    if len(set(counts)) == 1:
+        return f"{counts[0]:,} in each task" if len(counts) > 1 else f"{counts[0]:,}"
+    return f"{sum(counts):,} ({_few(list(map(str, counts)), 4)})"
+
+
+def _few(names: Sequence[str], n: int) -> str:
+    """The first `n` - 1 of many names and the last."""
+    if len(names) <= n:
+        return ", ".join(names)
+    return f"{', '.join(names[: n - 1])}, … {names[-1]}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_text, value))})"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_LINES: dict[str, Callable[[Record], str]] = {
+    "method": lambda record: record.method,
+    "seed": lambda record: str(record.seed),
+    "stream": _stream,
+    "tasks": _tasks,
+    "class order": _class_order,
+    "split": _split,
+    "pixels": _pixels,
+    "backbone": _backbone,
+    "input size": _input_size,
+    "normalisation": _normalisation,
+    "augmentation": _fact("training", "augmentation"),
+    "adapted layers": _layers,
+    "trained": _fact("method", "trained"),
+    "frozen": _fact("method", "frozen"),
+    "kept of earlier tasks": _fact("method", "stores"),
+    "other classes masked in training": _masked,
+    "at test": _fact("method", "tested"),
+    "head": _head,
+    "optimiser": _optimiser,
+    "learning rates": _rates,
+    "other options": _options,
+    "device": _fact("training", "device"),
+    "numbers": _numbers,
+    "versions": _versions,
+}

@@ -1,0 +1,166 @@
+"""CIFAR-100 as a stream, from its official files."""
+
+from __future__ import annotations
+
+import pickletools
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fmlora_kit.streams.folders import find_root
+from fmlora_kit.streams.images import check_image_size, fit
+from fmlora_kit.streams.sampling import (
+    ClassItems,
+    check_limits,
+    class_incremental,
+    order_of_classes,
+    partial_note,
+)
+from fmlora_kit.streams.task import Stream
+
+FILES = ("train", "test", "meta")
+N_CLASSES, N_TRAIN, N_TEST = 100, 50_000, 10_000
+SIDE = 32  # pixels of an original image
+HOW_TO_GET = (
+    "Fetch cifar-100-python.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it, "
+    f"so that cifar-100-python holds the files {', '.join(FILES)}."
+)
+# All that a file of plain arrays, lists and strings calls when it is unpickled.
+HARMLESS = {
+    "numpy dtype",
+    "numpy ndarray",
+    "numpy.core.multiarray _reconstruct",
+    "numpy._core.multiarray _reconstruct",
+    "_codecs encode",
+}
+# Each of these opcodes finds something to call. Only GLOBAL says what in its own argument.
+CALLS = {"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
+
+
+def cifar100(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    n_tasks: int = 10,
+    image_size: int = SIDE,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    class_order: int | None = None,
+) -> Stream:
+    """Class-incremental: CIFAR-100 (Krizhevsky, 2009), official split, fine labels.
+
+    torchvision reads the files, without its checksum, so that a part of CIFAR-100 in the same
+    layout does too; `Stream.describe` then calls the data partial. The files are pickles, and a
+    pickle can run code: each is looked through first, and refused if it would call anything but
+    what builds an array. Fetch them from where you trust all the same.
+
+    The stream numbers its classes from 0 in the order they are learnt.
+
+    Args:
+        folder: the unpacked data set, or the folder that cifar-100-python lies in; only read.
+        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        n_tasks: must divide 100.
+        image_size: height and width that images are brought to, in pixels; 32 is the original.
+        n_train: at most so many training images per class; None: all.
+        n_test: at most so many test images per class; None: all.
+        class_order: None for the official order (alphabetical); a number for the permutation that
+            this seed gives (1993: the one of iCaRL and PyCIL).
+
+    Raises:
+        FileNotFoundError: the folder or a file is missing; says what to fetch.
+        ValueError: an argument out of range, a file that is truncated, no CIFAR-100, or refused.
+    """
+    check_image_size(image_size)
+    check_limits(n_train, n_test)
+    order = order_of_classes(N_CLASSES, class_order)
+    root = find_root(folder, "cifar-100-python", FILES, HOW_TO_GET)
+    (train, test), names = _read(root)
+    images = np.concatenate([train[0], test[0]])
+    where = [_places(train[1], 0), _places(test[1], len(train[1]))]
+    classes = [ClassItems(names[k].replace("_", " "), *(part[k] for part in where)) for k in order]
+    kept = [each.at_most(n_train, n_test, seed) for each in classes]
+    tasks = class_incremental(kept, n_tasks, partial(_pick, images, image_size))
+    missing = [
+        f"{len(part[1]):,} of {n:,} {which} images"
+        for part, n, which in ((train, N_TRAIN, "training"), (test, N_TEST, "test"))
+        if len(part[1]) != n
+    ]
+    about = {
+        "source": "CIFAR-100",
+        "split": "official files",
+        "class_order": "official" if class_order is None else f"permutation of seed {class_order}",
+        "partial": partial_note(missing, n_train, n_test),
+    }
+    return Stream("cifar100", "class-incremental", tasks, seed, about)
+
+
+def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
+    """(images, labels) of both parts, and the names of the classes."""
+    from torchvision.datasets import CIFAR100  # here, so that the streams alone need no torch
+
+    class Part(CIFAR100):
+        base_folder = ""
+        train_list, test_list = [["train", None]], [["test", None]]  # None: whatever checksum
+        meta = {**CIFAR100.meta, "md5": None}
+
+    for name in FILES:
+        _refuse_calls(root / name)
+    parts = []
+    for name in FILES[:2]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # newer NumPy about the official files' old dtype
+                data = Part(root, train=name == "train")
+        except Exception as error:  # a damaged pickle can fail in any way
+            raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from error
+        parts.append(_checked(root / name, data.data, data.targets, data.classes))
+    return parts, data.classes
+
+
+def _refuse_calls(path: Path) -> None:
+    try:
+        codes = pickletools.genops(path.read_bytes())
+        calls = [(code.name, value) for code, value, _ in codes if code.name in CALLS]
+    except ValueError as error:
+        raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from error
+    for code, value in calls:
+        if code != "GLOBAL" or value not in HARMLESS:
+            raise ValueError(
+                f"{path} must hold plain arrays, lists and strings, refused: it would call "
+                f"{value or code!r}"
+            )
+
+
+def _checked(
+    path: Path, images: np.ndarray, targets: Sequence[int], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.asarray(targets)
+    if len(names) != N_CLASSES:
+        raise ValueError(f"{path.parent / 'meta'} must name {N_CLASSES} classes, got {len(names)}")
+    if images.dtype != np.uint8 or labels.shape != (len(images),):
+        raise ValueError(
+            f"{path} must hold uint8 images and one label per image, got {images.dtype}, "
+            f"{len(images)} images and labels of shape {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu" or set(labels.tolist()) != set(range(N_CLASSES)):
+        raise ValueError(
+            f"{path} must have fine labels of all classes, 0 to {N_CLASSES - 1}, got "
+            f"{len(np.unique(labels))} labels from {labels.min()} to {labels.max()}"
+        )
+    return images, labels
+
+
+def _places(labels: np.ndarray, first: int) -> list[tuple[int, ...]]:
+    """Where each class's images are, counted from ``first``."""
+    return [tuple((first + np.flatnonzero(labels == k)).tolist()) for k in range(N_CLASSES)]
+
+
+def _pick(images: np.ndarray, image_size: int, places: tuple[int, ...]) -> np.ndarray:
+    chosen = images[list(places)]
+    if image_size == SIDE:
+        return chosen
+    return np.stack([fit(Image.fromarray(image), image_size) for image in chosen])

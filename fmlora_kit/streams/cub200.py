@@ -1,0 +1,149 @@
+"""CUB-200-2011 as a stream: species of birds, in the official lists' split."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from fmlora_kit.streams.folders import find_root, inside
+from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.sampling import (
+    ClassItems,
+    check_limits,
+    class_incremental,
+    order_of_classes,
+    partial_note,
+)
+from fmlora_kit.streams.task import Stream
+
+LISTS = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt")
+N_CLASSES, N_IMAGES = 200, 11_788
+HOW_TO_GET = (
+    "Fetch CUB_200_2011.tgz from https://www.vision.caltech.edu/datasets/cub_200_2011/ and unpack "
+    f"it, so that CUB_200_2011 holds {', '.join(LISTS)} and images/CLASS/*.jpg."
+)
+
+
+def cub200(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    n_tasks: int = 10,
+    image_size: int = 32,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    class_order: int | None = None,
+) -> Stream:
+    """Class-incremental: CUB-200-2011 (Wah et al., 2011), split by its official lists.
+
+    Classes of which no listed image is there are left out, and `Stream.describe` calls the data
+    partial. The stream numbers its classes from 0 in the order they are learnt.
+
+    Args:
+        folder: the unpacked data set, or the folder that CUB_200_2011 lies in; only read.
+        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        n_tasks: must divide the number of classes that are there.
+        image_size: height and width that images are brought to, in pixels.
+        n_train: at most so many training images per class; None: all.
+        n_test: at most so many test images per class; None: all.
+        class_order: None for the official order; a number for the permutation of all 200 classes
+            that this seed gives (1993: the one of iCaRL and PyCIL).
+
+    Raises:
+        FileNotFoundError: the folder, a list, or some images of a class are missing; says what to
+            fetch.
+        ValueError: an argument out of range, lists that are damaged or do not fit together, a path
+            that leaves the folder, a broken image.
+    """
+    check_image_size(image_size)
+    check_limits(n_train, n_test)
+    order = order_of_classes(N_CLASSES, class_order)
+    root = find_root(folder, "CUB_200_2011", LISTS, HOW_TO_GET)
+    there, n_listed = _classes(root)
+    kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
+    tasks = class_incremental(kept, n_tasks, partial(read_images, image_size=image_size))
+    missing = [] if len(there) == N_CLASSES else [f"{len(there)} of {N_CLASSES} classes"]
+    if n_listed != N_IMAGES:
+        missing.append(f"lists of {n_listed:,} instead of {N_IMAGES:,} images")
+    about = {
+        "source": "CUB-200-2011",
+        "split": "official lists",
+        "class_order": "official" if class_order is None else f"permutation of seed {class_order}",
+        "partial": partial_note(missing, n_train, n_test),
+    }
+    return Stream("cub200", "class-incremental", tasks, seed, about)
+
+
+def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
+    """Official class number, from 0 -> its images, where they are there; how many are listed."""
+    names, paths, labels, training = (_read_list(root / name) for name in LISTS)
+    _check_lists(root, names, paths, labels, training)
+    parts: dict[str, dict[str, list[Path]]] = {k: {"1": [], "0": []} for k in names}
+    for image, listed in paths.items():
+        path = inside(root / "images", listed, root / "images.txt")
+        parts[labels[image]][training[image]].append(path)
+    there = {
+        int(k) - 1: ClassItems(_spoken(name), tuple(parts[k]["1"]), tuple(parts[k]["0"]))
+        for k, name in names.items()
+        if _complete(name, parts[k]["1"] + parts[k]["0"])
+    }
+    if not there:
+        raise FileNotFoundError(
+            f"{root / 'images'} must hold listed images, got none. {HOW_TO_GET}"
+        )
+    return there, len(paths)
+
+
+def _check_lists(
+    root: Path,
+    names: dict[str, str],
+    paths: dict[str, str],
+    labels: dict[str, str],
+    training: dict[str, str],
+) -> None:
+    foreign = [k for k in names if not 1 <= int(k) <= N_CLASSES]
+    if foreign:
+        raise ValueError(f"{root / LISTS[0]} must number classes 1 to {N_CLASSES}, got {foreign}")
+    for name, content, allowed in zip(
+        LISTS[2:], (labels, training), (set(names), {"0", "1"}), strict=True
+    ):
+        if content.keys() != paths.keys():
+            raise ValueError(
+                f"{root / name} must have one line for each image of images.txt "
+                f"({len(paths)}), with its number, got {len(content)}"
+            )
+        wrong = [image for image, value in content.items() if value not in allowed]
+        if wrong:
+            what = "0 or 1" if name == LISTS[3] else f"classes of classes.txt (1 to {len(names)})"
+            raise ValueError(
+                f"{root / name} must give {what}, got {content[wrong[0]]!r} for image {wrong[0]}"
+            )
+
+
+def _read_list(path: Path) -> dict[str, str]:
+    """Lines "number value" of an official list: number -> value."""
+    content: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        number, _, value = line.strip().partition(" ")
+        if not number.isdecimal() or not value or number in content:
+            raise ValueError(
+                f"{path} must have lines 'NUMBER VALUE', each number once, got {line!r}"
+            )
+        content[number] = value
+    return content
+
+
+def _complete(name: str, paths: list[Path]) -> bool:
+    """Whether a class's images are there: all (True) or none (False)."""
+    missing = [path for path in paths if not path.is_file()]
+    if missing and len(missing) < len(paths):
+        raise FileNotFoundError(
+            f"class {name} must have all {len(paths)} listed images or none, {len(missing)} are "
+            f"missing, first {missing[0]}. {HOW_TO_GET}"
+        )
+    return bool(paths) and not missing
+
+
+def _spoken(name: str) -> str:
+    """As "001.Black_footed_Albatross" is said: "Black footed Albatross"."""
+    return name.partition(".")[2].replace("_", " ") or name

@@ -1,0 +1,60 @@
+"""Where a data set lies on the disk: found, never moved, never written to, never downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def find_root(folder: str | Path, name: str, needed: tuple[str, ...], how_to_get: str) -> Path:
+    """The folder that holds a data set: ``folder`` itself, or its subfolder ``name``.
+
+    Args:
+        folder: where the user says that the data set is.
+        name: what its folder is called when it is unpacked.
+        needed: files or folders that must lie in it.
+        how_to_get: what to fetch, and the layout it must have: ends the error.
+
+    Raises:
+        FileNotFoundError: no such folder, or something in it is missing.
+    """
+    folder = Path(folder)
+    root = folder / name if (folder / name).is_dir() else folder
+    if not root.is_dir():
+        raise FileNotFoundError(f"folder must hold {name}, there is no folder {root}. {how_to_get}")
+    missing = [part for part in needed if not (root / part).exists()]
+    if missing:
+        raise FileNotFoundError(f"{root} must hold {', '.join(missing)}. {how_to_get}")
+    return root
+
+
+def inside(root: Path, listed: str, where: Path) -> Path:
+    """A path of a list as a path below ``root``.
+
+    Args:
+        root: the folder that listed paths begin in.
+        listed: the path as it is written, with forward slashes.
+        where: the list, for the error.
+
+    Raises:
+        ValueError: the path is absolute or climbs out of ``root``.
+    """
+    path = PurePosixPath(listed)
+    if path.is_absolute() or PureWindowsPath(listed).anchor or ".." in path.parts:
+        raise ValueError(f"{where} must list paths inside {root}, got {listed!r}")
+    return root / path
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, without hidden ones."""
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder, sorted by name, without hidden ones."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )

@@ -1,0 +1,99 @@
+"""PACS as a stream: the same seven classes as photos, paintings, cartoons and sketches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from fmlora_kit.streams.folders import find_root, image_files, subfolders
+from fmlora_kit.streams.images import check_image_size, read_images, shorter_side
+from fmlora_kit.streams.sampling import as_task, check_limits, partial_note, split
+from fmlora_kit.streams.task import Stream
+
+PACS_IMAGES = {"photo": 1670, "art_painting": 2048, "cartoon": 2344, "sketch": 3929}
+PACS_SIDE = 227  # pixels of an official image
+PACS_CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
+HOW_TO_GET = (
+    "Fetch PACS (Li et al., 2017, arXiv 1710.03077) and unpack it so that images lie as "
+    "PACS/DOMAIN/CLASS/*.jpg or *.png, with the domains "
+    f"{', '.join(PACS_IMAGES)} and the classes {', '.join(PACS_CLASSES)}."
+)
+
+
+def pacs(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    domains: Sequence[str] = tuple(PACS_IMAGES),
+    image_size: int = 32,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    test_share: float = 0.2,
+) -> Stream:
+    """Domain-incremental: PACS (Li et al., 2017), a task is a domain, with the same 7 classes.
+
+    The images are divided into training and test at random, per class and domain, by the seed. This
+    is not the division of the official lists, which hold out one domain and leave about a tenth of
+    the others for validation. `Stream.describe` says so, and whether the data are partial.
+
+    Args:
+        folder: the unpacked data set, or the folder that PACS lies in; only read.
+        seed: decides the split, and which images a limit keeps.
+        domains: the domains, in the order they are learnt; default: the order of the name.
+        image_size: height and width that images are brought to, in pixels.
+        n_train: at most so many training images per class and domain; None: all.
+        n_test: at most so many test images per class and domain; None: all.
+        test_share: fraction of each class and domain held out for testing.
+
+    Raises:
+        FileNotFoundError: the folder, a domain or a class is missing; says what to fetch.
+        ValueError: an argument out of range, a class that PACS does not have, a broken image.
+    """
+    _check(domains, test_share)
+    check_image_size(image_size)
+    check_limits(n_train, n_test)
+    root = find_root(folder, "PACS", tuple(domains), HOW_TO_GET)
+    read = partial(read_images, image_size=image_size)
+    tasks, files = [], {domain: _files(root, domain) for domain in domains}
+    for domain in domains:
+        whole = [
+            split(name, each, test_share, seed, f"{domain}/{name}")
+            for name, each in files[domain].items()
+        ]
+        kept = [each.at_most(n_train, n_test, seed) for each in whole]
+        tasks.append(as_task(domain.replace("_", " "), kept, read))
+    about = {
+        "source": "PACS",
+        "split": f"random by seed, {test_share:g} of each class and domain for testing",
+        "partial": partial_note(_missing(files), n_train, n_test),
+    }
+    return Stream("pacs", "domain-incremental", tuple(tasks), seed, about)
+
+
+def _check(domains: Sequence[str], test_share: float) -> None:
+    if not domains or set(domains) - set(PACS_IMAGES) or len(set(domains)) < len(domains):
+        raise ValueError(
+            f"domains must be different names among {tuple(PACS_IMAGES)}, got {tuple(domains)}"
+        )
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+
+
+def _files(root: Path, domain: str) -> dict[str, list[Path]]:
+    there = subfolders(root / domain)
+    if unknown := sorted(set(there) - set(PACS_CLASSES)):
+        raise ValueError(f"{root / domain} must hold the classes {PACS_CLASSES}, got {unknown}")
+    if missing := [name for name in PACS_CLASSES if name not in there]:
+        raise FileNotFoundError(f"{root / domain} must hold {', '.join(missing)}. {HOW_TO_GET}")
+    return {name: image_files(root / domain / name) for name in PACS_CLASSES}
+
+
+def _missing(files: dict[str, dict[str, list[Path]]]) -> list[str]:
+    """What the folder lacks of the official images: some of them, or some of their pixels."""
+    found = sum(len(each) for classes in files.values() for each in classes.values())
+    official = sum(PACS_IMAGES[domain] for domain in files)
+    firsts = [next(iter(classes.values()))[0] for classes in files.values()]
+    side = min(shorter_side(path) for path in firsts)
+    missing = [] if found == official else [f"{found:,} of {official:,} images"]
+    return missing + [f"images of {side} pixels instead of {PACS_SIDE}"] * (side < PACS_SIDE)

@@ -1,0 +1,145 @@
+"""Which images of a data set become which tasks: drawn per class, by seed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmlora_kit.streams.task import Task
+
+
+@dataclass(frozen=True)
+class ClassItems:
+    """One class: what its images are read from, such as paths; nothing is decoded yet.
+
+    Attributes:
+        name: what a person calls the class.
+        train: one item per training image.
+        test: one item per test image.
+    """
+
+    name: str
+    train: tuple
+    test: tuple
+
+    def at_most(self, n_train: int | None, n_test: int | None, seed: int) -> ClassItems:
+        """This class with at most so many images, drawn by the seed (None: all)."""
+        train = draw(self.train, n_train, seed, f"{self.name}, train")
+        return ClassItems(self.name, train, draw(self.test, n_test, seed, f"{self.name}, test"))
+
+
+def draw(items: Sequence, n: int | None, seed: int, key: str) -> tuple:
+    """At most ``n`` items at random, in the order they came; more items for a larger ``n``.
+
+    Args:
+        items: what to draw from.
+        n: how many; None, or more than there are: all.
+        seed: decides which.
+        key: makes draws with one seed independent of each other.
+    """
+    if n is None or n >= len(items):
+        return tuple(items)
+    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
+    return tuple(items[i] for i in sorted(rng.permutation(len(items))[:n]))
+
+
+def split(name: str, items: Sequence, test_share: float, seed: int, key: str) -> ClassItems:
+    """A class whose images are divided at random: ``test_share`` of them, rounded, for testing.
+
+    Raises:
+        ValueError: fewer than two images, so that a part would be empty.
+    """
+    if len(items) < 2:
+        raise ValueError(f"{key} must have at least 2 images (train and test), got {len(items)}")
+    n_test = min(max(1, round(test_share * len(items))), len(items) - 1)
+    test = draw(items, n_test, seed, f"{key}, split")
+    held_out = set(test)
+    return ClassItems(name, tuple(item for item in items if item not in held_out), test)
+
+
+def order_of_classes(n_classes: int, class_order: int | None) -> list[int]:
+    """The official class numbers, from 0, in the order they are learnt.
+
+    Args:
+        n_classes: how many classes the whole data set has.
+        class_order: None for the data set's own order; a number for the permutation that
+            ``numpy.random.seed(class_order); numpy.random.permutation(n_classes)`` gives. 1993 is
+            the one of iCaRL and PyCIL.
+
+    Raises:
+        ValueError: ``class_order`` is no seed that NumPy takes.
+    """
+    if class_order is None:
+        return list(range(n_classes))
+    if not 0 <= class_order < 2**32:
+        raise ValueError(f"class_order must be None or from 0 to 2**32 - 1, got {class_order}")
+    return np.random.RandomState(class_order).permutation(n_classes).tolist()
+
+
+def class_incremental(
+    classes: Sequence[ClassItems], n_tasks: int, read: Callable[[tuple], np.ndarray]
+) -> tuple[Task, ...]:
+    """Equally many classes per task, in the given order, numbered from 0 in that order.
+
+    Args:
+        classes: in the order they are learnt.
+        n_tasks: must divide the number of classes.
+        read: items -> images, uint8, (n, height, width, 3).
+
+    Raises:
+        ValueError: ``n_tasks`` does not divide the number of classes.
+    """
+    n = len(classes)
+    if n_tasks < 1 or n % n_tasks:
+        fitting = [k for k in range(1, n + 1) if n % k == 0]
+        raise ValueError(f"n_tasks must divide the {n} classes ({fitting}), got {n_tasks}")
+    each = n // n_tasks
+    return tuple(
+        as_task(
+            f"classes {first} to {first + each - 1}" if each > 1 else f"class {first}",
+            classes[first : first + each],
+            read,
+            first,
+        )
+        for first in range(0, n, each)
+    )
+
+
+def as_task(
+    name: str,
+    classes: Sequence[ClassItems],
+    read: Callable[[tuple], np.ndarray],
+    first: int = 0,
+) -> Task:
+    """A task of these classes, numbered from ``first``, its images read by ``read``."""
+    ids = np.arange(first, first + len(classes), dtype=np.int64)
+
+    def part(which: str) -> tuple[np.ndarray, np.ndarray]:
+        items = [getattr(each, which) for each in classes]
+        return read(sum(items, ())), ids.repeat([len(each) for each in items])
+
+    names = tuple(each.name for each in classes)
+    return Task(name, tuple(ids.tolist()), names, *part("train"), *part("test"))
+
+
+def check_limits(n_train: int | None, n_test: int | None) -> None:
+    """Raise ValueError if a limit of images per class is below 1."""
+    for what, number in (("n_train", n_train), ("n_test", n_test)):
+        if number is not None and number < 1:
+            raise ValueError(f"{what} must be None or at least 1 image per class, got {number}")
+
+
+def partial_note(missing: Sequence[str], n_train: int | None, n_test: int | None) -> str | None:
+    """What a stream lacks of its data set, in words; None if nothing.
+
+    Args:
+        missing: what is not on the disk, one phrase each.
+        n_train: the asked limit of training images per class.
+        n_test: the asked limit of test images per class.
+    """
+    limits = (("training", n_train), ("test", n_test))
+    asked = [f"at most {n} {which} images per class" for which, n in limits if n is not None]
+    return "; ".join([*missing, *asked]) or None

@@ -1,0 +1,199 @@
+"""CIFAR-100 from its pickles: official labels and split; one that would run code is refused."""
+
+import pickle
+import pickletools
+
+import numpy as np
+import pytest
+import real_data
+
+from fmlora_kit.streams import cifar100
+from fmlora_kit.streams.cifar100 import CALLS, HARMLESS
+
+NAMES = [f"thing_{k:02d}" for k in range(100)]
+
+
+def write(path, content):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(pickle.dumps(content, protocol=2))  # the protocol of the official files
+
+
+def part(n, first):
+    """``n`` images of every class: red is the class, green counts, blue is ``first``."""
+    labels = np.arange(100).repeat(n)
+    planes = np.stack([labels, np.arange(len(labels)) % n, np.full(len(labels), first)])
+    rows = planes.T.astype(np.uint8).repeat(1024, axis=1)
+    mixed = np.random.default_rng(first).permutation(len(labels))
+    return {"data": rows[mixed], "fine_labels": labels[mixed].tolist(), "filenames": ["x"] * n}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    root = tmp_path / "cifar-100-python"
+    write(root / "train", part(3, first=1))
+    write(root / "test", part(2, first=2))
+    write(root / "meta", {"fine_label_names": NAMES, "coarse_label_names": ["all"] * 20})
+    return tmp_path
+
+
+def test_labels_split_and_planes(tree):
+    before = real_data.files(tree)
+    stream = cifar100(tree)
+    assert stream.name == "cifar100" and stream.scenario == "class-incremental"
+    assert len(stream) == 10 and stream.image_size == (32, 32)
+    for t, task in enumerate(stream):
+        assert task.classes == tuple(range(10 * t, 10 * t + 10))
+        assert task.class_names[1] == f"thing {t}1"
+        assert task.name == f"classes {10 * t} to {10 * t + 9}"
+        for images, labels, n, blue in (
+            (task.train_images, task.train_labels, 3, 1),
+            (task.test_images, task.test_labels, 2, 2),
+        ):
+            np.testing.assert_array_equal(images[:, 5, 7, 0], labels)
+            assert (images == images[:, :1, :1]).all() and (images[..., 2] == blue).all()
+            places = sorted(zip(labels.tolist(), images[:, 0, 0, 1].tolist(), strict=True))
+            assert places == [(k, i) for k in task.classes for i in range(n)]
+    assert real_data.files(tree) == before
+
+
+def test_rows_and_columns_are_not_exchanged(tree):
+    """An official row holds the red plane line by line, then green, then blue."""
+    content = part(3, first=1)
+    content["data"][:] = np.arange(3072) // 32  # the number of the line, over all three planes
+    write(tree / "cifar-100-python" / "train", content)
+    image = cifar100(tree)[0].train_images[0]
+    for channel in range(3):
+        np.testing.assert_array_equal(
+            image[..., channel], (np.arange(32) + 32 * channel)[:, None].repeat(32, axis=1)
+        )
+
+
+def test_the_published_class_order(tree):
+    stream = cifar100(tree / "cifar-100-python", n_tasks=20, class_order=1993)
+    assert stream[0].class_names == tuple(f"thing {k:02d}" for k in (68, 56, 78, 8, 23))
+    assert stream[0].classes == (0, 1, 2, 3, 4)
+    assert stream[0].test_images[:, 0, 0, 0].tolist() == [68, 68, 56, 56, 78, 78, 8, 8, 23, 23]
+    assert stream.describe()["class_order"] == "permutation of seed 1993"
+
+
+def test_limits_size_and_what_the_seed_decides(tree):
+    whole = [cifar100(tree, seed).describe()["crc32"] for seed in (0, 1)]
+    first, again, other = (cifar100(tree, s, n_train=1, image_size=16) for s in (0, 0, 1))
+    assert whole[0] == whole[1] and first.describe() == again.describe()
+    assert first.describe()["crc32"] != other.describe()["crc32"]
+    assert first.image_size == (16, 16) and len(first[0].train_labels) == 10
+    np.testing.assert_array_equal(first[3].train_images[:, 9, 9, 0], first[3].train_labels)
+
+
+def test_partial_data_are_marked(tree):
+    assert cifar100(tree, n_test=1).describe()["partial"] == (
+        "300 of 50,000 training images; 200 of 10,000 test images; at most 1 test images per class"
+    )
+
+
+class Evil:
+    """Unpickling it would make a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", ["train", "test", "meta"])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_file_that_would_run_code_is_refused_and_not_run(tree, tmp_path, name, protocol):
+    content = {"data": Evil(tmp_path / "harm"), "fine_labels": [], "fine_label_names": NAMES}
+    path = tree / "cifar-100-python" / name
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    with pytest.raises(ValueError, match=f"{name} must hold plain arrays.*refused: it would call"):
+        cifar100(tree)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_old_ways_to_call_are_refused_too(tree):
+    path = tree / "cifar-100-python" / "train"
+    path.write_bytes(b"(S'echo'\nios\nsystem\n.")  # INST
+    with pytest.raises(ValueError, match="refused: it would call 'os system'"):
+        cifar100(tree)
+
+
+def test_every_opcode_that_finds_something_to_call_is_known():
+    """By pickletools' own table of opcodes."""
+    named = {code.name for code in pickletools.opcodes if "GLOBAL" in code.name}
+    other = {"INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
+    assert CALLS == named | other
+    assert not {call for call in HARMLESS if not call.startswith(("numpy", "_codecs "))}
+
+
+def change(name, **values):
+    def damage(root):
+        content = pickle.loads((root / name).read_bytes())
+        write(root / name, {**content, **values})
+
+    return damage
+
+
+def truncate(root):
+    (root / "test").write_bytes((root / "test").read_bytes()[:5000])
+
+
+def remove(root):
+    (root / "meta").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (remove, FileNotFoundError, "must hold meta. Fetch cifar-100-python.tar.gz from https"),
+        (truncate, ValueError, "test must be a whole pickle file, cannot be read"),
+        (change("train", data=[1, 2]), ValueError, "train must be CIFAR-100, cannot be read"),
+        (
+            change("train", fine_labels=[0] * 299),
+            ValueError,
+            r"train must hold uint8 images .* 300 images and labels of shape \(299,\)",
+        ),
+        (
+            change("test", fine_labels=list(range(1, 101)) * 2),
+            ValueError,
+            "test must have fine labels of all classes, 0 to 99, got 100 labels from 1 to 100",
+        ),
+        (change("meta", fine_label_names=NAMES[:9]), ValueError, "meta must name 100 .*, got 9"),
+    ],
+)
+def test_damage_is_named(tree, damage, error, message):
+    damage(tree / "cifar-100-python")
+    with pytest.raises(error, match=message):
+        cifar100(tree)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_tasks": 3}, r"n_tasks must divide the 100 classes \(\[1, 2, 4, 5, .*, got 3"),
+        ({"image_size": 0}, "image_size must be at least 1 pixel, got 0"),
+        ({"n_train": 0}, "n_train must be None or at least 1 image per class, got 0"),
+        ({"class_order": 2**32}, "class_order must be None or from 0 .* got 4294967296"),
+    ],
+)
+def test_bad_arguments(tree, options, message):
+    with pytest.raises(ValueError, match=message):
+        cifar100(tree, **options)
+
+
+@real_data.needs("cifar-100-python")
+def test_the_real_images():
+    stream = cifar100(real_data.FOLDER)
+    described = stream.describe()
+    assert (sum(described["train_images"]), sum(described["test_images"])) == (1117, 916)
+    assert described["partial"] == "1,117 of 50,000 training images; 916 of 10,000 test images"
+    assert stream.n_classes == 100 and stream[0].class_names[1] == "aquarium fish"
+    assert not real_data.pixels(stream, "train") & real_data.pixels(stream, "test")
+
+
+@real_data.needs("cifar-100-python")
+def test_real_images_by_seed():
+    first, again, other = (cifar100(real_data.FOLDER, s, n_train=3, n_test=2) for s in (0, 0, 1))
+    assert first.describe() == again.describe()
+    assert first.describe()["crc32"] != other.describe()["crc32"]

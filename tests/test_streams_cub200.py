@@ -1,0 +1,198 @@
+"""CUB-200-2011 from its lists: the official split, partial data marked, damaged lists named."""
+
+import numpy as np
+import pytest
+import real_data
+
+from fmlora_kit.streams import cub200
+
+NAMES = ("001.Grey_Gull", "002.Red_Tern", "003.Owl", "004.Marsh_Wren", "005.Jay", "006.Crow")
+TRAIN = (0, 2, 3)  # which of a class's five images the made-up split trains on
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Six classes of five images, the last listed first; number = 10 x class + image."""
+    root = tmp_path / "CUB_200_2011"
+    lines = {name: [] for name in ("images", "image_class_labels", "train_test_split")}
+    places = [(c, i) for c in range(6) for i in range(5)][::-1]
+    for n, (c, i) in enumerate(places, 1):
+        path = f"{NAMES[c]}/bird_{i}.jpg"
+        real_data.draw(root / "images" / path, 10 * c + i, mode="L" if (c, i) == (0, 0) else "RGB")
+        lines["images"].append(f"{n} {path}")
+        lines["image_class_labels"].append(f"{n} {c + 1}")
+        lines["train_test_split"].append(f"{n} {int(i in TRAIN)}")
+    lines["classes"] = [f"{c + 1} {name}" for c, name in enumerate(NAMES)]
+    for name, content in lines.items():
+        (root / f"{name}.txt").write_text("\n".join(content) + "\n")
+    return tmp_path
+
+
+def test_the_lists_decide_split_and_labels(tree):
+    before = real_data.files(tree)
+    stream = cub200(tree, n_tasks=3, image_size=8)
+    assert stream.name == "cub200" and stream.scenario == "class-incremental"
+    assert [task.class_names for task in stream] == [
+        ("Grey Gull", "Red Tern"),
+        ("Owl", "Marsh Wren"),
+        ("Jay", "Crow"),
+    ]
+    for task in stream:
+        for part in ("train", "test"):
+            numbers = real_data.numbers(getattr(task, f"{part}_images"))
+            labels = getattr(task, f"{part}_labels").tolist()
+            assert [n // 10 for n in numbers] == labels
+            expected = [i for i in range(5) if (i in TRAIN) == (part == "train")]
+            for k in task.classes:
+                assert sorted(n % 10 for n in numbers if n // 10 == k) == expected
+    assert real_data.files(tree) == before
+
+
+def test_a_class_order_and_limits(tree):
+    stream = cub200(tree, n_tasks=6, image_size=8, class_order=1993, n_train=2, n_test=1)
+    published = [k for k in np.random.RandomState(1993).permutation(200) if k < 6]
+    assert [task.classes for task in stream] == [(k,) for k in range(6)]
+    assert [real_data.numbers(task.test_images)[0] // 10 for task in stream] == published
+    assert [len(task.train_labels) for task in stream] == [2] * 6
+    assert stream.describe()["class_order"] == "permutation of seed 1993"
+
+
+def test_the_seed_decides_only_what_a_limit_keeps(tree):
+    whole = [cub200(tree, seed, n_tasks=3, image_size=8).describe()["crc32"] for seed in (0, 1)]
+    some = [
+        cub200(tree, seed, n_tasks=3, image_size=8, n_train=1).describe()["crc32"]
+        for seed in (0, 0, 1)
+    ]
+    assert whole[0] == whole[1] and some[0] == some[1] != some[2]
+
+
+def test_classes_without_images_are_left_out_and_the_rest_is_partial(tree):
+    assert cub200(tree, n_tasks=3, image_size=8).describe()["partial"] == (
+        "6 of 200 classes; lists of 30 instead of 11,788 images"
+    )
+    for k in (1, 3):
+        for path in (tree / "CUB_200_2011" / "images" / NAMES[k]).iterdir():
+            path.unlink()
+    stream = cub200(tree, n_tasks=2, image_size=8)
+    assert [task.class_names for task in stream] == [("Grey Gull", "Owl"), ("Jay", "Crow")]
+    assert stream.describe()["partial"].startswith("4 of 200 classes")
+
+
+def rewrite(name, old, new):
+    def damage(root):
+        text = (root / name).read_text()
+        assert text.count(old) == 1
+        (root / name).write_text(text.replace(old, new))
+
+    return damage
+
+
+def remove(*names):
+    def damage(root):
+        for name in names:
+            (root / name).unlink()
+
+    return damage
+
+
+def remove_all_images(root):
+    for path in (root / "images").rglob("*.jpg"):
+        path.unlink()
+
+
+def truncate(root):
+    path = root / "images" / NAMES[2] / "bird_1.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (
+            remove("classes.txt", "train_test_split.txt"),
+            FileNotFoundError,
+            "must hold classes.txt, train_test_split.txt. Fetch CUB_200_2011.tgz from https",
+        ),
+        (
+            remove(f"images/{NAMES[1]}/bird_3.jpg", f"images/{NAMES[1]}/bird_0.jpg"),
+            FileNotFoundError,
+            r"class 002.Red_Tern must have all 5 .* or none, 2 are missing, first .*bird_\d.jpg",
+        ),
+        (remove_all_images, FileNotFoundError, "must hold listed images, got none. Fetch CUB"),
+        (
+            rewrite("image_class_labels.txt", "\n7 5\n", "\n7 207\n"),
+            ValueError,
+            r"labels.txt must give classes of classes.txt \(1 to 6\), got '207' for image 7",
+        ),
+        (
+            rewrite("train_test_split.txt", "\n7 1\n", "\n7 2\n"),
+            ValueError,
+            "train_test_split.txt must give 0 or 1, got '2' for image 7",
+        ),
+        (
+            rewrite("train_test_split.txt", "\n7 1\n", "\n\n"),
+            ValueError,
+            r"train_test_split.txt must have lines 'NUMBER VALUE', each number once, got ''",
+        ),
+        (
+            rewrite("train_test_split.txt", "\n7 1\n", "\n77 1\n"),
+            ValueError,
+            r"split.txt must have one line for each image of images.txt \(30\), with its",
+        ),
+        (
+            rewrite("images.txt", "\n7 005.Jay/bird_3.jpg", "\n7 ../../secret.jpg"),
+            ValueError,
+            "images.txt must list paths inside .*images, got '../../secret.jpg'",
+        ),
+        (
+            rewrite("images.txt", "\n7 005.Jay/bird_3.jpg", "\n6 005.Jay/bird_3.jpg"),
+            ValueError,
+            "images.txt must have lines 'NUMBER VALUE', each number once, got '6 005",
+        ),
+        (
+            rewrite("classes.txt", "6 006.Crow", "201 006.Crow"),
+            ValueError,
+            "classes.txt must number classes 1 to 200, got .'201'",
+        ),
+        (truncate, ValueError, "003.Owl.bird_1.jpg must be a whole image file"),
+    ],
+)
+def test_damage_is_named(tree, damage, error, message):
+    damage(tree / "CUB_200_2011")
+    with pytest.raises(error, match=message):
+        cub200(tree, n_tasks=3, image_size=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_tasks": 4}, r"n_tasks must divide the 6 classes \(\[1, 2, 3, 6\]\), got 4"),
+        ({"image_size": -1}, "image_size must be at least 1 pixel, got -1"),
+        ({"n_test": 0}, "n_test must be None or at least 1 image per class, got 0"),
+        ({"class_order": -3}, "class_order must be None or from 0 .* got -3"),
+    ],
+)
+def test_bad_arguments(tree, options, message):
+    with pytest.raises(ValueError, match=message):
+        cub200(tree, **options)
+
+
+@real_data.needs("CUB_200_2011")
+def test_the_real_images():
+    stream = cub200(real_data.FOLDER)
+    assert [len(task.classes) for task in stream] == [5] * 10 and stream.n_classes == 50
+    described = stream.describe()
+    assert (sum(described["train_images"]), sum(described["test_images"])) == (1500, 1389)
+    assert described["partial"] == "50 of 200 classes"
+    assert (
+        stream[0].class_names[2] == "Sooty Albatross" and stream[9].class_names[4] == "Eared Grebe"
+    )
+    assert not real_data.pixels(stream, "train") & real_data.pixels(stream, "test")
+
+
+@real_data.needs("CUB_200_2011")
+def test_real_images_by_seed():
+    how = {"n_tasks": 5, "n_train": 5, "n_test": 5}
+    first, again, other = (cub200(real_data.FOLDER, s, **how) for s in (0, 0, 1))
+    assert first.describe() == again.describe() and first.describe()["test_images"] == [50] * 5
+    assert first.describe()["crc32"] != other.describe()["crc32"]

@@ -1,0 +1,77 @@
+"""`compare`: which runs it makes, that it goes on, and that a failure costs no other run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fmlora_kit as fk
+from fmlora_kit.methods import METHODS
+from fmlora_kit.streams import STREAMS
+from fmlora_kit.training import SETTINGS, Budget, comparing
+
+TINY = comparing.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(comparing.SETTINGS, "tiny", TINY)
+    gone = comparing.Setting("pacs", {"n_train": 2, "n_test": 1}, "no such folder")
+    monkeypatch.setitem(comparing.SETTINGS, "gone", gone)
+
+
+def test_all_methods_on_the_main_streams_by_default(tmp_path):
+    jobs = comparing.jobs(None, comparing.MAIN, range(3), folder=tmp_path)
+    assert len(jobs) == len({job.folder for job in jobs}) == len(METHODS) * 4 * 3
+    first = jobs[: len(METHODS) * 4]
+    assert {job.seed for job in first} == {0}  # whole tables of one seed come first
+    assert [job.method for job in first[: len(METHODS)]] == list(METHODS)
+
+
+def test_every_setting_names_a_stream(tmp_path):
+    assert {setting.stream for setting in SETTINGS.values()} <= set(STREAMS)
+    (job,) = comparing.jobs(["fmlora"], ["pacs"], [4], folder=tmp_path, data="/images")
+    assert job.stream_options["folder"] == "/images/PACS"
+    assert job.folder == tmp_path / "pacs" / "fmlora" / "seed_4"
+
+
+def test_the_long_streams_have_two_thousand_test_images():
+    for name, n_tasks in (("glyphs_10", 10), ("glyphs_20", 20), ("glyphs_40", 40)):
+        options = SETTINGS[name].options
+        assert options["n_tasks"] == n_tasks
+        assert 10 * options["n_tasks"] * options["n_test"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("methods", "streams", "message"),
+    [
+        (["magic"], ["tiny"], "methods must be among fmlora, .*joint; got 'magic'"),
+        (["fmlora"], ["imagenet"], "streams must be among glyphs_10, .*; got 'imagenet'"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(methods, streams, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        fk.compare(methods, streams, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_run_is_told_and_the_others_are_kept_and_not_done_again(tmp_path):
+    lines = []
+    asked = {"folder": tmp_path, "budget": Budget(epochs=1), "workers": 1, "say": lines.append}
+    methods = ["nearest_class_mean", "streaming_lda", "joint"]
+    done = fk.compare(methods[:2], ["tiny", "gone"], [3], **asked)
+    assert [(r.method, r.seed) for r in done.records["tiny"]] == [
+        ("nearest_class_mean", 3),
+        ("streaming_lda", 3),
+    ]
+    assert done.records["gone"] == ()
+    assert set(done.failed) == {f"gone/{method}, seed 3" for method in methods[:2]}
+    assert all("no such folder" in reason for reason in done.failed.values())
+    assert len(lines) == 4
+
+    again = fk.compare(methods, ["tiny"], [3], **asked)
+    assert len(lines) == 5  # only the run of joint, of one task
+    assert again.records["tiny"][:2] == done.records["tiny"]
+    table = fk.compare_records(again.records["tiny"])
+    assert [row.method for row in table.rows][-1] == "joint"
+    assert np.isfinite([row.final_accuracy.mean for row in table.rows]).all()
