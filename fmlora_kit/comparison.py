@@ -26,12 +26,11 @@ from fmlora_kit.analysis import Comparison, compare_records, render
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.figures import comparison_dots, comparison_table
 from fmlora_kit.methods import METHODS
-from fmlora_kit.record import Record, RecordError, save_briefs
+from fmlora_kit.record import Record, RecordError, load_briefs, save_briefs
 from fmlora_kit.training import comparing
 from fmlora_kit.training.loop import Budget
 
 SHIPPED = next((f for f in DATA_FOLDERS if f.exists()), DATA_FOLDERS[1]) / "compare"
-MARKS = ("<!-- compare -->", "<!-- /compare -->")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,17 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:
-    """Ship what a comparison in ``folder`` found: the brief records, and the README's tables."""
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    """Ship the brief records in ``folder``, and render all that is shipped in the README."""
     shipped.mkdir(parents=True, exist_ok=True)
-    for name in summary["streams"]:
+    for name in json.loads((folder / "summary.json").read_text(encoding="utf-8"))["streams"]:
         shutil.copy(folder / f"{name}.json", shipped / f"{name}.json")
-    before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    tables = tables_of(summary)
-    readme.write_text(
-        f"{before}{MARKS[0]}\n{markdown(tables)}\n{MARKS[1]}{after}", encoding="utf-8"
-    )
+    text = readme.read_text(encoding="utf-8")
+    for mark, table in documented(shipped).items():
+        before, _, rest = text.partition(f"<!-- {mark} -->\n")
+        after = rest.partition(f"<!-- /{mark} -->")[2]
+        text = f"{before}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{after}"
+    readme.write_text(text, encoding="utf-8")
+
+
+def documented(shipped: Path = SHIPPED) -> dict[str, str]:
+    """README's tables, by the marks that they stand between: an overview, and all there is."""
+    files = {name: shipped / f"{name}.json" for name in comparing.SETTINGS}
+    tables = {n: compare_records(load_briefs(file)) for n, file in files.items() if file.exists()}
+    return {"overview": render.overview(tables), "compare": markdown(tables)}
 
 
 def tables_of(summary: Mapping) -> dict[str, Comparison]:

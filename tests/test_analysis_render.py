@@ -11,6 +11,7 @@ from compared import a_run, joint_run, runs
 from fmlora_kit.analysis import Interval, compare_records, csv, latex, markdown
 from fmlora_kit.analysis.render import (
     latex_escape,
+    overview,
     parameters,
     percent,
     points,
@@ -164,3 +165,15 @@ def test_a_bound_alone_is_rendered_too():
     comparison = compare_records([joint_run()])
     assert "Bold" not in markdown(comparison)
     assert markdown_rows(markdown(comparison))[2][0] == "joint training (a bound)"
+
+
+def test_the_overview_has_a_column_per_stream(comparison):
+    small = compare_records(runs(["fmlora", "ewc_lora"], joint=False))
+    header, _, *rows = markdown_rows(overview({"all": comparison, "small": small}))
+    assert header == ["final accuracy, %", "all", "small"]
+    assert rows == [
+        ["FM-LoRA", "**67.5 ± 12.4**", "**67.5 ± 12.4**"],
+        ["L2P", "**67.3 ± 11.3**", "–"],
+        ["EWC on LoRA", "56.5 ± 13.8", "56.5 ± 13.8"],
+        ["joint training (a bound)", "95.0 ± 0.0", "–"],
+    ]

@@ -64,14 +64,18 @@ def test_the_brief_records_give_the_same_table(out):
     assert (out / "tiny.json").stat().st_size < 30_000
 
 
-def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path):
+def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monkeypatch):
+    monkeypatch.setitem(comparing.SETTINGS, "tiny", comparing.Setting("glyphs", {}))
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- compare -->\nstale\n<!-- /compare -->\nafter\n")
+    marks = [f"<!-- {mark} -->\nstale\n<!-- /{mark} -->" for mark in ("overview", "compare")]
+    readme.write_text("before\n" + "\nbetween\n".join(marks) + "\nafter\n")
     for _ in range(2):
         comparison.publish(out, readme, tmp_path / "shipped")
         text = readme.read_text(encoding="utf-8")
-        assert text.startswith("before\n<!-- compare -->\n**glyphs, 2 tasks, 20 classes")
+        assert text.startswith("before\n<!-- overview -->\n| final accuracy, %")
+        assert "<!-- compare -->\n**glyphs, 2 tasks, 20 classes" in text
         assert text.endswith("<!-- /compare -->\nafter\n") and "stale" not in text
+        assert text.count("between") == 1
     assert (tmp_path / "shipped" / "tiny.json").read_bytes() == (out / "tiny.json").read_bytes()
 
 

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
+import pytest
 import torch
 
 import fmlora_kit as fk
+from fmlora_kit.comparison import documented
+from fmlora_kit.methods import METHODS
 from fmlora_kit.methods.base import Method, numpy
 
-BLOCKS = re.findall(
-    r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL
-)
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_cell_this_is_all_about_runs_on_a_shorter_stream(capsys):
@@ -38,3 +40,14 @@ def test_the_method_of_your_own_trains_records_and_comes_back():
         again.restore(result.classes, result.state)
     images = stream[1].test_images
     assert np.array_equal(model.logits(images), again.logits(images))
+
+
+@pytest.mark.parametrize("mark", ["overview", "compare"])
+def test_the_tables_are_the_shipped_records_rendered(mark):
+    text = README.partition(f"<!-- {mark} -->\n")[2].partition(f"\n<!-- /{mark} -->")[0]
+    assert text and text == documented()[mark]
+
+
+def test_the_table_of_methods_has_them_all():
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", README, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} >= set(METHODS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -54,6 +54,23 @@ def markdown(comparison: Comparison) -> str:
     align = [_side(place, "left", "right") for place in range(len(columns))]
     table = pd.DataFrame(columns).to_markdown(index=False, colalign=align, disable_numparse=True)
     return f"**{title(comparison)}**\n\n{table}\n\n{note(comparison)}\n"
+
+
+def overview(comparisons: Mapping[str, Comparison]) -> str:
+    """A Markdown table of final accuracies: a row per method, a column per stream, by its name.
+
+    Methods come in the order of their mean over the streams, bounds last; bold as in `markdown`.
+    """
+    columns = {name: _accuracies(comparison) for name, comparison in comparisons.items()}
+    means: dict[str, list[float]] = {}
+    for comparison in comparisons.values():
+        for row in comparison.rows:
+            means.setdefault(row.method, []).append(row.final_accuracy.mean)
+    methods = sorted(means, key=lambda m: (m == BOUND, -sum(means[m]) / len(means[m])))
+    cells = {"final accuracy, %": [_with_remark(method) for method in methods]}
+    cells |= {n: [texts.get(m, UNKNOWN) for m in methods] for n, texts in columns.items()}
+    align = ["left"] + ["right"] * len(columns)
+    return pd.DataFrame(cells).to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
 def latex(comparison: Comparison) -> str:
@@ -176,6 +193,16 @@ def _texts(row: Row, most_seeds: int) -> list[str]:
         row.stores,
         row.frozen,
     ]
+
+
+def _accuracies(comparison: Comparison) -> dict[str, str]:
+    leaders = tied(comparison)
+    texts = {row.method: percent(row.final_accuracy) for row in comparison.rows}
+    return {m: f"**{text}**" if m in leaders else text for m, text in texts.items()}
+
+
+def _with_remark(method: str) -> str:
+    return display_name(method) + (" (a bound)" if method == BOUND else "")
 
 
 def _plain(row: Row) -> dict:

@@ -190,7 +190,15 @@ class Method(nn.Module):
             module.unmerge()
 
     def to_timm(self) -> VisionTransformer:
-        """The adapted backbone as a plain timm ViT (prompt tokens are its register tokens)."""
+        """The adapted backbone as a plain timm ViT (prompt tokens are its register tokens).
+
+        Raises:
+            ValueError: the method has no one model for all images, since each takes its own prompts.
+        """
+        if not self.one_model:
+            raise ValueError(
+                f"method must keep one model for all images to become a timm ViT, got {self.name}"
+            )
         return to_timm(self.vit)
 
     def describe(self) -> dict:

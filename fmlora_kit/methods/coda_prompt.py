@@ -24,7 +24,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.prefix import check_blocks, prefix_width, prefixed
@@ -146,14 +145,6 @@ class CODAPrompt(Method):
             part = torch.from_numpy(state[f"components.{kind}"].copy()).to(self.device)
             self.pool[kind].append(nn.Parameter(part))
         self._freeze()
-
-    def to_timm(self) -> VisionTransformer:
-        """Not possible: each image has a prefix of its own.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("method must keep one model for all images to become a timm ViT")
 
     # --- components ------------------------------------------------------------------------------
     @torch.no_grad()

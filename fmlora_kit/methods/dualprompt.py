@@ -24,7 +24,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -151,14 +150,6 @@ class DualPrompt(Method):
         self.own.append(nn.Parameter(own))
         self.keys.append(nn.Parameter(key))
         self._freeze()
-
-    def to_timm(self) -> VisionTransformer:
-        """Not possible: each image chooses its prefix.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("method must keep one model for all images to become a timm ViT")
 
     # --- prompts ---------------------------------------------------------------------------------
     @torch.no_grad()

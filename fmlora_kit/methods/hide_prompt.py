@@ -32,7 +32,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -186,14 +185,6 @@ class HiDePrompt(Method):
         for name, gaussians in self._statistics().items():
             gaussians.take(task_classes, arrays[f"{name}.means"], arrays[f"{name}.spreads"])
         self.guess = (arrays["tii.weight"], arrays["tii.bias"])
-
-    def to_timm(self) -> VisionTransformer:
-        """Not possible: each image chooses its prefix.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("method must keep one model for all images to become a timm ViT")
 
     @property
     def n_training_state(self) -> int:

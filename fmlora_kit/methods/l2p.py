@@ -154,15 +154,5 @@ class L2P(Method):
         self.pool.prompts.copy_(torch.from_numpy(state["pool.prompts"].copy()))
         self.usage = np.array(state["pool.usage"])
 
-    def to_timm(self) -> VisionTransformer:
-        """No plain ViT looks at an image before it chooses its prompts.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            "l2p cannot become a plain timm ViT: it chooses other prompts for every image"
-        )
-
     def _deployed_buffers(self) -> list[Tensor]:
         return self.parts()

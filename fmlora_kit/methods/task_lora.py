@@ -293,7 +293,7 @@ class TaskLoRA(Method):
         """
         self._check_learned(task)
         before = self._activate(task)
-        plain = super().to_timm()
+        plain = to_timm(self.vit)
         self._activate(before)
         return plain
 
