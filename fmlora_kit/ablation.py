@@ -2,8 +2,10 @@
 
 Every combination of bases x protect x DRS x DMP, then one change to the defaults at a time (head,
 fold, prompt update, ranks per task), then sequential LoRA's own learning rates and
-heads: on the first four tasks of ``glyphs``, three seeds that no comparison uses. Writes
-``<out>/ablation.md`` and ``<out>/ablation.json``; runs that are finished are not done again.
+heads: on the first four tasks of ``glyphs``, three seeds that no comparison uses. With ``--stream
+glyph_styles`` instead: single changes and those that let FM-LoRA move most, beside full
+fine-tuning. Writes ``<out>/ablation.md`` and ``<out>/ablation.json``; what is finished is not done
+again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmlora_kit.adapters.bases import BASES
+from fmlora_kit.adapters.sites import MAPS
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.analysis.metrics import metrics
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
@@ -51,23 +54,55 @@ def single_changes() -> Iterator[tuple[str, dict]]:
     yield "one rank per task", {"drs": DRS(per_layer=False)}
 
 
+def domain_variants() -> Iterator[tuple[str, str, dict]]:
+    """What could let FM-LoRA follow a stream of domains: label, method and options of every row."""
+    ridge, cosine = HeadOptions("ridge"), HeadOptions("cosine")
+    free = {"fold": 1.0, "protect": 0.0}
+    yield "defaults", "fmlora", {}
+    for bases in BASES:
+        if bases != FLoRA().bases:
+            yield f"bases {bases}", "fmlora", {"flora": FLoRA(bases=bases)}
+    for label, changes in (
+        ("protect off", {"protect": 0.0}),
+        ("fold 1.0", {"fold": 1.0}),
+        ("protect off, fold 1.0", free),
+        ("rank 64", {"max_rank": 64}),
+        ("all maps", {"maps": MAPS}),
+    ):
+        yield label, "fmlora", {"flora": FLoRA(**changes)}
+        yield f"ridge head, {label}", "fmlora", {"flora": FLoRA(**changes), "head": ridge}
+    yield "DRS off", "fmlora", {"drs": None}
+    yield "DMP off", "fmlora", {"dmp": None}
+    everything = FLoRA(**free, maps=MAPS, max_rank=64)
+    for head in (cosine, ridge):
+        yield f"{head.kind} head", "fmlora", {"head": head}
+        yield f"{head.kind} head, all of these", "fmlora", {"head": head, "flora": everything}
+        yield f"full fine-tuning, {head.kind} head", "full_finetuning", {"head": head}
+
+
 def _on(value: object) -> str:
     return "on" if value else "off"
 
 
-def jobs(out: Path, n_tasks: int, epochs: int, seeds: tuple[int, ...]) -> list[Job]:
-    """All runs of the ablation."""
+VARIANTS = {"glyphs": variants, "glyph_styles": domain_variants}
+
+
+def jobs(
+    out: Path, n_tasks: int, epochs: int, seeds: tuple[int, ...], stream: str = "glyphs"
+) -> list[Job]:
+    """All runs of the ablation on ``stream``."""
     return [
         Job(
             label,
             method,
             seed,
             out / "records" / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
+            stream=stream,
             stream_options={"n_tasks": n_tasks},
             options=options,
             budget=Budget(epochs=epochs),
         )
-        for label, method, options in variants()
+        for label, method, options in VARIANTS[stream]()
         for seed in seeds
     ]
 
@@ -103,12 +138,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line: see ``--help``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/ablation"))
+    parser.add_argument("--stream", choices=tuple(VARIANTS), default="glyphs")
     parser.add_argument("--tasks", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=Budget().epochs)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--workers", type=int, default=None)
     options = parser.parse_args(arguments)
-    todo = jobs(options.out, options.tasks, options.epochs, tuple(options.seeds))
+    todo = jobs(options.out, options.tasks, options.epochs, tuple(options.seeds), options.stream)
     records = run_many(todo, workers=options.workers)
     table = rows(records)
     (options.out / "ablation.json").write_text(json.dumps(table, indent=2) + "\n")

@@ -41,3 +41,29 @@ def files(folder):
 def pixels(stream, part):
     """The images of all tasks, as a set of bytes."""
     return {image.tobytes() for task in stream for image in getattr(task, f"{part}_images")}
+
+
+def described_by_seed(read, **limits):
+    """What the real stream of seed 0 says of itself; with seed 1 it must be of other images."""
+    first, again, other = (read(FOLDER, seed, **limits).describe() for seed in (0, 0, 1))
+    assert first == again and first["crc32"] != other["crc32"]
+    return first
+
+
+def draw_domains(root, domains, names, images=5, train=(0, 2, 3)):
+    """Draw a tree DOMAIN/CLASS/I.jpg with its lists; number = 100 x domain + 10 x class + image."""
+    for d, domain in enumerate(domains):
+        lines = {"train": [], "test": []}
+        for c, name in enumerate(names):
+            for i in range(images):
+                draw(root / domain / name / f"{i}.jpg", 100 * d + 10 * c + i)
+                lines["train" if i in train else "test"].append(f"{domain}/{name}/{i}.jpg {c}")
+        for part, content in lines.items():
+            (root / f"{domain}_{part}.txt").write_text("\n".join(content) + "\n")
+
+
+def rewrite(path, old, new):
+    """Replace what stands once in a text file."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))

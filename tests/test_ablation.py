@@ -37,6 +37,16 @@ def test_every_variant_runs_on_every_seed_in_its_own_folder(tmp_path):
     assert all(job.stream_options == {"n_tasks": 3} and job.budget.epochs == 2 for job in jobs)
 
 
+def test_the_domain_rows_change_what_they_say(tmp_path):
+    rows = {label: options for label, _, options in ablation.domain_variants()}
+    assert rows["defaults"] == {} and len(rows) == len(list(ablation.domain_variants()))
+    assert rows["protect off, fold 1.0"]["flora"] == FLoRA(protect=0.0, fold=1.0)
+    everything = rows["ridge head, all of these"]
+    assert everything["head"].kind == "ridge" and everything["flora"].max_rank == 64
+    jobs = ablation.jobs(tmp_path, n_tasks=3, epochs=2, seeds=(7,), stream="glyph_styles")
+    assert {job.stream for job in jobs} == {"glyph_styles"} and len(jobs) == len(rows)
+
+
 def test_rows_are_the_records_best_first(tmp_path, monkeypatch, capsys):
     good, bad = make_record(n_done=3), make_record(n_done=2)
     records = {"bad": [bad], "good": [good]}

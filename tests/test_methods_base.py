@@ -1,19 +1,16 @@
-"""What every method must keep: the loss, the sizes, frozen rows, merging, exact time travel."""
+"""What all methods share: features, the local loss, rows of the head, sizes, bad input, seeds."""
 
 import numpy as np
 import pytest
 import tiny
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
 
 import fmlora_kit as fk
-from fmlora_kit.methods import METHODS, HeadOptions
+from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.base import Method
 
 IMAGES = tiny.noise(6)
-FROZEN = [name for name in METHODS if name != "full_finetuning"]
-ONE_MODEL = [name for name in METHODS if METHODS[name].one_model]
 
 
 def features_by_hand(vit, images):
@@ -70,38 +67,6 @@ def test_new_rows_start_at_the_class_means():
     assert linear.head.rows.abs().max() == 0
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("head", ["lda", "cosine", "linear"])
-def test_the_model_is_rebuilt_after_every_task_bit_for_bit(name, head):
-    stream = tiny.stream()
-    model = tiny.build(name, head=HeadOptions(head), seed=3)
-    results, then = [], []
-    for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
-        then.append(model.logits(IMAGES))
-    record = tiny.record_of(model, stream, results)
-    for k, expected in enumerate(then, 1):
-        back = fk.from_record(record, k, backbone=tiny.vit())
-        np.testing.assert_array_equal(back.logits(IMAGES), expected)
-        assert back.seen == tuple(range(3 * k)) and back.n_tasks_done == k
-        assert back.n_deployed == results[k - 1].n_deployed
-        assert back.n_training_state == results[k - 1].n_training_state
-    assert not np.array_equal(then[0], then[1][:, :3]) or name in FROZEN
-
-
-@pytest.mark.parametrize("name", [name for name in METHODS if not METHODS[name].grows])
-def test_deployed_size_never_grows_and_earlier_rows_never_move(name):
-    stream = tiny.stream()
-    model = tiny.build(name)
-    sizes, rows = [], []
-    for task in stream:
-        sizes.append(fk.train_task(model, task, stream, tiny.BUDGET).n_deployed)
-        rows.append(model.head.weight.clone())
-    assert len(set(sizes)) == 1
-    assert torch.equal(rows[2][:3], rows[0][:3]) and torch.equal(rows[2][3:6], rows[1][3:6])
-    assert (rows[0][:3].norm(dim=1) > 0).all() and (rows[0][3:] == 0).all()
-
-
 def test_deployed_size_by_hand():
     backbone = sum(p.numel() for p in tiny.vit().parameters())
     assert tiny.build("frozen_backbone").n_deployed == backbone + 9 * 32
@@ -113,99 +78,6 @@ def test_deployed_size_by_hand():
     positions = 2 * 32  # empty ones of the prompt
     adapters = 2 * 2 * (32 * 8 + 8 * 32 + 8 * 8)
     assert fmlora.n_deployed == backbone + 9 * 32 + adapters + 2 * 32 + positions
-
-
-@pytest.mark.parametrize("name", FROZEN)
-def test_the_backbone_never_changes_nor_the_callers(name):
-    stream, backbone = tiny.stream(), tiny.vit()
-    model = tiny.build(name, backbone)
-    tiny.learn(model, stream)
-    kept = tiny.vit().state_dict()
-    assert all(torch.equal(p, kept[n]) for n, p in backbone.state_dict().items())
-    state = model.vit.state_dict()
-    frozen = [n for n in kept if n != "pos_embed"]  # a prompt widens it
-    inside = {
-        n: n if n in state else n.replace(".weight", ".base.weight").replace(".bias", ".base.bias")
-        for n in frozen
-    }
-    assert all(torch.equal(state[inside[n]], kept[n]) for n in frozen)
-    patches = state["pos_embed"][:, -16:]
-    assert torch.equal(patches, kept["pos_embed"][:, -16:])
-    assert torch.equal(state["pos_embed"][:, 0], kept["pos_embed"][:, 0])
-
-
-@pytest.mark.parametrize("name", ONE_MODEL)
-def test_merged_and_unmerged_logits_agree_and_unmerging_is_exact(name):
-    stream = tiny.stream()
-    model = tiny.build(name, head=HeadOptions("cosine", scale=1.0))
-    tiny.learn(model, stream)
-    before = model.logits(IMAGES)
-    model.merge()
-    merged = model.logits(IMAGES)
-    np.testing.assert_allclose(merged, before, atol=1e-5, rtol=0)
-    if model.layers:
-        assert not torch.equal(
-            model.vit.blocks[0].attn.qkv.base.weight, tiny.vit().blocks[0].attn.qkv.weight
-        )
-    model.unmerge()
-    np.testing.assert_array_equal(model.logits(IMAGES), before)
-
-
-def test_a_merged_model_learns_on_as_if_it_had_not_been_merged():
-    stream = tiny.stream()
-    merged, plain = tiny.build("sequential_lora"), tiny.build("sequential_lora")
-    for task in stream:
-        fk.train_task(merged, task, stream, tiny.BUDGET)
-        fk.train_task(plain, task, stream, tiny.BUDGET)
-        merged.merge()
-    merged.unmerge()
-    np.testing.assert_array_equal(merged.logits(IMAGES), plain.logits(IMAGES))
-
-
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ONE_MODEL])
-def test_a_method_that_chooses_for_each_image_is_no_plain_vit(name):
-    with pytest.raises(ValueError, match="must|cannot|needs"):
-        tiny.build(name).to_timm()
-
-
-@pytest.mark.parametrize("name", ONE_MODEL)
-def test_to_timm_is_a_plain_vit_with_the_same_features(name):
-    stream = tiny.stream()
-    model = tiny.build(name)
-    tiny.learn(model, stream)
-    plain = model.to_timm()
-    assert type(plain) is VisionTransformer
-    torch.testing.assert_close(
-        features_by_hand(plain, IMAGES), model.extract(IMAGES), atol=2e-5, rtol=1e-4
-    )
-
-
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "joint"])
-@pytest.mark.parametrize("head", ["lda", "cosine", "linear"])
-def test_a_domain_incremental_stream_goes_on_with_the_rows_of_seen_classes(name, head):
-    stream = tiny.styles()
-    model = tiny.build(name, n_classes=4, head=HeadOptions(head))
-    results, then = [], []
-    for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
-        then.append(model.logits(IMAGES))
-    assert model.seen == (0, 1, 2, 3) and then[2].shape == (6, 4)
-    if not results[2].losses.size:
-        return
-    back = fk.from_record(tiny.record_of(model, stream, results), 2, backbone=tiny.vit())
-    np.testing.assert_array_equal(back.logits(IMAGES), then[1])
-    rows = back.head.weight.clone()
-    back.begin_task(stream[2])
-    own = name == "task_lora"  # a head of its own for every task
-    assert head == "lda" or own or torch.equal(back.head.rows.detach(), rows)
-
-
-def test_logits_of_chosen_classes():
-    stream = tiny.stream()
-    model = tiny.build("frozen_backbone")
-    tiny.learn(model, stream)
-    everything = model.logits(IMAGES)
-    np.testing.assert_allclose(model.logits(IMAGES, (5, 0)), everything[:, [5, 0]], atol=1e-5)
 
 
 @pytest.mark.parametrize(

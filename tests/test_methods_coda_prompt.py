@@ -8,16 +8,11 @@ import torch
 from torch.nn import functional as F
 
 import fmlora_kit as fk
-from fmlora_kit.methods import METHODS, HeadOptions
+from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.coda_prompt import KINDS, CODAPrompt, beside
 
 IMAGES = tiny.noise(6)
 SMALL = {"components": 13, "n_tasks": 3, "length": 4, "blocks": (0, 1)}  # four a task
-
-
-@pytest.fixture(autouse=True)
-def _by_its_name(monkeypatch):
-    monkeypatch.setitem(METHODS, "coda_prompt", CODAPrompt)
 
 
 def build(backbone=None, n_classes=9, **options):
@@ -120,13 +115,6 @@ def test_features_are_those_under_the_weighted_sum_of_components():
     assert (expected - nothing).abs().max() > 0.1
 
 
-def test_an_images_prediction_does_not_depend_on_its_batch():
-    model, _ = learned(lr=1e-2)
-    alone = np.concatenate([model.logits(image[None]) for image in IMAGES])
-    np.testing.assert_allclose(model.logits(IMAGES), alone, atol=1e-4)
-    np.testing.assert_allclose(model.logits(IMAGES[::-1]), alone[::-1], atol=1e-4)
-
-
 def test_new_components_are_orthonormal_and_orthogonal_to_trained_ones():
     model, _ = begun()
     for rows in pool(model):
@@ -171,8 +159,6 @@ def test_earlier_components_get_no_gradient_and_stay_bit_for_bit():
     for t, before in enumerate(kept):
         for kind, rows in zip(KINDS, before, strict=True):
             assert torch.equal(model.pool[kind][t], rows) and not model.pool[kind][t].requires_grad
-    plain = tiny.vit().state_dict()
-    assert all(torch.equal(p, plain[name]) for name, p in model.vit.state_dict().items())
     model, task = begun()
     for p in model.parameters():
         p.grad = None
@@ -208,43 +194,6 @@ def test_mu_keeps_components_orthogonal():
     assert off[1] < 0.8 * off[0]
 
 
-@pytest.mark.parametrize("head", ["lda", "linear"])
-@pytest.mark.parametrize("domain", [False, True])
-def test_the_model_is_rebuilt_after_every_task_bit_for_bit(head, domain):
-    stream = tiny.styles() if domain else tiny.stream()
-    model = build(n_classes=stream.n_classes, head=HeadOptions(head), seed=3)
-    results, then = [], []
-    for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
-        then.append(model.logits(IMAGES))
-    record = tiny.record_of(model, stream, results)
-    for k, expected in enumerate(then, 1):
-        back = fk.from_record(record, k, backbone=tiny.vit())
-        np.testing.assert_array_equal(back.logits(IMAGES), expected)
-        assert back.n_deployed == results[k - 1].n_deployed and back.n_tasks_done == k
-    back = fk.from_record(record, 2, backbone=tiny.vit())
-    assert fk.train_task(back, stream[2], stream, tiny.BUDGET).same_as(results[2])
-
-
-def test_the_same_seed_gives_the_same_record_another_seed_another(tmp_path):
-    runs = [learned(seed=seed) for seed in (1, 1, 2)]
-    records = [tiny.record_of(model, tiny.stream(), results) for model, results in runs]
-    assert records[0].same_as(records[1]) and not records[0].same_as(records[2])
-    records[0].save(tmp_path / "run")
-    back = fk.from_record(fk.Record.load(tmp_path / "run"), backbone=tiny.vit())
-    np.testing.assert_array_equal(back.logits(IMAGES), runs[0][0].logits(IMAGES))
-    assert back.describe() == runs[0][0].describe()
-
-
-def test_double_precision():
-    stream, model = tiny.stream(), build(tiny.vit().double())
-    record = tiny.record_of(model, stream, tiny.learn(model, stream))
-    assert {p.dtype for p in model.parameters()} == {torch.float64}
-    back = fk.from_record(record, backbone=tiny.vit().double())
-    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
-    assert back.logits(IMAGES).dtype == np.float64
-
-
 def test_sizes_grow_by_the_components_of_a_task():
     backbone = sum(p.numel() for p in tiny.vit().parameters())
     _, results = learned()
@@ -266,16 +215,6 @@ def test_a_stream_longer_than_the_pool_is_split_over_is_refused():
         fk.train_task(model, task, stream, tiny.BUDGET)
     with pytest.raises(ValueError, match="n_tasks must be at least .* got 2 and one more task"):
         model.begin_task(stream[2])
-
-
-def test_merging_changes_nothing_and_a_plain_vit_is_refused():
-    model, _ = learned()
-    before = model.logits(IMAGES)
-    model.merge()
-    np.testing.assert_array_equal(model.logits(IMAGES), before)
-    model.unmerge()
-    with pytest.raises(ValueError, match="one model for all images"):
-        model.to_timm()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 import fmlora_kit as fk
-from fmlora_kit.methods import METHODS, HeadOptions, SequentialLoRA
+from fmlora_kit.methods import HeadOptions, SequentialLoRA
 from fmlora_kit.methods.ewc_lora import EWCLoRA
 
 IMAGES = tiny.noise(6)
@@ -187,43 +187,6 @@ def test_sizes():
     plain = SequentialLoRA(tiny.vit(), 9, rank=4)
     assert model.n_deployed == plain.n_deployed
     assert {r.n_training_state for r in tiny.learn(model, stream)} == {4 * (32 * 4 + 4 * 32)}
-
-
-@pytest.mark.parametrize("head", ["lda", "cosine", "linear"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_time_travel_from_disk_is_exact(head, dtype, tmp_path, monkeypatch):
-    monkeypatch.setitem(METHODS, "ewc_lora", EWCLoRA)
-    stream = tiny.stream()
-    model = build(tiny.vit().to(dtype), head=HeadOptions(head), seed=3, strength=5.0, decay=0.9)
-    results, then = [], []
-    for task in stream:
-        results.append(fk.train_task(model, task, stream, BUDGET))
-        then.append(model.logits(IMAGES))
-    tiny.record_of(model, stream, results).save(tmp_path / "run")
-    record = fk.Record.load(tmp_path / "run")
-    for k, expected in enumerate(then, 1):
-        back = fk.from_record(record, k, backbone=tiny.vit().to(dtype))
-        np.testing.assert_array_equal(back.logits(IMAGES), expected)
-        assert back.n_training_state == results[k - 1].n_training_state
-        assert back.describe() == model.describe()
-    back = fk.from_record(record, 2, backbone=tiny.vit().to(dtype))
-    assert fk.train_task(back, stream[2], stream, BUDGET).same_as(results[2])
-    kinds = {a.dtype for r in results for a in r.state.values()}
-    assert dtype == torch.float32 or kinds == {np.dtype(np.float64)}
-
-
-def test_the_same_seed_gives_the_same_record():
-    stream = tiny.stream()
-    one, two = (
-        tiny.record_of(m, stream, tiny.learn(m, stream)) for m in (build(seed=4), build(seed=4))
-    )
-    assert one.same_as(two)
-
-
-def test_a_domain_incremental_stream():
-    stream, model = tiny.styles(), build(n_classes=4)
-    results = tiny.learn(model, stream)
-    assert model.seen == (0, 1, 2, 3) and np.isfinite(results[-1].losses).all()
 
 
 @pytest.mark.parametrize(

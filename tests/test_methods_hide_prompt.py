@@ -263,26 +263,7 @@ def test_with_one_task_there_is_nothing_to_guess_or_to_adapt():
     assert results[0].same_as(results[1])
 
 
-# --- records and precision ------------------------------------------------------------------------
-@pytest.mark.parametrize("head", ["lda", "cosine"])
-@pytest.mark.parametrize("domain", [False, True])
-def test_the_model_is_rebuilt_after_every_task_bit_for_bit(head, domain):
-    stream = tiny.styles() if domain else tiny.stream()
-    model = build(n_classes=stream.n_classes, head=head, seed=3, statistics="variance")
-    results, then = [], []
-    for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
-        then.append(model.logits(IMAGES))
-    record = tiny.record_of(model, stream, results)
-    for k, expected in enumerate(then, 1):
-        back = fk.from_record(record, k, backbone=tiny.vit())
-        np.testing.assert_array_equal(back.logits(IMAGES), expected)
-        assert back.n_deployed == results[k - 1].n_deployed and back.n_tasks_done == k
-        assert back.n_training_state == results[k - 1].n_training_state
-    back = fk.from_record(record, 2, backbone=tiny.vit())
-    assert fk.train_task(back, stream[2], stream, tiny.BUDGET).same_as(results[2])
-
-
+# --- domains and options --------------------------------------------------------------------------
 def test_a_class_of_several_domains_has_a_row_to_guess_by_in_each_and_one_in_the_head():
     stream, model = tiny.styles(), build(n_classes=4)
     results = tiny.learn(model, stream)
@@ -290,35 +271,6 @@ def test_a_class_of_several_domains_has_a_row_to_guess_by_in_each_and_one_in_the
     assert model.uninstructed.owners == [0] * 4 + [1] * 4 + [2] * 4
     assert model.logits(IMAGES).shape == (6, 4) and len(model.own) == 3
     assert not np.array_equal(results[0].state["head.weight"], results[1].state["head.weight"])
-
-
-def test_the_same_seed_gives_the_same_record_another_seed_another(tmp_path):
-    runs = [learned(seed=seed) for seed in (1, 1, 2)]
-    records = [tiny.record_of(model, tiny.stream(), results) for model, results in runs]
-    assert records[0].same_as(records[1]) and not records[0].same_as(records[2])
-    records[0].save(tmp_path / "run")
-    back = fk.from_record(fk.Record.load(tmp_path / "run"), backbone=tiny.vit())
-    np.testing.assert_array_equal(back.logits(IMAGES), runs[0][0].logits(IMAGES))
-    assert back.describe() == runs[0][0].describe()
-
-
-def test_double_precision():
-    stream, model = tiny.stream(), build(tiny.vit().double())
-    record = tiny.record_of(model, stream, tiny.learn(model, stream))
-    assert {p.dtype for p in model.parameters()} == {torch.float64}
-    back = fk.from_record(record, backbone=tiny.vit().double())
-    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
-    assert back.logits(IMAGES).dtype == np.float64
-
-
-def test_merging_changes_nothing_and_a_plain_vit_is_refused():
-    model, _ = learned()
-    before = model.logits(IMAGES)
-    model.merge()
-    np.testing.assert_array_equal(model.logits(IMAGES), before)
-    model.unmerge()
-    with pytest.raises(ValueError, match="one model for all images"):
-        model.to_timm()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,14 @@
 
 import pytest
 
-from fmlora_kit.streams.folders import find_root, image_files, inside, subfolders
+from fmlora_kit.streams.folders import (
+    class_files,
+    find_root,
+    image_files,
+    inside,
+    presplit_files,
+    subfolders,
+)
 
 
 def test_the_folder_itself_or_the_one_it_lies_in(tmp_path):
@@ -38,3 +45,21 @@ def test_contents_are_sorted_and_hidden_ones_left_out(tmp_path):
         (tmp_path / name).touch()
     assert subfolders(tmp_path) == ["a", "b"]
     assert [path.name for path in image_files(tmp_path)] == ["1.png", "2.JPG", "3.jpeg"]
+
+
+def test_folders_of_classes_and_their_split(tmp_path):
+    for name in ("train/b/2.jpg", "train/a/1.png", "test/a/3.jpg", "test/b/4.webp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    train, test = tmp_path / "train", tmp_path / "test"
+    assert class_files(train) == {"a": [train / "a" / "1.png"], "b": [train / "b" / "2.jpg"]}
+    assert presplit_files(tmp_path) == {
+        "a": ((train / "a" / "1.png",), (test / "a" / "3.jpg",)),
+        "b": ((train / "b" / "2.jpg",), (test / "b" / "4.webp",)),
+    }
+    (test / "b" / "4.webp").unlink()
+    with pytest.raises(ValueError, match="b must hold images .*webp.*, got none"):
+        presplit_files(tmp_path)
+    (test / "b").rmdir()
+    with pytest.raises(ValueError, match=r"the same classes in train and test, got \['b'\]"):
+        presplit_files(tmp_path)

@@ -22,8 +22,9 @@ SMALL = {  # what a method of this name needs on a ViT of two blocks
     "hide_prompt": {"length": 3, "samples": 8, "sample_epochs": 5},
     "inflora": {"rank": 4, "n_tasks": 3},
     "sd_lora": {"rank": 4},
-    "sd_lora_rr": {"rank": 4, "later_ranks": (3, 2)},
+    "sd_lora_rr": {"rank": 4, "later_ranks": (3, 2), "tasks_per_rank": 1},
     "task_lora": {"rank": 4},
+    "ranpac": {"projections": 50},
 }
 
 

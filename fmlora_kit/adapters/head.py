@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
 
 HEADS = ("lda", "cosine", "linear", "ridge")
+SET_AFTERWARDS = ("lda", "ridge")  # rows follow from statistics of all tasks when a task ends
 
 
 class Head(nn.Module):

@@ -13,7 +13,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.head import Head, class_means
+from fmlora_kit.adapters.head import SET_AFTERWARDS, Head, class_means
 from fmlora_kit.adapters.sites import Site, adapted, find_sites, to_timm
 from fmlora_kit.methods import card
 from fmlora_kit.streams.task import Task
@@ -193,7 +193,7 @@ class Method(nn.Module):
         """The adapted backbone as a plain timm ViT (prompt tokens are its register tokens).
 
         Raises:
-            ValueError: the method has no one model for all images, since each takes its own prompts.
+            ValueError: there is no one model for all images.
         """
         if not self.one_model:
             raise ValueError(
@@ -271,14 +271,14 @@ class Method(nn.Module):
     def _open_head(self, task: Task, features: Tensor | None = None) -> None:
         start = None
         fresh = not set(task.classes) & set(self.seen)
-        if self.head.kind in ("lda", "ridge") or (fresh and self.head.kind == "cosine"):
+        if self.head.kind in SET_AFTERWARDS or (fresh and self.head.kind == "cosine"):
             features = self.extract(task.train_images) if features is None else features
             start = class_means(features, torch.tensor(task.train_labels), task.classes)
         self.head.open(task.classes, start)
 
     def _close_head(self, task: Task, features: Tensor | None = None) -> None:
         self.head.close()
-        if self.head.kind in ("lda", "ridge"):
+        if self.head.kind in SET_AFTERWARDS:
             features = self.extract(task.train_images) if features is None else features
             self.head.align(features, torch.tensor(task.train_labels), task.classes)
         self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))

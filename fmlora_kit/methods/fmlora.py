@@ -28,6 +28,7 @@ from fmlora_kit.adapters.drs import (
     novelty,
 )
 from fmlora_kit.adapters.flora import FactorizedUpdate
+from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.protect import input_moments, protection
 from fmlora_kit.adapters.sites import attach, base_weight, find_sites
 from fmlora_kit.methods.base import Method, numpy
@@ -188,7 +189,7 @@ class FMLoRA(Method):
             dmp_rules.add_prompt(self.vit, dmp.length, self.generator(_PROMPT))
         # A head of class statistics is set after the outer steps; any other must still train on
         # them.
-        self.settle_at = 1.0 if self.head.kind in ("lda", "ridge") else 0.7
+        self.settle_at = 1.0 if self.head.kind in SET_AFTERWARDS else 0.7
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
         self.selector: RankSelector | None = None

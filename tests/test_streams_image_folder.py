@@ -1,0 +1,191 @@
+"""A folder of anyone's images: its layout is recognised, said, and never guessed where unclear."""
+
+import pytest
+import real_data
+from PIL import Image
+
+from fmlora_kit.streams import image_folder
+from fmlora_kit.streams.image_folder import CLASSES, DOMAINS, SPLIT, layout_of
+
+NAMES = ("cat", "dog", "emu", "fox")
+
+
+def draw(root, first=0, images=5, names=NAMES):
+    for c, name in enumerate(names):
+        for i in range(images):
+            suffix = ("jpg", "PNG")[i % 2]
+            real_data.draw(root / name / f"{i}.{suffix}", first + 10 * c + i)
+
+
+@pytest.fixture
+def classes(tmp_path):
+    draw(tmp_path / "photos")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def domains(tmp_path):
+    for d, domain in enumerate(("day", "dusk", "night")):
+        draw(tmp_path / "places" / domain, 100 * d)
+    return tmp_path / "places"
+
+
+def test_folders_of_classes(classes):
+    before = real_data.files(classes)
+    stream = image_folder(classes, 1, n_tasks=2, image_size=8)
+    assert stream.name == "image_folder" and stream.scenario == "class-incremental"
+    assert [task.class_names for task in stream] == [NAMES[:2], NAMES[2:]]
+    for first, task in zip((0, 2), stream, strict=True):
+        train, test = (real_data.numbers(x) for x in (task.train_images, task.test_images))
+        assert sorted(train + test) == [10 * (first + c) + i for c in range(2) for i in range(5)]
+        assert [n // 10 for n in test] == task.test_labels.tolist() == list(task.classes)
+    assert stream.about == {
+        "source": "folder photos",
+        "layout": "CLASS/*",
+        "split": "random by seed, 0.2 of each class for testing",
+        "class_order": "alphabetical",
+        "partial": None,
+    }
+    assert real_data.files(classes) == before
+
+
+def test_folders_of_domains(domains):
+    stream = image_folder(domains, test_share=0.4, image_size=8)
+    assert stream.scenario == "domain-incremental" and stream.about["layout"] == "DOMAIN/CLASS/*"
+    assert [task.name for task in stream] == ["day", "dusk", "night"]
+    for d, task in enumerate(stream):
+        assert task.class_names == NAMES and task.classes == (0, 1, 2, 3)
+        train, test = (real_data.numbers(x) for x in (task.train_images, task.test_images))
+        assert sorted(train + test) == [100 * d + 10 * c + i for c in range(4) for i in range(5)]
+        assert len(test) == 8 and [n // 10 % 10 for n in train] == task.train_labels.tolist()
+    some = image_folder(domains, domains=("night", "day"), image_size=8)
+    assert [task.name for task in some] == ["night", "day"]
+
+
+@pytest.mark.parametrize("test", ["test", "val"])
+def test_a_split_that_is_there_is_kept(tmp_path, test):
+    draw(tmp_path / "train", images=3)
+    draw(tmp_path / test, first=100, images=2)
+    stream = image_folder(tmp_path, n_tasks=1, image_size=8)
+    assert stream.about["layout"] == SPLIT and stream.about["split"] == "folders"
+    expected = [100 * 0 + 10 * c + i for c in range(4) for i in range(3)]
+    assert real_data.numbers(stream[0].train_images) == expected
+    assert {n // 100 for n in real_data.numbers(stream[0].test_images)} == {1}
+    assert image_folder(tmp_path, 7, n_tasks=1, image_size=8).describe() == {
+        **stream.describe(),
+        "seed": 7,
+    }
+
+
+def test_seed_limits_and_order(classes):
+    few = {"n_tasks": 4, "image_size": 8, "n_train": 2, "n_test": 1}
+    first, again, other = (image_folder(classes, seed, **few) for seed in (0, 0, 1))
+    assert first.describe() == again.describe()
+    assert first.describe()["crc32"] != other.describe()["crc32"]
+    assert first.describe()["train_images"] == [2] * 4
+    assert first.about["partial"].startswith("at most 2 training images per class; at most 1 test")
+    mixed = image_folder(classes, class_order=3, **few)
+    assert sorted(sum((task.class_names for task in mixed), ())) == list(NAMES)
+    assert [task.class_names for task in mixed] != [task.class_names for task in first]
+
+
+def test_other_files_are_counted_and_hidden_ones_are_not(classes):
+    for name in ("cat/a.heic", "cat/b.HEIC", "dog/notes", "dog/.DS_Store"):
+        (classes / name).touch()
+    stream = image_folder(classes, n_tasks=1, image_size=8)
+    assert stream.about["left_out"] == "files that are no images: 2 of .heic, 1 of no suffix"
+
+
+def test_photos_are_turned_upright(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            picture = Image.new("L", (16, 16), 0)
+            picture.paste(255, (0, 0, 16, 8))  # the upper half is white
+            exif = picture.getexif()
+            exif[0x0112] = 3  # stored upside down
+            picture.save(tmp_path / name / f"{i}.png", exif=exif)
+    images = image_folder(tmp_path, n_tasks=1, image_size=16)[0].train_images
+    assert images[:, 9:].min() == 255 and images[:, :7].max() == 0
+
+
+def test_layouts(classes, domains, tmp_path):
+    assert layout_of(classes) == CLASSES and layout_of(domains) == DOMAINS
+    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere. A folder of your"):
+        layout_of(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="empty must hold folders of images, got none"):
+        layout_of(tmp_path / "empty")
+
+
+def mix(root):
+    real_data.draw(root / "cat" / "old" / "0.jpg", 0)
+
+
+def truncate(root):
+    path = root / "cat" / "0.jpg"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def leave_one(root):
+    for path in sorted((root / "dog").iterdir())[1:]:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (mix, "folders of images or folders of folders, got images in 'cat' and folders in 'cat'"),
+        (lambda root: (root / "gnu").mkdir(), "gnu must hold images .*, got none"),
+        (leave_one, "dog must have at least 2 images .train and test., got 1"),
+        (truncate, "cat.0.jpg must be a whole image file"),
+    ],
+)
+def test_damage_is_named(classes, damage, message):
+    damage(classes)
+    with pytest.raises(ValueError, match=message):
+        image_folder(classes, n_tasks=1, image_size=8)
+
+
+def test_domains_must_have_the_same_classes(domains):
+    (domains / "dusk" / "emu").rename(domains / "dusk" / "ibis")
+    with pytest.raises(ValueError, match="the same classes in every domain, day lacks .'ibis'."):
+        image_folder(domains)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"n_tasks must be given: 4 classes divide into \[1, 2, 4\] tasks"),
+        ({"n_tasks": 3}, r"n_tasks must divide the 4 classes .*, got 3"),
+        ({"n_tasks": 2, "domains": ("cat",)}, r"domains must be None for a folder of CLASS/\*"),
+        ({"n_tasks": 2, "test_share": 1}, "test_share must be between 0 and 1, got 1"),
+        ({"n_tasks": 2, "image_size": 0}, "image_size must be at least 1 pixel, got 0"),
+        ({"n_tasks": 2, "n_test": 0}, "n_test must be None or at least 1 image per class, got 0"),
+    ],
+)
+def test_bad_arguments_for_classes(classes, options, message):
+    with pytest.raises(ValueError, match=message):
+        image_folder(classes, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_tasks": 3}, r"n_tasks must be None for a folder of DOMAIN/CLASS/\*, got 3"),
+        ({"class_order": 3}, "class_order must be None for a folder of DOMAIN"),
+        ({"domains": ("day", "dawn")}, "domains must be different folders among .*'dawn'"),
+        ({"domains": ("day", "day")}, "domains must be different folders"),
+    ],
+)
+def test_bad_arguments_for_domains(domains, options, message):
+    with pytest.raises(ValueError, match=message):
+        image_folder(domains, **options)
+
+
+@real_data.needs("PACS")
+def test_the_real_images():
+    stream = image_folder(real_data.FOLDER / "PACS", n_train=2, n_test=1)
+    assert [task.name for task in stream] == ["art_painting", "cartoon", "photo", "sketch"]
+    photos = image_folder(real_data.FOLDER / "PACS" / "photo", n_tasks=7, n_train=2, n_test=1)
+    assert photos.scenario == "class-incremental" and photos[6].class_names == ("person",)
