@@ -1,7 +1,9 @@
 """Streams of tasks: what is learned, in which order.
 
-``glyphs``, ``glyph_styles`` and ``digits`` are embedded and need no file. ``pacs``, ``cub200`` and
-``cifar100`` read real images from a folder of yours, in the benchmark's official layout.
+``glyphs``, ``glyph_styles`` and ``digits`` are embedded and need no file. The others read real
+images from a folder of yours, in the benchmark's official layout, and never move or write anything:
+``cifar100``, ``cub200``, ``dn4il``, ``domainnet``, ``imagenet_r``, ``pacs``; ``image_folder`` takes
+any folder of images. `PRESETS` names published protocols, `preset` makes their streams.
 """
 
 from collections.abc import Callable
@@ -9,8 +11,13 @@ from collections.abc import Callable
 from fmlora_kit.streams.cifar100 import cifar100
 from fmlora_kit.streams.cub200 import cub200
 from fmlora_kit.streams.digits import digits
+from fmlora_kit.streams.dn4il import dn4il
+from fmlora_kit.streams.domainnet import domainnet
 from fmlora_kit.streams.glyphs import glyph_styles, glyphs
+from fmlora_kit.streams.image_folder import image_folder
+from fmlora_kit.streams.imagenet_r import imagenet_r
 from fmlora_kit.streams.pacs import pacs
+from fmlora_kit.streams.presets import PRESETS, Preset, preset
 from fmlora_kit.streams.task import Stream, Task
 
 STREAMS: dict[str, Callable[..., Stream]] = {
@@ -20,16 +27,27 @@ STREAMS: dict[str, Callable[..., Stream]] = {
     "pacs": pacs,
     "cub200": cub200,
     "cifar100": cifar100,
+    "imagenet_r": imagenet_r,
+    "domainnet": domainnet,
+    "dn4il": dn4il,
+    "image_folder": image_folder,
 }
 
 __all__ = [
+    "PRESETS",
     "STREAMS",
+    "Preset",
     "Stream",
     "Task",
     "cifar100",
     "cub200",
     "digits",
+    "dn4il",
+    "domainnet",
     "glyph_styles",
     "glyphs",
+    "image_folder",
+    "imagenet_r",
     "pacs",
+    "preset",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def find_root(folder: str | Path, name: str, needed: tuple[str, ...], how_to_get: str) -> Path:
@@ -58,3 +58,36 @@ def image_files(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
+
+
+def class_files(root: Path) -> dict[str, list[Path]]:
+    """Each folder in ``root``, a class, with its image files.
+
+    Raises:
+        ValueError: a folder holds no image.
+    """
+    classes = {name: image_files(root / name) for name in subfolders(root)}
+    if empty := [name for name, files in classes.items() if not files]:
+        raise ValueError(f"{root / empty[0]} must hold images ({', '.join(SUFFIXES)}), got none")
+    return classes
+
+
+def presplit_files(
+    root: Path, test: str = "test"
+) -> dict[str, tuple[tuple[Path, ...], tuple[Path, ...]]]:
+    """Class -> training images and test images, from ``root/train/CLASS`` and ``root/test/CLASS``.
+
+    Args:
+        root: the folder that holds both.
+        test: what the folder of the test images is called.
+
+    Raises:
+        ValueError: the two folders have different classes, or a class without images.
+    """
+    parts = [class_files(root / part) for part in ("train", test)]
+    if different := sorted(set(parts[0]) ^ set(parts[1])):
+        raise ValueError(
+            f"{root} must have the same classes in train and {test}, got {different[:5]} in one of "
+            "them only"
+        )
+    return {name: (tuple(parts[0][name]), tuple(parts[1][name])) for name in parts[0]}

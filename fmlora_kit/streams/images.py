@@ -9,15 +9,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+# What Pillow raises for broken files, and for one of more pixels than any camera takes.
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
-def read_images(paths: Sequence[Path], image_size: int) -> np.ndarray:
+
+def read_images(paths: Sequence[Path], image_size: int, upright: bool = False) -> np.ndarray:
     """Decode image files: uint8, (n, image_size, image_size, 3).
+
+    Args:
+        paths: the files.
+        image_size: height and width that images are brought to, in pixels.
+        upright: turn photos as their camera noted (EXIF). Benchmarks are read as they are stored,
+            which is what published results have seen.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or is truncated.
     """
-    return np.stack([_read(path, image_size) for path in paths])
+    return np.stack([_read(path, image_size, upright) for path in paths])
 
 
 def fit(picture: Image.Image, image_size: int) -> np.ndarray:
@@ -47,9 +56,9 @@ def check_image_size(image_size: int) -> None:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
 
 
-def _read(path: Path, image_size: int) -> np.ndarray:
+def _read(path: Path, image_size: int, upright: bool) -> np.ndarray:
     with _opened(path) as picture:
-        return fit(picture, image_size)
+        return fit(ImageOps.exif_transpose(picture) if upright else picture, image_size)
 
 
 @contextmanager
@@ -59,5 +68,5 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             yield picture
     except FileNotFoundError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
+    except BROKEN as error:
         raise ValueError(f"{path} must be a whole image file, cannot be read: {error}") from error

@@ -1,6 +1,6 @@
 """One loop for every method: steps, a task, a whole stream."""
 
-from fmlora_kit.training.comparing import SETTINGS, Compared, compare
+from fmlora_kit.training.comparing import SETTINGS, Compared, Setting, compare
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget, Step, TrainingError, train_steps, train_task
 from fmlora_kit.training.many import FailedRuns, Job, run_many
@@ -13,6 +13,7 @@ __all__ = [
     "Compared",
     "FailedRuns",
     "Job",
+    "Setting",
     "Step",
     "TrainingError",
     "compare",

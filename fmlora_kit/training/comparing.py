@@ -40,6 +40,9 @@ SETTINGS: dict[str, Setting] = {
     "pacs": Setting("pacs", _PER_CLASS, "PACS"),
     "cub200": Setting("cub200", {"n_tasks": 10}, "CUB_200_2011"),
     "cifar100": Setting("cifar100", {"n_tasks": 10}, "cifar-100-python"),
+    "imagenet_r": Setting("imagenet_r", {"n_tasks": 10}, "imagenet-r"),
+    "domainnet": Setting("domainnet", _PER_CLASS, "domainnet"),
+    "dn4il": Setting("dn4il", _PER_CLASS, "dn4il"),
 }
 MAIN = ("glyphs_10", "glyphs_20", "glyph_styles", "digits")
 

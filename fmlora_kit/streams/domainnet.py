@@ -1,0 +1,228 @@
+"""DomainNet as a stream: the same things as clip art, paintings, photos, sketches and more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fmlora_kit.streams.folders import find_root
+from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.lists import count_images, listed_classes, present
+from fmlora_kit.streams.sampling import (
+    ClassItems,
+    as_task,
+    check_limits,
+    class_incremental,
+    order_of_classes,
+    partial_note,
+)
+from fmlora_kit.streams.task import SCENARIOS, Stream, Task
+
+Parts = dict[str, dict[int, ClassItems]]  # domain -> label -> class
+
+
+@dataclass(frozen=True)
+class DomainLists:
+    """A data set of domains, with the official lists DOMAIN_train.txt and DOMAIN_test.txt.
+
+    Attributes:
+        name: of its folder.
+        n_classes: numbered from 0 in the lists.
+        images: how many each domain officially has, training and test together.
+        how_to_get: what to fetch, and the layout it must have.
+    """
+
+    name: str
+    n_classes: int
+    images: Mapping[str, int]
+    how_to_get: str
+
+    def lists(self, domains: Sequence[str]) -> tuple[str, ...]:
+        """The names of the lists of some domains."""
+        return tuple(f"{domain}_{part}.txt" for domain in domains for part in ("train", "test"))
+
+    def read(self, folder: str | Path, lists: str | Path | None, domains: Sequence[str]) -> Parts:
+        """What the lists of these domains say, as far as their images are there.
+
+        Args:
+            folder: the images, and the lists unless ``lists`` is given; only read.
+            lists: the folder of the lists, if it is another one.
+            domains: which, in the order they are learnt.
+
+        Raises:
+            FileNotFoundError: a folder, a list, or some images of a class are missing.
+            ValueError: an unknown domain, lists that are damaged or do not fit together.
+        """
+        if not domains or set(domains) - set(self.images) or len(set(domains)) < len(domains):
+            raise ValueError(
+                f"domains must be different names among {tuple(self.images)}, got {tuple(domains)}"
+            )
+        how = self.how_to_get
+        where = find_root(lists or folder, self.name, self.lists(domains), how)
+        root = find_root(folder, self.name, tuple(domains), how)
+        listed = {
+            domain: listed_classes(
+                root, tuple(where / name for name in self.lists([domain])), self.n_classes
+            )
+            for domain in domains
+        }
+        _same_names(where, listed)
+        parts = {domain: present(classes, how) for domain, classes in listed.items()}
+        if empty := [domain for domain, classes in parts.items() if not classes]:
+            raise FileNotFoundError(
+                f"{root / empty[0]} must hold the listed images, got none. {how}"
+            )
+        return parts
+
+    def missing(self, parts: Parts) -> list[str]:
+        """What the images that are there lack of the official ones, in words."""
+        found = sum(count_images(classes) for classes in parts.values())
+        official = sum(self.images[domain] for domain in parts)
+        n = len({k for classes in parts.values() for k in classes})
+        missing = [] if n == self.n_classes else [f"{n} of {self.n_classes} classes"]
+        return missing + [f"{found:,} of {official:,} images"] * (found != official)
+
+
+DOMAINNET = DomainLists(
+    "domainnet",
+    345,
+    {
+        "clipart": 48_129,
+        "infograph": 51_605,
+        "painting": 72_266,
+        "quickdraw": 172_500,
+        "real": 172_947,
+        "sketch": 69_128,
+    },
+    "Fetch the cleaned version of DomainNet (Peng et al., 2019) from http://ai.bu.edu/M3SDA/ and "
+    "unpack it, so that domainnet holds DOMAIN/CLASS/*.jpg or *.png and, for each domain, the "
+    "lists DOMAIN_train.txt and DOMAIN_test.txt.",
+)
+
+
+def domainnet(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    scenario: str = "domain-incremental",
+    domains: Sequence[str] = tuple(DOMAINNET.images),
+    n_tasks: int | None = None,
+    image_size: int = 32,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    class_order: int | None = None,
+    lists: str | Path | None = None,
+) -> Stream:
+    """DomainNet (Peng et al., 2019), split by its official lists, in one of two scenarios.
+
+    Domain-incremental: a task is a domain. Classes of which a domain has no training image are left
+    out of all domains, and `Stream.describe` names them: officially the T-shirt, of which there is
+    no painting to train on, so that 344 classes remain. Class-incremental: a task is some of the
+    345 classes, in all domains, as SD-LoRA has it.
+
+    All images are held in memory; at 224 pixels the whole data set needs 88 GB.
+
+    Args:
+        folder: the unpacked data set, or the folder that domainnet lies in; only read.
+        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        scenario: "domain-incremental" or "class-incremental".
+        domains: the domains, in the order they are learnt; default: alphabetical.
+        n_tasks: class-incremental: must divide the number of classes; default: 5.
+        image_size: height and width that images are brought to, in pixels.
+        n_train: at most so many training images per class (and task); None: all.
+        n_test: at most so many test images per class (and task); None: all.
+        class_order: class-incremental: None for the official order; a number for the permutation
+            of all 345 classes that this seed gives (1993: the one of iCaRL, PyCIL and SD-LoRA).
+        lists: the folder of the lists, if they do not lie in ``folder``.
+
+    Raises:
+        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
+            fetch.
+        ValueError: an argument out of range, lists that are damaged or do not fit together, a path
+            that leaves the folder, a broken image.
+    """
+    if scenario not in SCENARIOS:
+        raise ValueError(f"scenario must be one of {SCENARIOS}, got {scenario!r}")
+    by_domain = scenario == "domain-incremental"
+    for what, value in (("n_tasks", n_tasks), ("class_order", class_order)):
+        if by_domain and value is not None:
+            raise ValueError(f"{what} must be None if a task is a domain, got {value}")
+    check_image_size(image_size)
+    check_limits(n_train, n_test)
+    order = order_of_classes(DOMAINNET.n_classes, class_order)
+    parts = DOMAINNET.read(folder, lists, domains)
+    read = partial(read_images, image_size=image_size)
+    about = {"source": "DomainNet", "split": "official lists"}
+    if by_domain:
+        kept, left_out = in_every_domain(parts)
+        about |= left_out
+        tasks = domain_tasks(kept, read, n_train, n_test, seed)
+    else:
+        merged = _merged(parts)
+        some = [merged[k].at_most(n_train, n_test, seed) for k in order if k in merged]
+        tasks = class_incremental(some, 5 if n_tasks is None else n_tasks, read)
+        about["class_order"] = (
+            "official" if class_order is None else f"permutation of seed {class_order}"
+        )
+        about["domains"] = ", ".join(domains)
+    about["partial"] = partial_note(DOMAINNET.missing(parts), n_train, n_test)
+    return Stream("domainnet", scenario, tasks, seed, about)
+
+
+def in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
+    """The classes that every domain can be trained on, and for `describe` which are left out.
+
+    Raises:
+        ValueError: no class has training images in every domain.
+    """
+    trained = {d: {k for k, each in classes.items() if each.train} for d, classes in parts.items()}
+    common = set.intersection(*trained.values())
+    if not common:
+        raise ValueError(f"domains must share classes with training images, got {[*parts]}")
+    names = {k: each.name for classes in parts.values() for k, each in classes.items()}
+    lacking = [
+        f"{names[k]} (no training image in {', '.join(d for d in parts if k not in trained[d])})"
+        for k in sorted(set(names) - common)
+    ]
+    kept = {d: {k: each[k] for k in sorted(common)} for d, each in parts.items()}
+    more = [f"and {len(lacking) - 5} classes more"] if len(lacking) > 5 else []
+    return kept, {"left_out": "; ".join(lacking[:5] + more)} if lacking else {}
+
+
+def domain_tasks(
+    parts: Parts,
+    read: Callable[[tuple], np.ndarray],
+    n_train: int | None,
+    n_test: int | None,
+    seed: int,
+) -> tuple[Task, ...]:
+    """One task per domain, all with the same classes, and at most so many images of each."""
+    return tuple(
+        as_task(domain, [each.at_most(n_train, n_test, seed) for each in classes.values()], read)
+        for domain, classes in parts.items()
+    )
+
+
+def _merged(parts: Parts) -> dict[int, ClassItems]:
+    """Each class with its images of all domains."""
+    merged: dict[int, ClassItems] = {}
+    for classes in parts.values():
+        for k, each in classes.items():
+            before = merged.get(k, ClassItems(each.name, (), ()))
+            merged[k] = ClassItems(each.name, before.train + each.train, before.test + each.test)
+    return {k: each for k, each in merged.items() if each.train}
+
+
+def _same_names(where: Path, listed: Parts) -> None:
+    names: dict[int, str] = {}
+    for domain, classes in listed.items():
+        for k, each in classes.items():
+            if names.setdefault(k, each.name) != each.name:
+                raise ValueError(
+                    f"{where} must have lists that label classes alike, got label {k} for "
+                    f"{each.name!r} in {domain}, and for {names[k]!r} before"
+                )

@@ -1,0 +1,180 @@
+"""Any folder of images as a stream: folders of classes, or of domains that hold them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from fmlora_kit.streams.folders import (
+    SUFFIXES,
+    class_files,
+    image_files,
+    presplit_files,
+    subfolders,
+)
+from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.sampling import (
+    ClassItems,
+    as_task,
+    check_limits,
+    class_incremental,
+    order_of_classes,
+    partial_note,
+    split,
+)
+from fmlora_kit.streams.task import Stream
+
+CLASSES, SPLIT, DOMAINS = "CLASS/*", "train/CLASS/* and test/CLASS/*", "DOMAIN/CLASS/*"
+HOW_TO_GET = (
+    f"A folder of your images must hold {CLASSES}, {SPLIT} (or val for test), or {DOMAINS} with "
+    f"the same classes in every domain; images are {', '.join(SUFFIXES)}."
+)
+
+
+def image_folder(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    n_tasks: int | None = None,
+    test_share: float = 0.2,
+    domains: Sequence[str] | None = None,
+    image_size: int = 32,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    class_order: int | None = None,
+) -> Stream:
+    """A folder of images of yours, in the layout that it has; `Stream.describe` says which.
+
+    ``CLASS/*`` is class-incremental, with ``n_tasks`` tasks; so is ``train/CLASS/*`` beside
+    ``test/CLASS/*``, whose split is kept. ``DOMAIN/CLASS/*`` is domain-incremental: a task is a
+    domain. Photos are turned upright as their camera noted.
+
+    Args:
+        folder: what the folders of classes, or of domains, lie in; only read.
+        seed: decides the split, and which images a limit keeps.
+        n_tasks: class-incremental: must be given, and divide the number of classes.
+        test_share: fraction of each class (and domain) held out for testing.
+        domains: domain-incremental: in the order they are learnt; default: alphabetical.
+        image_size: height and width that images are brought to, in pixels.
+        n_train: at most so many training images per class (and domain); None: all.
+        n_test: at most so many test images per class (and domain); None: all.
+        class_order: class-incremental: None for alphabetical; a number for the permutation that
+            this seed gives.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or nothing in it.
+        ValueError: an argument out of range or of no use in the layout, another layout, a class
+            with fewer than two images, a broken image.
+    """
+    check_image_size(image_size)
+    check_limits(n_train, n_test)
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+    root = Path(folder)
+    layout = layout_of(root)
+    by_class = {"n_tasks": n_tasks, "class_order": class_order}
+    _refuse(layout, by_class if layout == DOMAINS else {"domains": domains})
+    read = partial(read_images, image_size=image_size, upright=True)
+    if layout == DOMAINS:
+        tasks = tuple(
+            as_task(domain, [each.at_most(n_train, n_test, seed) for each in classes], read)
+            for domain, classes in _domains(root, domains, test_share, seed).items()
+        )
+    else:
+        classes = _classes(root, layout, test_share, seed)
+        order = order_of_classes(len(classes), class_order)
+        kept = [classes[k].at_most(n_train, n_test, seed) for k in order]
+        tasks = class_incremental(kept, _given(n_tasks, len(classes)), read)
+    by_seed = f"random by seed, {test_share:g} of each class for testing"
+    about = {
+        "source": f"folder {root.resolve().name}",
+        "layout": layout,
+        "split": "folders" if layout == SPLIT else by_seed,
+        "class_order": _words(class_order),
+        **other_files(root, layout),
+        "partial": partial_note([], n_train, n_test),
+    }
+    scenario = "domain-incremental" if layout == DOMAINS else "class-incremental"
+    return Stream("image_folder", scenario, tasks, seed, about)
+
+
+def layout_of(root: Path) -> str:
+    """Which layout a folder has: `CLASSES`, `SPLIT` or `DOMAINS`.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no folder in it.
+        ValueError: some of its folders hold images, and some hold folders.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"folder must be there, there is no folder {root}. {HOW_TO_GET}")
+    names = subfolders(root)
+    if not names:
+        raise FileNotFoundError(f"{root} must hold folders of images, got none. {HOW_TO_GET}")
+    nested = [name for name in names if subfolders(root / name)]
+    flat = [name for name in names if image_files(root / name)]
+    if nested and flat:
+        raise ValueError(
+            f"{root} must hold folders of images or folders of folders, got images in {flat[0]!r} "
+            f"and folders in {nested[0]!r}. {HOW_TO_GET}"
+        )
+    if not nested:
+        return CLASSES
+    return SPLIT if set(names) in ({"train", "test"}, {"train", "val"}) else DOMAINS
+
+
+def other_files(root: Path, layout: str) -> dict[str, str]:
+    """For `describe`: how many files are left out because they are no images, and their kinds."""
+    pattern = "*/*" if layout == CLASSES else "*/*/*"
+    found = Counter(
+        path.suffix.lower() or "no suffix"
+        for path in root.glob(pattern)
+        if path.is_file() and path.suffix.lower() not in SUFFIXES and path.name[0] != "."
+    )
+    kinds = ", ".join(f"{n} of {suffix}" for suffix, n in sorted(found.items()))
+    return {"left_out": f"files that are no images: {kinds}"} if kinds else {}
+
+
+def _refuse(layout: str, options: dict[str, object]) -> None:
+    for what, value in options.items():
+        if value is not None:
+            raise ValueError(f"{what} must be None for a folder of {layout}, got {value}")
+
+
+def _words(class_order: int | None) -> str:
+    return "alphabetical" if class_order is None else f"permutation of seed {class_order}"
+
+
+def _given(n_tasks: int | None, n_classes: int) -> int:
+    if n_tasks is None:
+        fitting = [k for k in range(1, n_classes + 1) if n_classes % k == 0]
+        raise ValueError(f"n_tasks must be given: {n_classes} classes divide into {fitting} tasks")
+    return n_tasks
+
+
+def _classes(root: Path, layout: str, test_share: float, seed: int) -> list[ClassItems]:
+    if layout == SPLIT:
+        test = "test" if (root / "test").is_dir() else "val"
+        return [ClassItems(name, *parts) for name, parts in presplit_files(root, test).items()]
+    return [split(name, each, test_share, seed, name) for name, each in class_files(root).items()]
+
+
+def _domains(
+    root: Path, domains: Sequence[str] | None, test_share: float, seed: int
+) -> dict[str, list[ClassItems]]:
+    names = subfolders(root)
+    chosen = tuple(names if domains is None else domains)
+    if not chosen or set(chosen) - set(names) or len(set(chosen)) < len(chosen):
+        raise ValueError(f"domains must be different folders among {names}, got {chosen}")
+    found = {domain: class_files(root / domain) for domain in chosen}
+    everywhere = {name for each in found.values() for name in each}
+    for domain, each in found.items():
+        if lacking := sorted(everywhere - set(each)):
+            raise ValueError(
+                f"{root} must have the same classes in every domain, {domain} lacks {lacking[:5]}"
+            )
+    return {
+        d: [split(name, files, test_share, seed, f"{d}/{name}") for name, files in each.items()]
+        for d, each in found.items()
+    }

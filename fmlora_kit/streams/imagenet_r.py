@@ -1,0 +1,153 @@
+"""ImageNet-R as a stream: paintings, toys, tattoos and other renditions of 200 ImageNet classes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from fmlora_kit.streams.folders import class_files, find_root, presplit_files, subfolders
+from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.lists import count_images, listed_classes, present
+from fmlora_kit.streams.sampling import (
+    ClassItems,
+    check_limits,
+    class_incremental,
+    order_of_classes,
+    partial_note,
+)
+from fmlora_kit.streams.sampling import split as split_at_random
+from fmlora_kit.streams.task import Stream
+
+LISTS = ("imagenet-r_train.yaml", "imagenet-r_test.yaml")
+LISTED_FROM = "data/imagenet-r/"  # what every path of the lists begins with
+SPLITS = {
+    "fixed": "fixed lists of CODA-Prompt",
+    "random": "random by seed, {:g} of each class for testing",
+    "folders": "folders train and test",
+}
+N_CLASSES, N_IMAGES = 200, 30_000
+WNID = re.compile(r"n\d{8}")
+NAMES = re.compile(r"^(n\d{8}) (.+)$", re.MULTILINE)  # how README.txt of the archive names classes
+HOW_TO_GET = (
+    "Fetch imagenet-r.tar from https://github.com/hendrycks/imagenet-r and unpack it, so that "
+    "imagenet-r holds the 200 folders nXXXXXXXX/*.jpg; for split='fixed' put "
+    f"{' and '.join(LISTS)} beside them, from dataloaders/splits of "
+    "https://github.com/GT-RIPL/CODA-Prompt; for split='folders' imagenet-r holds "
+    "train/nXXXXXXXX/*.jpg and test/nXXXXXXXX/*.jpg, as LAMDA-PILOT and SD-LoRA have them."
+)
+
+
+def imagenet_r(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    n_tasks: int = 10,
+    split: str = "fixed",
+    test_share: float = 0.2,
+    image_size: int = 32,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    class_order: int | None = None,
+    lists: str | Path | None = None,
+) -> Stream:
+    """Class-incremental: ImageNet-R (Hendrycks et al., 2021), which has no official split.
+
+    Three splits are in use, and numbers from different ones do not compare: the fixed lists that
+    CODA-Prompt ships (24,000 training and 6,000 test images), a random fifth for testing (L2P,
+    InfLoRA), and folders ``train`` and ``test`` that were split once (LAMDA-PILOT, SD-LoRA). The
+    lists number the classes in an order of their own; otherwise it is that of the folders' names.
+    No file is moved.
+
+    Args:
+        folder: the unpacked data set, or the folder that imagenet-r lies in; only read.
+        seed: decides a random split, and which images a limit keeps.
+        n_tasks: must divide the number of classes that are there.
+        split: "fixed", "random" or "folders".
+        test_share: fraction of each class held out for testing, if the split is random.
+        image_size: height and width that images are brought to, in pixels.
+        n_train: at most so many training images per class; None: all.
+        n_test: at most so many test images per class; None: all.
+        class_order: None for the order of the classes' numbers; a number for the permutation that
+            this seed gives, of all 200 classes (fixed) or of those that are there.
+        lists: the folder of the fixed lists, if they do not lie in ``folder``.
+
+    Raises:
+        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
+            fetch.
+        ValueError: an argument out of range, lists that are damaged or do not fit together, a path
+            that leaves the folder, a folder that is no class, a broken image.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {tuple(SPLITS)}, got {split!r}")
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+    check_image_size(image_size)
+    check_limits(n_train, n_test)
+    fixed = split == "fixed"
+    there = _listed(folder, lists) if fixed else _in_folders(folder, split, test_share, seed)
+    there = _spoken(there)
+    order = order_of_classes(N_CLASSES if fixed else len(there), class_order)
+    kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
+    tasks = class_incremental(kept, n_tasks, partial(read_images, image_size=image_size))
+    about = {
+        "source": "ImageNet-R",
+        "split": SPLITS[split].format(test_share),
+        "class_numbers": "of the lists" if fixed else "sorted names of the folders",
+        "class_order": "by number" if class_order is None else f"permutation of seed {class_order}",
+        "partial": partial_note(_missing(there), n_train, n_test),
+    }
+    return Stream("imagenet_r", "class-incremental", tasks, seed, about)
+
+
+def _listed(folder: str | Path, lists: str | Path | None) -> dict[int, ClassItems]:
+    where = find_root(lists or folder, "imagenet-r", LISTS, HOW_TO_GET)
+    root = find_root(folder, "imagenet-r", (), HOW_TO_GET)
+    names = tuple(where / name for name in LISTS)
+    there = present(listed_classes(root, names, N_CLASSES, LISTED_FROM), HOW_TO_GET)
+    if not there:
+        raise FileNotFoundError(f"{root} must hold the listed images, got none. {HOW_TO_GET}")
+    return there
+
+
+def _in_folders(
+    folder: str | Path, split: str, test_share: float, seed: int
+) -> dict[int, ClassItems]:
+    needed = ("train", "test") if split == "folders" else ()
+    root = find_root(folder, "imagenet-r", needed, HOW_TO_GET)
+    names = subfolders(root / "train" if split == "folders" else root)
+    if foreign := [name for name in names if not WNID.fullmatch(name)]:
+        raise ValueError(
+            f"{root} must hold folders of classes, nXXXXXXXX, got {foreign[:5]}; split='folders' "
+            "reads them in train and test"
+        )
+    if not names:
+        raise FileNotFoundError(f"{root} must hold folders of classes, got none. {HOW_TO_GET}")
+    classes = presplit_files(root) if split == "folders" else class_files(root)
+    items = (
+        ClassItems(name, *parts)
+        if split == "folders"
+        else split_at_random(name, parts, test_share, seed, name)
+        for name, parts in classes.items()
+    )
+    return dict(enumerate(items))
+
+
+def _spoken(there: dict[int, ClassItems]) -> dict[int, ClassItems]:
+    """The same with the names that README.txt of the archive gives, if it is there."""
+    first = next(iter(there.values()))
+    folder = (first.train + first.test)[0].parent
+    readmes = [above / "README.txt" for above in (folder.parent, folder.parent.parent)]
+    text = next((path.read_text("utf-8", "replace") for path in readmes if path.is_file()), "")
+    names = dict(NAMES.findall(text))
+    return {
+        k: replace(each, name=names.get(each.name, each.name).strip().replace("_", " "))
+        for k, each in there.items()
+    }
+
+
+def _missing(there: dict[int, ClassItems]) -> list[str]:
+    found = count_images(there)
+    missing = [] if len(there) == N_CLASSES else [f"{len(there)} of {N_CLASSES} classes"]
+    return missing + [f"{found:,} of {N_IMAGES:,} images"] * (found != N_IMAGES)

@@ -1,0 +1,131 @@
+"""Published protocols by name: which classes come when, and which images test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fmlora_kit.streams.cifar100 import cifar100
+from fmlora_kit.streams.cub200 import cub200
+from fmlora_kit.streams.dn4il import dn4il
+from fmlora_kit.streams.domainnet import domainnet
+from fmlora_kit.streams.imagenet_r import imagenet_r
+from fmlora_kit.streams.pacs import pacs
+from fmlora_kit.streams.task import Stream
+
+READERS = {
+    "cifar100": cifar100,
+    "cub200": cub200,
+    "dn4il": dn4il,
+    "domainnet": domainnet,
+    "imagenet_r": imagenet_r,
+    "pacs": pacs,
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One protocol.
+
+    Attributes:
+        stream: the name of the data set's stream.
+        whose: who published results with it, and what of theirs it does not repeat.
+        options: the arguments of the stream that make the protocol.
+    """
+
+    stream: str
+    whose: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def _coda(n_tasks: int) -> Preset:
+    return Preset(
+        "imagenet_r",
+        "CODA-Prompt (2211.13218), its lists and its first repeat, without shuffling; the later "
+        "repeats shuffle classes with Python's own generator",
+        {"n_tasks": n_tasks, "split": "fixed"},
+    )
+
+
+def _sd_lora(n_tasks: int) -> Preset:
+    return Preset(
+        "imagenet_r",
+        "SD-LoRA (2501.13198): class seed 1995 over the folders train and test of LAMDA-PILOT",
+        {"n_tasks": n_tasks, "split": "folders", "class_order": 1995},
+    )
+
+
+PRESETS: dict[str, Preset] = {
+    "cifar100-pycil-10": Preset(
+        "cifar100",
+        "iCaRL, PyCIL, LAMDA-PILOT, SD-LoRA: class seed 1993",
+        {"n_tasks": 10, "class_order": 1993},
+    ),
+    "cifar100-inflora-10": Preset(
+        "cifar100",
+        "InfLoRA (2404.00228), and the first repeat of CODA-Prompt: classes in official order",
+        {"n_tasks": 10},
+    ),
+    "imagenet-r-5": _coda(5),
+    "imagenet-r-10": _coda(10),
+    "imagenet-r-20": _coda(20),
+    "imagenet-r-sdlora-5": _sd_lora(5),
+    "imagenet-r-sdlora-10": _sd_lora(10),
+    "imagenet-r-sdlora-20": _sd_lora(20),
+    "imagenet-r-random-10": Preset(
+        "imagenet_r",
+        "L2P and InfLoRA: a random fifth for testing; which images differs from theirs, because "
+        "each code draws its own",
+        {"n_tasks": 10, "split": "random", "test_share": 0.2},
+    ),
+    "cub200-10": Preset(
+        "cub200",
+        "ten tasks of 20 species, as HiDe-Prompt (2310.07234) has them; official split and order, "
+        "where HiDe-Prompt shuffles classes by its own seeds",
+        {"n_tasks": 10},
+    ),
+    "domainnet-sdlora-5": Preset(
+        "domainnet",
+        "SD-LoRA: 5 tasks of 69 classes in all six domains, class seed 1993",
+        {"scenario": "class-incremental", "n_tasks": 5, "class_order": 1993},
+    ),
+    "domainnet-domains-6": Preset(
+        "domainnet",
+        "one domain after the other, as in the FM-LoRA paper (2504.08823), in the alphabetical "
+        "order of S-Prompts (2207.12819); FM-LoRA's own order is not published as code",
+        {"scenario": "domain-incremental"},
+    ),
+    "dn4il-6": Preset("dn4il", "DUCA (Gowda et al., TMLR 2023), the authors' order of domains"),
+    "pacs-4": Preset(
+        "pacs",
+        "the four domains in the order of the name; the split is ours, a random fifth, because the "
+        "official lists hold out a whole domain",
+    ),
+}
+
+
+def preset(name: str, folder: str | Path, seed: int = 0, **options: object) -> Stream:
+    """The stream of a published protocol; its run card then names it.
+
+    Args:
+        name: one of `PRESETS`.
+        folder: where the data set lies; only read.
+        seed: of what the protocol leaves to chance.
+        options: further arguments of the data set's stream, such as ``image_size`` and limits.
+
+    Raises:
+        ValueError: an unknown name, or an option that the protocol fixes.
+        FileNotFoundError: something is missing; says what to fetch.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}")
+    chosen = PRESETS[name]
+    for key in options:
+        if key in chosen.options:
+            raise ValueError(
+                f"{key} must not be given with preset {name!r}, which fixes it to "
+                f"{chosen.options[key]!r}"
+            )
+    stream = READERS[chosen.stream](folder, seed, **{**chosen.options, **options})
+    return replace(stream, about={**stream.about, "preset": name})
