@@ -1,5 +1,7 @@
 """Records of several methods on one hand-made stream, for tests of comparisons."""
 
+from dataclasses import replace
+
 import numpy as np
 from hand_made import THREE_TASKS, make_record
 
@@ -52,3 +54,28 @@ def runs(methods=FALLS, seeds=(0, 1, 2), joint=True):
     """Runs of the methods, and of joint training, with all seeds."""
     records = [a_run(method, seed, FALLS[method][seed]) for method in methods for seed in seeds]
     return records + [joint_run(seed) for seed in seeds if joint]
+
+
+def storing_run(method, deployed, training_state, n_bytes, seed=0):
+    """A run of which each task keeps so many numbers and bytes, its arrays left out."""
+    record = a_run(method, seed)
+    sizes = zip(record.tasks, deployed, training_state, n_bytes, strict=True)
+    tasks = [
+        replace(task.brief(), n_deployed=d, n_training_state=t, n_bytes_left_out=b)
+        for task, d, t, b in sizes
+    ]
+    return replace(record, tasks=tuple(tasks))
+
+
+def storing_runs():
+    """One run of every kind of store; sizes that are easy by hand."""
+    config = CONFIG["stream"] | {"image_size": [2, 5]}  # 30 bytes an image, 20 images a task
+    joint = joint_run()
+    joint_tasks = [replace(t.brief(), n_deployed=1100, n_bytes_left_out=50) for t in joint.tasks]
+    some = [
+        storing_run("fmlora", (1100, 1100, 1100), (40, 43, 46), (300, 100, 100)),
+        storing_run("frozen_backbone", (1000,) * 3, (0,) * 3, (10, 11, 12)),
+        storing_run("sd_lora", (1010, 1110, 1210), (0,) * 3, (20, 21, 22)),
+    ]
+    some = [replace(r, config=r.config | {"stream": r.config["stream"] | config}) for r in some]
+    return [*some, replace(joint, tasks=tuple(joint_tasks))]

@@ -5,7 +5,14 @@ name is reached with `from fmlora_kit.analysis.metrics import ...`, and all of i
 here too.
 """
 
-from fmlora_kit.analysis.comparison import Comparison, Row, compare_records, place, tied
+from fmlora_kit.analysis.comparison import (
+    Comparison,
+    Row,
+    compare_records,
+    difference,
+    place,
+    tied,
+)
 from fmlora_kit.analysis.confusion import (
     ClassConfusion,
     ClassHistory,
@@ -53,6 +60,7 @@ from fmlora_kit.analysis.metrics import (
     metrics,
     task_forgetting,
 )
+from fmlora_kit.analysis.parts import accuracy_parts
 from fmlora_kit.analysis.prompts import (
     PromptEffect,
     PromptMoves,
@@ -63,7 +71,9 @@ from fmlora_kit.analysis.prompts import (
 from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
 from fmlora_kit.analysis.render import csv, latex, markdown
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
+from fmlora_kit.analysis.standing import by_name, standing
 from fmlora_kit.analysis.steps import before_learning, step_changes
+from fmlora_kit.analysis.stored import Stored, per_task, stored
 from fmlora_kit.analysis.subspaces import (
     Pairs,
     directions,
@@ -103,10 +113,12 @@ __all__ = [
     "PromptMoves",
     "RankTable",
     "Row",
+    "Stored",
     "TaskPair",
     "TaskSimilarity",
     "TruncationTable",
     "Update",
+    "accuracy_parts",
     "attribution_movement",
     "average_accuracy",
     "average_anytime_accuracy",
@@ -114,6 +126,7 @@ __all__ = [
     "before_learning",
     "cka_consecutive",
     "cka_since_learned",
+    "by_name",
     "class_confusion",
     "class_history",
     "compare_records",
@@ -123,6 +136,7 @@ __all__ = [
     "core_energy",
     "count",
     "csv",
+    "difference",
     "directions",
     "drift_forgetting",
     "embed",
@@ -149,6 +163,7 @@ __all__ = [
     "paired_difference",
     "paired_metric",
     "pairs",
+    "per_task",
     "place",
     "principal_angles",
     "prompt_moves",
@@ -158,7 +173,9 @@ __all__ = [
     "share_in_earlier",
     "share_in_factors",
     "shared_bases",
+    "standing",
     "step_changes",
+    "stored",
     "summarise",
     "table",
     "task_confusion",

@@ -4,6 +4,8 @@ Nothing here shows, prints or reads a file.
 """
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, forgetting_curves
+from fmlora_kit.figures.accuracy_by_size import accuracy_by_size
+from fmlora_kit.figures.accuracy_parts import accuracy_parts
 from fmlora_kit.figures.attribution import attribution_methods, attribution_over_time
 from fmlora_kit.figures.classes import class_confusion, class_forgetting
 from fmlora_kit.figures.comparison_dots import comparison_dots
@@ -11,6 +13,7 @@ from fmlora_kit.figures.comparison_table import comparison_table
 from fmlora_kit.figures.confusion import forgotten_to, task_confusion
 from fmlora_kit.figures.core import core_contents
 from fmlora_kit.figures.definitions import forgetting_definitions
+from fmlora_kit.figures.domains import domain_curves
 from fmlora_kit.figures.drs import complexity_and_rank
 from fmlora_kit.figures.embedding import embedding
 from fmlora_kit.figures.features import feature_drift
@@ -26,6 +29,8 @@ from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.figures.run_card import run_card_table
 from fmlora_kit.figures.similarity import class_distances, errors_to_nearest, task_similarity
 from fmlora_kit.figures.steps import fall_per_step, forward_transfer
+from fmlora_kit.figures.storage_growth import storage_growth
+from fmlora_kit.figures.storage_table import storage_table
 from fmlora_kit.figures.stream import samples
 from fmlora_kit.figures.subspace_pair import subspace_pair
 from fmlora_kit.figures.subspaces import grassmann_distance, subspace_angles, subspace_overlap
@@ -35,9 +40,11 @@ from fmlora_kit.figures.updates import core_energy, earlier_span, singular_value
 
 __all__ = [
     "TEMPLATE",
+    "accuracy_by_size",
     "accuracy_curves",
     "accuracy_matrices",
     "accuracy_matrix",
+    "accuracy_parts",
     "attribution_methods",
     "attribution_over_time",
     "class_confusion",
@@ -49,6 +56,7 @@ __all__ = [
     "complexity_and_rank",
     "core_contents",
     "core_energy",
+    "domain_curves",
     "earlier_span",
     "embedding",
     "errors_to_nearest",
@@ -73,6 +81,8 @@ __all__ = [
     "run_card_table",
     "samples",
     "singular_values",
+    "storage_growth",
+    "storage_table",
     "subspace_angles",
     "subspace_overlap",
     "subspace_pair",

@@ -1,0 +1,213 @@
+"""Final accuracy against what is stored: a point per method, an arrow for how it grew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import plotly.graph_objects as go
+
+from fmlora_kit.analysis.comparison import Comparison, compare_records
+from fmlora_kit.analysis.names import BOUND, OURS, display_name
+from fmlora_kit.analysis.render import parameters, percent
+from fmlora_kit.analysis.stored import KINDS, SAMPLES, Stored, stored
+from fmlora_kit.figures.kinds import KIND_STYLES, OURS_STYLE, style_of
+from fmlora_kit.figures.template import INK, new_figure, short
+from fmlora_kit.record import Record
+
+_WIDTH, _HEIGHT = 890, 440  # pixels that the axes span on a page of 1000
+_LETTER, _LINE = 6.3, 14  # pixels of a label
+_NEAR = 17  # pixels above or below its point at which a label is still seen to belong to it
+_SIDES = [(dx, dy) for dx in (1, -1) for dy in (0, 12, -12)] + [(0, 17), (0, -17)]
+_SIDES += [(dx, dy) for dy in (24, -24, 36, -36) for dx in (0, 1, -1)]
+
+
+def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
+    """Numbers stored after the last task, beyond the smallest model, against final accuracy.
+
+    An arrow comes from the size after the first task. Colour and shape say what is stored; joint
+    training, which keeps all images, is a dashed line: a bound. Up and to the left is better.
+
+    Args:
+        records: finished runs that compare, one per method and seed.
+
+    Raises:
+        ValueError: the records do not compare.
+    """
+    records = list(records)
+    comparison, kept = compare_records(records), stored(records)
+    learners = [one for one in kept.values() if one.kind != SAMPLES]
+    least = min(one.deployed.min() for one in kept.values())
+    ends = [[one.numbers[k] - least for k in (0, -1)] for one in learners]
+    some = [end for pair in ends for end in pair if end > 0]
+    zero = 10 ** (math.floor(math.log10(min(some, default=10))) - 0.5)
+    spans = [[max(end, zero) for end in pair] for pair in ends]
+    heights = [100 * comparison.row(one.method).final_accuracy.mean for one in learners]
+    figure = new_figure(
+        f"Final accuracy against what is stored: {comparison.stream}",
+        "Arrow: growth from the first task to the last. Up and to the left is better. Log scale.",
+        height=_HEIGHT + 150,
+        margin={"t": 75, "b": 75, "l": 65, "r": 45},
+        legend={"orientation": "h", "y": -0.19, "x": 0.5, "xanchor": "center"},
+    )
+    axes = _axes(spans, heights, comparison, zero)
+    for one, (first, last), height in zip(learners, spans, heights, strict=True):
+        if math.log10(last / first) > 0.02:
+            _arrow(figure, first, last, height, style_of(one).color)
+    _points(figure, learners, spans, heights, comparison)
+    _names(figure, learners, spans, heights, axes)
+    _bound(figure, comparison)
+    figure.update_xaxes(
+        type="log", title_text="numbers stored besides backbone and head", **axes[0]
+    )
+    figure.update_yaxes(title_text="final accuracy (%)", **axes[1])
+    return figure
+
+
+def _axes(
+    spans: Sequence[Sequence[float]], heights: Sequence[float], comparison: Comparison, zero: float
+) -> tuple[dict, dict]:
+    low, high = (math.log10(end(x for span in spans for x in span)) for end in (min, max))
+    tens = range(math.ceil(math.log10(zero)), math.floor(high) + 1)
+    names = [{3: "{:g}k", 6: "{:g}M"}.get(n // 3 * 3, "{:g}").format(10 ** (n % 3)) for n in tens]
+    ticks = [10.0**n for n in tens]
+    if low <= math.log10(zero) + 1e-9:
+        ticks, names = [zero, *ticks], ["0", *names]
+    accuracies = [*heights, *(100 * r.final_accuracy.mean for r in comparison.rows)]
+    pad = 0.06 * (max(accuracies) - min(accuracies)) or 1
+    return (
+        {"range": [low - 0.25, high + 0.4], "tickvals": ticks, "ticktext": names},
+        {"range": [min(accuracies) - pad, max(accuracies) + pad]},
+    )
+
+
+def _arrow(figure: go.Figure, first: float, last: float, height: float, color: str) -> None:
+    figure.add_annotation(
+        x=math.log10(last),
+        ax=math.log10(first),
+        y=height,
+        ay=height,
+        xref="x",
+        axref="x",
+        yref="y",
+        ayref="y",
+        text="",
+        arrowhead=2,
+        arrowsize=1.2,
+        arrowwidth=1.5,
+        arrowcolor=color,
+        standoff=6,
+        opacity=0.6,
+    )
+
+
+def _points(
+    figure: go.Figure,
+    learners: Sequence[Stored],
+    spans: Sequence[Sequence[float]],
+    heights: Sequence[float],
+    comparison: Comparison,
+) -> None:
+    groups = {display_name(OURS): [k for k, one in enumerate(learners) if one.method == OURS]}
+    for kind in KINDS:
+        some = [k for k, one in enumerate(learners) if one.kind == kind and one.method != OURS]
+        groups[f"stores {kind}"] = some
+    styles = [OURS_STYLE, *KIND_STYLES.values()]
+    for (name, some), style in zip(groups.items(), styles, strict=True):
+        if some:
+            figure.add_scatter(
+                x=[spans[k][1] for k in some],
+                y=[heights[k] for k in some],
+                mode="markers",
+                marker={
+                    "color": style.color,
+                    "symbol": style.symbol,
+                    "size": 13 if style is OURS_STYLE else 10,
+                    "line": {"color": "white", "width": 1},
+                },
+                name=name,
+                customdata=[_said(learners[k], comparison) for k in some],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+
+
+def _said(one: Stored, comparison: Comparison) -> str:
+    row = comparison.row(one.method)
+    return (
+        f"<b>{display_name(one.method)}</b>: {percent(row.final_accuracy)} %"
+        f"<br>{parameters(*row.parameters)} numbers, backbone and head among them"
+    )
+
+
+def _names(
+    figure: go.Figure,
+    learners: Sequence[Stored],
+    spans: Sequence[Sequence[float]],
+    heights: Sequence[float],
+    axes: tuple[dict, dict],
+) -> None:
+    """Each name at that side of its point where it covers least of points and earlier names."""
+    places = [
+        (_pixels(math.log10(last), axes[0], _WIDTH), _pixels(height, axes[1], _HEIGHT))
+        for (_, last), height in zip(spans, heights, strict=True)
+    ]
+    starts = [_pixels(math.log10(first), axes[0], _WIDTH) for first, _ in spans]
+    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places]
+    taken += [(start, y - 2, x, y + 2) for start, (x, y) in zip(starts, places, strict=True)]
+    for one, (x, y), (_, last), height in zip(learners, places, spans, heights, strict=True):
+        name = short(display_name(one.method), 20)
+        boxes = [_box(x, y, side, _LETTER * len(name)) for side in _SIDES]
+        best = min(range(len(boxes)), key=lambda k: _covered(boxes[k], taken))
+        taken.append(boxes[best])
+        dx, dy = _SIDES[best]
+        figure.add_annotation(
+            x=math.log10(last),
+            y=height,
+            xanchor=("center", "left", "right")[dx],
+            yanchor="middle",
+            **_beside(10 * dx, dy, style_of(one).color),
+            text=f"<b>{name}</b>" if one.method == OURS else name,
+            font={"size": 11, "color": style_of(one).color},
+        )
+
+
+def _beside(right: int, up: int, color: str) -> dict:
+    """Where a name stands from its point, in pixels; one further away has a thin line to it."""
+    if abs(up) <= _NEAR:
+        return {"xshift": right, "yshift": up, "showarrow": False}
+    line = {"arrowhead": 0, "arrowwidth": 0.8, "arrowcolor": color, "standoff": 6}
+    return {"ax": right, "ay": -up, "showarrow": True, **line}
+
+
+def _pixels(value: float, axis: dict, length: float) -> float:
+    low, high = axis["range"]
+    return length * (value - low) / (high - low)
+
+
+def _box(x: float, y: float, side: tuple[int, int], width: float) -> tuple[float, ...]:
+    """Left, low, right and high end of a label beside (or above, below) its point."""
+    middle = x + side[0] * (10 + width / 2)
+    return middle - width / 2, y + side[1] - _LINE / 2, middle + width / 2, y + side[1] + _LINE / 2
+
+
+def _covered(box: Sequence[float], taken: Iterable[Sequence[float]]) -> float:
+    """Square pixels of a label that lie on others, or outside the axes."""
+    total = max(0.0, box[2] - _WIDTH - 40) * 100 + max(0.0, -box[0]) * 100
+    for other in taken:
+        wide = min(box[2], other[2]) - max(box[0], other[0])
+        high = min(box[3], other[3]) - max(box[1], other[1])
+        total += max(0.0, wide) * max(0.0, high)
+    return total
+
+
+def _bound(figure: go.Figure, comparison: Comparison) -> None:
+    for row in comparison.rows:
+        if row.method == BOUND:
+            mean = 100 * row.final_accuracy.mean
+            figure.add_hline(
+                y=mean,
+                line={"color": INK, "dash": "dash", "width": 1.5},
+                annotation={"text": f"{display_name(BOUND)}, a bound: keeps all images"},
+                annotation_position="bottom right",
+                annotation_font_size=11,
+            )
