@@ -1,6 +1,11 @@
 """Several runs in processes of their own: results in order, failures told, finished runs kept."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -102,3 +107,52 @@ def test_a_process_that_dies_takes_no_other_job_with_it(tmp_path):
 def test_processes_take_turns_on_the_gpus():
     assert device_names(5, 2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
     assert device_names(2, 0) == ["auto", "auto"]
+
+
+ENDLESS = """
+import sys, time
+from pathlib import Path
+from fmlora_kit.training import Budget, Job, run_many
+
+if __name__ == "__main__":
+    small = {"n_tasks": 2, "n_train": 2, "n_test": 1}
+    job = Job("x", "fmlora", 0, Path(sys.argv[1]), stream_options=small, budget=Budget(epochs=9999))
+    run_many([job, job], workers=1)
+"""
+
+
+def test_workers_end_with_the_process_that_asked_for_them(tmp_path):
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    words = [sys.executable, str(tmp_path / "endless.py"), str(tmp_path / "run")]
+    with subprocess.Popen(words, start_new_session=True) as parent:
+        try:
+            assert soon(lambda: len(children(parent.pid)) >= 3)  # manager, tracker, worker
+            workers = children(parent.pid)
+            parent.kill()
+            parent.wait()
+            assert soon(lambda: not any(map(alive, workers)))
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+
+
+def soon(condition, seconds=60):
+    """Whether a condition comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.2)
+    return condition()
+
+
+def children(pid):
+    """Process ids of a process's children."""
+    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = (line.split() for line in found.stdout.splitlines())
+    return [int(child) for child, parent in pairs if int(parent) == pid]
+
+
+def alive(pid):
+    """Whether a process runs, and is not merely waiting to be collected."""
+    words = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(words, capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")

@@ -16,7 +16,7 @@ from fmlora_kit.figures.template import INK, new_figure, short
 from fmlora_kit.record import Record
 
 _WIDTH, _HEIGHT = 890, 440  # pixels that the axes span on a page of 1000
-_LETTER, _LINE = 6.3, 14  # pixels of a label
+_LETTER, _LINE, _GAP = 6.3, 14, 8  # pixels of a label, and from it to the next
 _NEAR = 17  # pixels above or below its point at which a label is still seen to belong to it
 _SIDES = [(dx, dy) for dx in (1, -1) for dy in (0, 12, -12)] + [(0, 17), (0, -17)]
 _SIDES += [(dx, dy) for dy in (24, -24, 36, -36) for dx in (0, 1, -1)]
@@ -156,7 +156,7 @@ def _names(
     taken += [(start, y - 2, x, y + 2) for start, (x, y) in zip(starts, places, strict=True)]
     for one, (x, y), (_, last), height in zip(learners, places, spans, heights, strict=True):
         name = short(display_name(one.method), 20)
-        boxes = [_box(x, y, side, _LETTER * len(name)) for side in _SIDES]
+        boxes = [_box(x, y, side, _LETTER * len(name) + _GAP) for side in _SIDES]
         best = min(range(len(boxes)), key=lambda k: _covered(boxes[k], taken))
         taken.append(boxes[best])
         dx, dy = _SIDES[best]
@@ -208,6 +208,6 @@ def _bound(figure: go.Figure, comparison: Comparison) -> None:
                 y=mean,
                 line={"color": INK, "dash": "dash", "width": 1.5},
                 annotation={"text": f"{display_name(BOUND)}, a bound: keeps all images"},
-                annotation_position="bottom right",
+                annotation_position="top right",
                 annotation_font_size=11,
             )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 
 import torch
@@ -137,7 +138,9 @@ def _pooled(
     """Do the jobs in processes of their own; return those that failed, and why."""
     workers = min(len(jobs), workers)
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
+    manager = SyncManager(ctx=context)
+    manager.start(_end_with_parent)
+    with manager:
         lines, devices = manager.Queue(), manager.Queue()
         for name in device_names(workers, torch.cuda.device_count()):
             devices.put(name)
@@ -163,9 +166,20 @@ _device: str
 def _set_up(lines: queue.Queue, devices: queue.Queue) -> None:
     global _lines, _device
     _lines, _device = lines, devices.get()
+    _end_with_parent()
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it: else it would begin the next job
     tqdm.set_lock(threading.RLock())  # tqdm's own is a system's semaphore, and left behind then
+
+
+def _end_with_parent() -> None:
+    """What is killed must not go on in its workers: who takes it up again writes there too."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _work(job: Job) -> Path:
