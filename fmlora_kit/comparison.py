@@ -69,10 +69,11 @@ def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:
 
 
 def documented(shipped: Path = SHIPPED) -> dict[str, str]:
-    """README's tables, by the marks that they stand between: an overview, and all there is."""
+    """README's tables, by their marks: an overview of the main streams, and all there is."""
     files = {name: shipped / f"{name}.json" for name in comparing.SETTINGS}
     tables = {n: compare_records(load_briefs(file)) for n, file in files.items() if file.exists()}
-    return {"overview": render.overview(tables), "compare": markdown(tables)}
+    main = {name: table for name, table in tables.items() if name in comparing.MAIN}
+    return {"overview": render.overview(main or tables), "compare": markdown(tables)}
 
 
 def tables_of(summary: Mapping) -> dict[str, Comparison]:
