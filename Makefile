@@ -4,6 +4,7 @@
 PYTHON  ?=          # make PYTHON=/path/to/python3.12: build .venv from this interpreter
 METHODS ?=          # make demo METHODS=all
 SEEDS   ?=          # make demo SEEDS=5
+IMAGES  ?= data/tiny-imagenet-200 # make pretrain-photos IMAGES=folder
 ARGS    ?=          # further arguments of the program behind a target, e.g. make test ARGS="-x"
 JOBS    ?= 2        # test processes
 CELL_TIMEOUT ?= 600 # seconds that one notebook cell may take
@@ -16,7 +17,8 @@ LAB_SETTINGS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "f
 
 export PLOTLY_RENDERER := plotly_mimetype
 
-.PHONY: help env demo lab test test-browser lint notebooks site gallery pretrain ablation compare clean
+.PHONY: help env demo lab test test-browser lint notebooks site gallery pretrain pretrain-photos \
+    ablation compare bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -58,11 +60,17 @@ gallery: $(READY)  ## draw the figures tagged for the README into notebooks/gall
 pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 cores), into data/
 	@$(PY) -m fmlora_kit.backbones.pretrain $(ARGS)
 
+pretrain-photos: $(READY)  ## train the backbone for photos again (hours on 2 cores): IMAGES=folder of Tiny-ImageNet
+	@$(PY) -m fmlora_kit.backbones.pretrain_photos --images $(IMAGES) $(ARGS)
+
 ablation: $(READY)  ## remake the table that the method's defaults are chosen from
 	@$(PY) -m fmlora_kit.ablation $(ARGS)
 
 compare: $(READY)  ## every method on the four embedded streams, 3 seeds (about an hour on 2 cores): build/compare
 	@OMP_NUM_THREADS=1 $(PY) -m fmlora_kit.comparison --out build/compare $(ARGS)
+
+bench: $(READY)  ## time a training step of every method, and PEFT's, on ViT-B/16: build/bench
+	@$(PY) -m fmlora_kit.bench --out build/bench $(ARGS)
 
 clean:  ## remove what was built; keeps .venv (rm -r .venv removes that too)
 	rm -rf build dist .coverage .coverage.* .pytest_cache .ruff_cache
@@ -126,7 +134,7 @@ $(READY): pyproject.toml requirements.txt
 	$(if $(SOUND),,$(CREATE))
 	@echo "Installing what requirements.txt pins: several GB on Linux, some minutes."
 	@$(PY) -m pip install --quiet --disable-pip-version-check \
-	    --constraint requirements.txt --editable ".[notebooks,dev]" || { \
+	    --constraint requirements.txt --editable ".[notebooks,interchange,scale,dev]" || { \
 	    echo "make: pip failed; the reason stands above. The usual ones: no network, a proxy that pip is not" >&2; \
 	    echo "told of (HTTPS_PROXY), a full disk, or a Python too new for the pinned versions (then name" >&2; \
 	    echo "an older one: make PYTHON=python3.12). The half-made .venv is made anew next time." >&2; exit 1; }

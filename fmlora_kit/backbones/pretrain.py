@@ -66,9 +66,7 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
     vit = VisionTransformer(**ARCHITECTURE)
     model = nn.Sequential(vit, nn.Linear(vit.embed_dim, len(PRETRAINING_SYMBOLS)))
     optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda k: min(1, (k + 1) / 300) * (1 + math.cos(math.pi * k / steps)) / 2
-    )
+    schedule = warmed_cosine(optimiser, steps, warm_up=300)
     for step in trange(steps, desc="pre-training", mininterval=5):
         batch = order.integers(len(labels), size=batch_size)
         loss = nn.functional.cross_entropy(
@@ -80,7 +78,7 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
         optimiser.step()
         schedule.step()
         if (step + 1) % 500 == 0 or step + 1 == steps:
-            accuracy = _accuracy(model, held_out, held_out_labels)
+            accuracy = top_1(model, held_out, held_out_labels)
             log.info("step %d: held-out accuracy %.3f", step + 1, accuracy)
     card = {
         "name": "glyph_vit",
@@ -102,12 +100,33 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
     return {"model": vit, "card": card}
 
 
+def warmed_cosine(
+    optimiser: torch.optim.Optimizer, steps: int, warm_up: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear warm-up over ``warm_up`` steps times cosine decay over all ``steps``."""
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda k: min(1, (k + 1) / warm_up) * (1 + math.cos(math.pi * k / steps)) / 2
+    )
+
+
 @torch.inference_mode()
-def _accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
+def top_1(model: nn.Module, images: np.ndarray, labels: np.ndarray, n_batches: int = 16) -> float:
+    """Share of uint8 ``images`` (n, 3, H, W) whose highest logit is their label."""
+    where = next(model.parameters()).device
     model.eval()
-    guesses = [model(normalise(part)).argmax(1).numpy() for part in np.array_split(images, 16)]
+    parts = np.array_split(images, n_batches)
+    guesses = [model(normalise(part).to(where)).argmax(1).cpu().numpy() for part in parts]
     model.train()
     return float(np.mean(np.concatenate(guesses) == labels))
+
+
+def save(vit: VisionTransformer, card: dict, folder: Path) -> None:
+    """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.cpu().contiguous() for name, value in vit.state_dict().items()}
+    save_file(weights, folder / f"{card['name']}.safetensors")
+    (folder / f"{card['name']}.json").write_text(json.dumps(card, indent=2) + "\n")
+    log.info("wrote %s: %s", folder / f"{card['name']}.safetensors", card)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -119,11 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     result = pretrain(steps=options.steps, seed=options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.contiguous() for name, value in result["model"].state_dict().items()}
-    save_file(weights, options.out / "glyph_vit.safetensors")
-    (options.out / "glyph_vit.json").write_text(json.dumps(result["card"], indent=2) + "\n")
-    log.info("wrote %s: %s", options.out / "glyph_vit.safetensors", result["card"])
+    save(result["model"], result["card"], options.out)
 
 
 if __name__ == "__main__":

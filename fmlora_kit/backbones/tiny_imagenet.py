@@ -1,0 +1,66 @@
+"""Tiny-ImageNet, from which ``photo_vit`` is pre-trained: packed files, or the official folders."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIDE = 36
+PARTS = ("train", "val")
+LAYOUT = f"""either the two packed files
+  tiny_imagenet_{SIDE}px_train.npz, tiny_imagenet_{SIDE}px_val.npz
+    (jpeg: all files end to end, uint8; offsets: n + 1; labels: n; wnids: names of the classes)
+or the official archive tiny-imagenet-200.zip of Stanford's CS231n, unpacked:
+  wnids.txt, train/<wnid>/images/*.JPEG, val/val_annotations.txt, val/images/*.JPEG"""
+
+
+def read(folder: str | Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """One part, decoded: images uint8 (n, 36, 36, 3), labels int64 (n,), WordNet ids of classes.
+
+    Args:
+        folder: holds the packed files or the official tree; only read.
+        part: "train" or "val".
+
+    Raises:
+        ValueError: another part.
+        FileNotFoundError: neither layout is there; says both.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part must be one of {PARTS}, got {part!r}")
+    folder = Path(folder)
+    packed = folder / f"tiny_imagenet_{SIDE}px_{part}.npz"
+    if packed.exists():
+        return _packed(packed)
+    if (folder / "wnids.txt").exists():
+        return _tree(folder, part)
+    raise FileNotFoundError(f"folder must hold {LAYOUT}\ngot {folder} without either")
+
+
+def _packed(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    with np.load(path, allow_pickle=False) as file:
+        jpeg, offsets = file["jpeg"], file["offsets"]
+        labels, wnids = file["labels"].astype(np.int64), tuple(file["wnids"].tolist())
+    spans = zip(offsets[:-1], offsets[1:], strict=True)
+    return np.stack([_decode(jpeg[a:b].tobytes()) for a, b in spans]), labels, wnids
+
+
+def _tree(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    wnids = tuple((folder / "wnids.txt").read_text().split())
+    if part == "train":
+        named = [(p, w) for w in wnids for p in sorted((folder / "train" / w / "images").iterdir())]
+    else:
+        lines = (folder / "val" / "val_annotations.txt").read_text().splitlines()
+        named = [(folder / "val" / "images" / f, w) for f, w, *_ in (s.split() for s in lines)]
+    number = {wnid: k for k, wnid in enumerate(wnids)}
+    images = np.stack([_decode(path.read_bytes()) for path, _ in named])
+    return images, np.array([number[wnid] for _, wnid in named]), wnids
+
+
+def _decode(file: bytes) -> np.ndarray:
+    picture = Image.open(io.BytesIO(file)).convert("RGB")
+    if picture.size != (SIDE, SIDE):
+        picture = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return np.asarray(picture)
