@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fmlora_kit.streams import PRESETS, STREAMS, Stream
-from fmlora_kit.streams.folders import SUFFIXES, subfolders
+from fmlora_kit.streams.folders import count_images, subfolders
 from fmlora_kit.streams.image_folder import layout_of
 from fmlora_kit.streams.layouts import LAYOUTS, Layout
 from fmlora_kit.streams.lists import read_list
+from fmlora_kit.streams.presets import PUBLISHED_SIZE
 
 ONE_EACH, LIMIT = {"n_train": 1, "n_test": 1}, "at most 1 "
 
@@ -56,6 +57,7 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
         for words, options in tries.items()
     ]
     if any(usable):
+        print(_room(layout.n_images or count_images(folder)))
         how_many = "every image" if every_image else "one image per class, for training and test,"
         print(f"Ready: {how_many} was decoded.")
     else:
@@ -114,8 +116,7 @@ def _inventory(layout: Layout, folder: Path, lists: Path | None) -> None:
 def _sized(path: Path) -> str:
     """The name of a file or folder, and how much is in it."""
     if path.is_dir():
-        n = sum(each.suffix.lower() in SUFFIXES for each in path.rglob("*"))
-        return f"{path.name}/: {n:,} images"
+        return f"{path.name}/: {count_images(path):,} images"
     is_list = path.suffix == ".yaml" or path.stem.endswith(("_train", "_test"))
     if not path.exists() or not is_list:
         return path.name
@@ -124,6 +125,16 @@ def _sized(path: Path) -> str:
     except (OSError, ValueError) as error:
         return f"{path.name}: damaged: {error}"
     return f"{path.name}: {len(pairs):,} images of {len({label for _, label in pairs})} classes"
+
+
+def _room(n_images: int) -> str:
+    """What all images need, decoded: in memory, or on the disk."""
+    size = PUBLISHED_SIZE
+    return (
+        f"Decoded at {size} pixels, the size of published protocols, {n_images:,} images need "
+        f"{3 * size * size * n_images / 1e9:,.2f} GB (3 x {size} x {size} bytes each) of memory, "
+        "or of the disk with decoded=FOLDER; image_size is that of the backbone."
+    )
 
 
 def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
 
 CHECKOUT = Path(__file__).parents[1]
 FOLDER = Path(os.environ.get("FMLORA_DATA") or CHECKOUT.parent / "shared" / "data")
@@ -60,6 +63,86 @@ def draw_domains(root, domains, names, images=5, train=(0, 2, 3)):
                 lines["train" if i in train else "test"].append(f"{domain}/{name}/{i}.jpg {c}")
         for part, content in lines.items():
             (root / f"{domain}_{part}.txt").write_text("\n".join(content) + "\n")
+
+
+CUB_NAMES = ("001.Grey_Gull", "002.Red_Tern", "003.Owl", "004.Marsh_Wren", "005.Jay", "006.Crow")
+CIFAR_NAMES = [f"thing_{k:02d}" for k in range(100)]
+WNIDS = ("n01443537", "n01484850", "n02007558", "n09835506")
+LABELS = (2, 0, 3, 1)  # the lists number the classes in another order than their names have
+TRAIN = (0, 2, 3)  # which of a class's five images the made-up splits train on
+
+
+def draw_cub200(root):
+    """Six classes of five images, the last listed first; number = 10 x class + image."""
+    lines = {name: [] for name in ("images", "image_class_labels", "train_test_split")}
+    places = [(c, i) for c in range(6) for i in range(5)][::-1]
+    for n, (c, i) in enumerate(places, 1):
+        path = f"{CUB_NAMES[c]}/bird_{i}.jpg"
+        draw(root / "images" / path, 10 * c + i, mode="L" if (c, i) == (0, 0) else "RGB")
+        lines["images"].append(f"{n} {path}")
+        lines["image_class_labels"].append(f"{n} {c + 1}")
+        lines["train_test_split"].append(f"{n} {int(i in TRAIN)}")
+    lines["classes"] = [f"{c + 1} {name}" for c, name in enumerate(CUB_NAMES)]
+    for name, content in lines.items():
+        (root / f"{name}.txt").write_text("\n".join(content) + "\n")
+
+
+def draw_imagenet_r(root):
+    """Four classes of five images with the fixed lists; number = 10 x class + image."""
+    content = {name: ([], []) for name in ("imagenet-r_train.yaml", "imagenet-r_test.yaml")}
+    for c, wnid in enumerate(WNIDS):
+        for i in range(5):
+            draw(root / wnid / f"art_{i}.jpg", 10 * c + i)
+            data, targets = list(content.values())[i not in TRAIN]
+            data.append(f"- data/imagenet-r/{wnid}/art_{i}.jpg\n")
+            targets.append(f"- {LABELS[c]}\n")
+    for name, (data, targets) in content.items():
+        (root / name).write_text("".join(["data:\n", *data, "targets:\n", *targets]))
+
+
+def draw_split(root):
+    """The same classes in folders train and test, without lists."""
+    for c, wnid in enumerate(WNIDS):
+        for i in range(5):
+            part = "train" if i in TRAIN else "test"
+            draw(root / part / wnid / f"{i}.jpg", 10 * c + i)
+
+
+def draw_pacs(root, images=5):
+    """Five small images per class and domain; number = 100 x domain + 10 x class + image."""
+    for d, domain in enumerate(PACS_IMAGES):
+        for c, name in enumerate(PACS_CLASSES):
+            for i in range(images):
+                suffix = "png" if domain == "sketch" else "jpg"
+                draw(root / domain / name / f"{i}.{suffix}", 100 * d + 10 * c + i)
+
+
+def write_cifar100(root):
+    """Three training and two test images of every class, as `cifar_part` has them."""
+    write_pickle(root / "train", cifar_part(3, first=1))
+    write_pickle(root / "test", cifar_part(2, first=2))
+    names = {"fine_label_names": CIFAR_NAMES, "coarse_label_names": ["all"] * 20}
+    write_pickle(root / "meta", names)
+
+
+def write_pickle(path, content):
+    """Save as the official files of CIFAR-100 are."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(pickle.dumps(content, protocol=2))
+
+
+def cifar_part(n, first):
+    """``n`` images of every class: red is the class, green counts, blue is ``first``."""
+    labels = np.arange(100).repeat(n)
+    planes = np.stack([labels, np.arange(len(labels)) % n, np.full(len(labels), first)])
+    rows = planes.T.astype(np.uint8).repeat(1024, axis=1)
+    mixed = np.random.default_rng(first).permutation(len(labels))
+    return {"data": rows[mixed], "fine_labels": labels[mixed].tolist(), "filenames": ["x"] * n}
+
+
+def truncate(path):
+    """Cut a file in the middle."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def rewrite(path, old, new):

@@ -10,29 +10,12 @@ import real_data
 from fmlora_kit.streams import cifar100
 from fmlora_kit.streams.cifar100 import CALLS, HARMLESS
 
-NAMES = [f"thing_{k:02d}" for k in range(100)]
-
-
-def write(path, content):
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(pickle.dumps(content, protocol=2))  # the protocol of the official files
-
-
-def part(n, first):
-    """``n`` images of every class: red is the class, green counts, blue is ``first``."""
-    labels = np.arange(100).repeat(n)
-    planes = np.stack([labels, np.arange(len(labels)) % n, np.full(len(labels), first)])
-    rows = planes.T.astype(np.uint8).repeat(1024, axis=1)
-    mixed = np.random.default_rng(first).permutation(len(labels))
-    return {"data": rows[mixed], "fine_labels": labels[mixed].tolist(), "filenames": ["x"] * n}
+NAMES, write = real_data.CIFAR_NAMES, real_data.write_pickle
 
 
 @pytest.fixture
 def tree(tmp_path):
-    root = tmp_path / "cifar-100-python"
-    write(root / "train", part(3, first=1))
-    write(root / "test", part(2, first=2))
-    write(root / "meta", {"fine_label_names": NAMES, "coarse_label_names": ["all"] * 20})
+    real_data.write_cifar100(tmp_path / "cifar-100-python")
     return tmp_path
 
 
@@ -58,7 +41,7 @@ def test_labels_split_and_planes(tree):
 
 def test_rows_and_columns_are_not_exchanged(tree):
     """An official row holds the red plane line by line, then green, then blue."""
-    content = part(3, first=1)
+    content = real_data.cifar_part(3, first=1)
     content["data"][:] = np.arange(3072) // 32  # the number of the line, over all three planes
     write(tree / "cifar-100-python" / "train", content)
     image = cifar100(tree)[0].train_images[0]
@@ -125,47 +108,6 @@ def test_every_opcode_that_finds_something_to_call_is_known():
     other = {"INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
     assert CALLS == named | other
     assert not {call for call in HARMLESS if not call.startswith(("numpy", "_codecs "))}
-
-
-def change(name, **values):
-    def damage(root):
-        content = pickle.loads((root / name).read_bytes())
-        write(root / name, {**content, **values})
-
-    return damage
-
-
-def truncate(root):
-    (root / "test").write_bytes((root / "test").read_bytes()[:5000])
-
-
-def remove(root):
-    (root / "meta").unlink()
-
-
-@pytest.mark.parametrize(
-    ("damage", "error", "message"),
-    [
-        (remove, FileNotFoundError, "must hold meta. Fetch cifar-100-python.tar.gz from https"),
-        (truncate, ValueError, "test must be a whole pickle file, cannot be read"),
-        (change("train", data=[1, 2]), ValueError, "train must be CIFAR-100, cannot be read"),
-        (
-            change("train", fine_labels=[0] * 299),
-            ValueError,
-            r"train must hold uint8 images .* 300 images and labels of shape \(299,\)",
-        ),
-        (
-            change("test", fine_labels=list(range(1, 101)) * 2),
-            ValueError,
-            "test must have fine labels of all classes, 0 to 99, got 100 labels from 1 to 100",
-        ),
-        (change("meta", fine_label_names=NAMES[:9]), ValueError, "meta must name 100 .*, got 9"),
-    ],
-)
-def test_damage_is_named(tree, damage, error, message):
-    damage(tree / "cifar-100-python")
-    with pytest.raises(error, match=message):
-        cifar100(tree)
 
 
 @pytest.mark.parametrize(

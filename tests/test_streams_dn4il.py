@@ -40,28 +40,6 @@ def test_the_images_may_be_those_of_a_larger_folder(tree):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("cow/2.jpg 1", "cow/2.jpg 100", "labels from 0 to 99, got 100 for sketch/cow/2.jpg"),
-        ("sketch/cow/2", "../cow/2", "sketch_test.txt must list paths inside .*, got '../cow/2.j"),
-    ],
-)
-def test_damaged_lists(tree, old, new, message):
-    real_data.rewrite(tree / "dn4il" / "sketch_test.txt", old, new)
-    with pytest.raises(ValueError, match=message):
-        dn4il(tree)
-
-
-def test_damaged_files(tree):
-    (tree / "dn4il" / "real" / "cow" / "0.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match="cow.0.jpg must be a whole image file"):
-        dn4il(tree)
-    (tree / "dn4il" / "clipart_train.txt").unlink()
-    with pytest.raises(FileNotFoundError, match="must hold clipart_train.txt. Fetch the lists"):
-        dn4il(tree)
-
-
-@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"domains": ()}, r"domains must be different names among .* got \(\)"),

@@ -4,6 +4,7 @@ import pytest
 
 from fmlora_kit.streams.folders import (
     class_files,
+    count_images,
     find_root,
     image_files,
     inside,
@@ -45,6 +46,16 @@ def test_contents_are_sorted_and_hidden_ones_left_out(tmp_path):
         (tmp_path / name).touch()
     assert subfolders(tmp_path) == ["a", "b"]
     assert [path.name for path in image_files(tmp_path)] == ["1.png", "2.JPG", "3.jpeg"]
+
+
+def test_images_are_counted_through_links_and_three_deep(tmp_path):
+    for name in ("real/0.jpg", "tree/a.PNG", "tree/x/b.webp", "tree/x/y/c.bmp", "tree/x/y/z/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("tree/x/notes.txt", "tree/x/._b.webp"):
+        (tmp_path / name).touch()
+    (tmp_path / "tree" / "linked").symlink_to(tmp_path / "real")
+    assert count_images(tmp_path / "tree") == 4
 
 
 def test_folders_of_classes_and_their_split(tmp_path):

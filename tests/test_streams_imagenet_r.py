@@ -8,38 +8,18 @@ from fmlora_kit.streams import imagenet_r
 from fmlora_kit.streams.imagenet_r import LISTED_FROM, LISTS
 from fmlora_kit.streams.lists import listed_classes, read_list
 
-WNIDS = ("n01443537", "n01484850", "n02007558", "n09835506")
-LABELS = (2, 0, 3, 1)  # the lists number the classes in another order than their names have
-TRAIN = (0, 2, 3)
-
-
-def draw_lists(root, folder=""):
-    content = {name: ([], []) for name in LISTS}
-    for c, wnid in enumerate(WNIDS):
-        for i in range(5):
-            real_data.draw(root / wnid / f"art_{i}.jpg", 10 * c + i)
-            data, targets = content[LISTS[0] if i in TRAIN else LISTS[1]]
-            data.append(f"- data/imagenet-r/{wnid}/art_{i}.jpg\n")
-            targets.append(f"- {LABELS[c]}\n")
-    for name, (data, targets) in content.items():
-        text = "".join(["data:\n", *data, "targets:\n", *targets])
-        (root / folder / name).write_text(text)
+WNIDS, LABELS, TRAIN = real_data.WNIDS, real_data.LABELS, real_data.TRAIN
 
 
 @pytest.fixture
 def tree(tmp_path):
-    """Four classes of five images; number = 10 x class + image."""
-    (tmp_path / "imagenet-r").mkdir()
-    draw_lists(tmp_path / "imagenet-r")
+    real_data.draw_imagenet_r(tmp_path / "imagenet-r")
     return tmp_path
 
 
 @pytest.fixture
 def presplit(tmp_path):
-    for c, wnid in enumerate(WNIDS):
-        for i in range(5):
-            part = "train" if i in TRAIN else "test"
-            real_data.draw(tmp_path / "imagenet-r" / part / wnid / f"{i}.jpg", 10 * c + i)
+    real_data.draw_split(tmp_path / "imagenet-r")
     return tmp_path
 
 
@@ -122,56 +102,17 @@ def test_classes_without_images_are_left_out(tree):
     assert stream.about["partial"] == "3 of 200 classes; 15 of 30,000 images"
 
 
-def edit(number, old, new):
-    return lambda root: real_data.rewrite(root / LISTS[number], old, new)
-
-
-def truncate(root):
-    path = root / WNIDS[2] / "art_1.jpg"
-    path.write_bytes(path.read_bytes()[:100])
-
-
-def remove_images(root):
-    for path in root.rglob("*.jpg"):
+def test_damage_is_named(tree):
+    real_data.rewrite(tree / "imagenet-r" / LISTS[0], "targets:\n", "labels:\n")
+    with pytest.raises(ValueError, match="must hold 'data:' and .* got 'labels:' in line 14"):
+        imagenet_r(tree, n_tasks=2, image_size=8)
+    for path in tree.rglob("*.yaml"):
         path.unlink()
-
-
-@pytest.mark.parametrize(
-    ("damage", "error", "message"),
-    [
-        (
-            lambda root: (root / LISTS[1]).unlink(),
-            FileNotFoundError,
-            "imagenet-r must hold imagenet-r_test.yaml. Fetch imagenet-r.tar from https",
-        ),
-        (
-            lambda root: (root / WNIDS[1] / "art_4.jpg").unlink(),
-            FileNotFoundError,
-            "n01484850 must hold all 5 listed images or none, 1 are missing, first art_4.jpg",
-        ),
-        (remove_images, FileNotFoundError, "imagenet-r must hold the listed images, got none. F"),
-        (
-            edit(0, "- 3\n- 3\n- 3\n", "- 3\n- 3\n- 200\n"),
-            ValueError,
-            "imagenet-r_train.yaml must give labels from 0 to 199, got 200 for data/imagenet-r/n02",
-        ),
-        (
-            edit(1, "data/imagenet-r/n01484850/art_4", "data/imagenet-r/../art_4"),
-            ValueError,
-            "imagenet-r_test.yaml must list paths inside .*, got '../art_4.jpg'",
-        ),
-        (
-            edit(1, "data/imagenet-r/n01484850/art_4", "/art_4"),
-            ValueError,
-            "imagenet-r_test.yaml must list paths inside .*, got '/art_4.jpg'",
-        ),
-        (edit(0, "targets:\n", "labels:\n"), ValueError, "got 'labels:' in line 14"),
-        (truncate, ValueError, "n02007558.art_1.jpg must be a whole image file"),
-    ],
-)
-def test_damage_is_named(tree, damage, error, message):
-    damage(tree / "imagenet-r")
-    with pytest.raises(error, match=message):
+    real_data.draw_imagenet_r(tree / "imagenet-r")
+    for path in tree.rglob("*.jpg"):
+        path.unlink()
+    message = "imagenet-r must hold the listed images, got none. F"
+    with pytest.raises(FileNotFoundError, match=message):
         imagenet_r(tree, n_tasks=2, image_size=8)
 
 
@@ -179,6 +120,12 @@ def test_damaged_folders_are_named(presplit):
     message = r"must hold folders of classes, nXXXXXXXX, got \['test', 'train'\]; split='folders' r"
     with pytest.raises(ValueError, match=message):
         imagenet_r(presplit, split="random")
+    both = presplit / "imagenet-r" / "test" / WNIDS[0] / "0.jpg"
+    real_data.draw(both, 0)
+    message = "imagenet-r must have each image in train or in test, got n01443537/0.jpg in both"
+    with pytest.raises(ValueError, match=message):
+        imagenet_r(presplit, split="folders")
+    both.unlink()
     (presplit / "imagenet-r" / "test" / WNIDS[3]).rename(presplit / "gone")
     message = "must have the same classes in train and test, got .'n09835506'. in one of them only"
     with pytest.raises(ValueError, match=message):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import real_data
 from PIL import Image
 
-from fmlora_kit.streams.images import check_image_size, fit, read_images, shorter_side
+from fmlora_kit.streams.images import BLOCK, check_image_size, fit, read_images, shorter_side
 
 
 def ramp(width, height):
@@ -38,6 +39,24 @@ def test_greyscale_gets_three_equal_channels(tmp_path):
     images = read_images([tmp_path / "grey.png", tmp_path / "colour.png"], 8)
     assert images.shape == (2, 8, 8, 3) and images.dtype == np.uint8
     np.testing.assert_array_equal(images[0], grey[..., None].repeat(3, axis=-1))
+
+
+def test_many_files_keep_their_order_and_the_first_broken_one_is_named(tmp_path):
+    paths = [tmp_path / f"{k}.png" for k in range(2 * BLOCK + 3)]
+    for k, path in enumerate(paths):
+        real_data.draw(path, k, size=(8, 8))
+    assert real_data.numbers(read_images(paths, 8)) == list(range(2 * BLOCK + 3))
+    assert read_images([], 8).shape == (0, 8, 8, 3)
+    for k in (2 * BLOCK + 1, BLOCK + 2, BLOCK + 1):
+        paths[k].write_bytes(b"broken")
+    with pytest.raises(ValueError, match=f"{paths[BLOCK + 1].name} must be a whole image file"):
+        read_images(paths, 8)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_more_than_8_bits_are_refused_and_not_clipped(mode):
+    with pytest.raises(ValueError, match=f"more than 8 bits per channel, mode {mode}"):
+        fit(Image.new(mode, (8, 8), 300), 8)
 
 
 def test_shorter_side(tmp_path):

@@ -13,13 +13,7 @@ from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
 
 @pytest.fixture
 def tree(tmp_path):
-    """Five small images per class and domain; number = 100 x domain + 10 x class + image."""
-    for d, domain in enumerate(PACS_IMAGES):
-        for c, name in enumerate(PACS_CLASSES):
-            for i in range(5):
-                suffix = "png" if domain == "sketch" else "jpg"
-                path = tmp_path / "PACS" / domain / name / f"{i}.{suffix}"
-                real_data.draw(path, 100 * d + 10 * c + i)
+    real_data.draw_pacs(tmp_path / "PACS")
     return tmp_path
 
 
@@ -93,24 +87,12 @@ def add_folder(root):
     (root / "photo" / "cat").mkdir()
 
 
-def leave_one(root):
-    for path in sorted((root / "cartoon" / "horse").iterdir())[1:]:
-        path.unlink()
-
-
-def truncate(root):
-    for path in (root / "sketch" / "dog").iterdir():
-        path.write_bytes(path.read_bytes()[:60])
-
-
 @pytest.mark.parametrize(
     ("damage", "error", "message"),
     [
         (remove_folder("photo"), FileNotFoundError, "PACS must hold photo. Fetch PACS"),
         (remove_folder("photo/dog"), FileNotFoundError, "photo must hold dog. Fetch PACS"),
         (add_folder, ValueError, r"photo must hold the classes \('dog', .*got \['cat'\]"),
-        (leave_one, ValueError, "cartoon/horse must have at least 2 images .* got 1"),
-        (truncate, ValueError, r"dog.\d.png must be a whole image file"),
     ],
 )
 def test_damage_is_named(tree, damage, error, message):

@@ -5,10 +5,13 @@ import pytest
 
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    as_task,
+    as_tasks,
+    check_domains,
     check_limits,
+    check_share,
     class_incremental,
     draw,
+    order_in_words,
     order_of_classes,
     partial_note,
     split,
@@ -17,10 +20,11 @@ from fmlora_kit.streams.sampling import (
 LETTERS = tuple("abcdefghijklmnopqrst")
 
 
-def read(items):
-    """A picture whose first byte is its item."""
-    images = np.zeros((len(items), 4, 4, 3), dtype=np.uint8)
-    images[:, 0, 0, 0] = items
+def read(parts):
+    """Pictures whose first byte is their item; the second, the number of their part."""
+    images = [np.zeros((len(items), 4, 4, 3), dtype=np.uint8) for items in parts]
+    for k, (some, items) in enumerate(zip(images, parts, strict=True)):
+        some[:, 0, 0, 0], some[:, 0, 0, 1] = items, k
     return images
 
 
@@ -71,6 +75,8 @@ def test_class_orders():
     # the first ten classes of CIFAR-100 in the order that iCaRL and PyCIL publish
     assert order_of_classes(100, 1993)[:10] == [68, 56, 78, 8, 23, 84, 90, 65, 74, 76]
     assert sorted(order_of_classes(100, 1993)) == list(range(100))
+    assert order_in_words(1993, "official") == "permutation of seed 1993"
+    assert order_in_words(None, "official") == "official"
     with pytest.raises(ValueError, match="class_order must be None or from 0 .* got -1"):
         order_of_classes(100, -1)
 
@@ -98,9 +104,13 @@ def test_tasks_are_equally_long(n_tasks):
         class_incremental(classes(6), n_tasks, read)
 
 
-def test_a_domain_is_a_task_from_zero():
-    task = as_task("photo", classes(3), read)
-    assert task.name == "photo" and task.classes == (0, 1, 2)
+def test_a_domain_is_a_task_from_zero_and_training_images_are_read_before_all_test_images():
+    photo, sketch = as_tasks({"photo": classes(3), "sketch": classes(3)[::-1]}, read)
+    assert photo.name == "photo" and photo.classes == sketch.classes == (0, 1, 2)
+    assert sketch.train_images[:, 0, 0, 0].tolist() == [20, 21, 22, 10, 11, 0]
+    assert sketch.train_labels.tolist() == [0, 0, 0, 1, 1, 2]
+    parts = [t.train_images for t in (photo, sketch)] + [t.test_images for t in (photo, sketch)]
+    assert [set(part[:, 0, 0, 1].tolist()) for part in parts] == [{0}, {1}, {2}, {3}]
 
 
 def test_bad_limits():
@@ -109,6 +119,22 @@ def test_bad_limits():
         check_limits(0, None)
     with pytest.raises(ValueError, match="n_test must be None or at least 1 .* got -1"):
         check_limits(None, -1)
+
+
+@pytest.mark.parametrize("test_share", [0, 1, 1.5, float("nan")])
+def test_bad_shares(test_share):
+    check_share(0.5)
+    with pytest.raises(ValueError, match=f"test_share must be between 0 and 1, got {test_share}"):
+        check_share(test_share)
+
+
+@pytest.mark.parametrize("domains", [(), ("a", "a"), ("a", "c")])
+def test_bad_domains(domains):
+    check_domains(("b", "a"), ["a", "b"])
+    with pytest.raises(
+        ValueError, match=r"domains must be different names among \('a', 'b'\), got"
+    ):
+        check_domains(domains, ["a", "b"])
 
 
 def test_what_is_partial_in_words():

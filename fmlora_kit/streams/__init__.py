@@ -4,6 +4,9 @@
 images from a folder of yours, in the benchmark's official layout, and never move or write anything:
 ``cifar100``, ``cub200``, ``dn4il``, ``domainnet``, ``imagenet_r``, ``pacs``; ``image_folder`` takes
 any folder of images. `PRESETS` names published protocols, `preset` makes their streams.
+
+Two functions write images, into a folder of their own: `sample_photos` a few photos to begin with,
+`made_up` a tiny tree in the layout that a preset reads.
 """
 
 from collections.abc import Callable
@@ -16,8 +19,10 @@ from fmlora_kit.streams.domainnet import domainnet
 from fmlora_kit.streams.glyphs import glyph_styles, glyphs
 from fmlora_kit.streams.image_folder import image_folder
 from fmlora_kit.streams.imagenet_r import imagenet_r
+from fmlora_kit.streams.made_up import made_up
 from fmlora_kit.streams.pacs import pacs
 from fmlora_kit.streams.presets import PRESETS, Preset, preset
+from fmlora_kit.streams.sample_photos import sample_photos
 from fmlora_kit.streams.task import Stream, Task
 
 STREAMS: dict[str, Callable[..., Stream]] = {
@@ -48,6 +53,8 @@ __all__ = [
     "glyphs",
     "image_folder",
     "imagenet_r",
+    "made_up",
     "pacs",
     "preset",
+    "sample_photos",
 ]

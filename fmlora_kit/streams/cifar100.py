@@ -17,6 +17,7 @@ from fmlora_kit.streams.sampling import (
     ClassItems,
     check_limits,
     class_incremental,
+    order_in_words,
     order_of_classes,
     partial_note,
 )
@@ -92,7 +93,7 @@ def cifar100(
     about = {
         "source": "CIFAR-100",
         "split": "official files",
-        "class_order": "official" if class_order is None else f"permutation of seed {class_order}",
+        "class_order": order_in_words(class_order, "official"),
         "partial": partial_note(missing, n_train, n_test),
     }
     return Stream("cifar100", "class-incremental", tasks, seed, about)
@@ -116,7 +117,7 @@ def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
                 warnings.simplefilter("ignore")  # newer NumPy about the official files' old dtype
                 data = Part(root, train=name == "train")
         except Exception as error:  # a damaged pickle can fail in any way
-            raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from error
+            raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from None
         parts.append(_checked(root / name, data.data, data.targets, data.classes))
     return parts, data.classes
 
@@ -126,7 +127,7 @@ def _refuse_calls(path: Path) -> None:
         codes = pickletools.genops(path.read_bytes())
         calls = [(code.name, value) for code, value, _ in codes if code.name in CALLS]
     except ValueError as error:
-        raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from error
+        raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from None
     for code, value in calls:
         if code != "GLOBAL" or value not in HARMLESS:
             raise ValueError(
@@ -139,8 +140,11 @@ def _checked(
     path: Path, images: np.ndarray, targets: Sequence[int], names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(targets)
-    if len(names) != N_CLASSES:
-        raise ValueError(f"{path.parent / 'meta'} must name {N_CLASSES} classes, got {len(names)}")
+    if len(names) != N_CLASSES or len(set(names)) != N_CLASSES:
+        raise ValueError(
+            f"{path.parent / 'meta'} must name {N_CLASSES} different classes, got {len(names)} "
+            f"names, {len(set(names))} of them different"
+        )
     if images.dtype != np.uint8 or labels.shape != (len(images),):
         raise ValueError(
             f"{path} must hold uint8 images and one label per image, got {images.dtype}, "
@@ -159,8 +163,10 @@ def _places(labels: np.ndarray, first: int) -> list[tuple[int, ...]]:
     return [tuple((first + np.flatnonzero(labels == k)).tolist()) for k in range(N_CLASSES)]
 
 
-def _pick(images: np.ndarray, image_size: int, places: tuple[int, ...]) -> np.ndarray:
-    chosen = images[list(places)]
+def _pick(
+    images: np.ndarray, image_size: int, parts: Sequence[tuple[int, ...]]
+) -> list[np.ndarray]:
+    chosen = [images[list(places)] for places in parts]
     if image_size == SIDE:
         return chosen
-    return np.stack([fit(Image.fromarray(image), image_size) for image in chosen])
+    return [np.stack([fit(Image.fromarray(each), image_size) for each in some]) for some in chosen]

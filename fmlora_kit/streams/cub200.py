@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections import Counter
 from pathlib import Path
 
+from fmlora_kit.streams.decoded import reader
 from fmlora_kit.streams.folders import find_root, inside
-from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.images import check_image_size
+from fmlora_kit.streams.lists import present
 from fmlora_kit.streams.sampling import (
     ClassItems,
     check_limits,
     class_incremental,
+    order_in_words,
     order_of_classes,
     partial_note,
 )
@@ -33,6 +36,7 @@ def cub200(
     n_train: int | None = None,
     n_test: int | None = None,
     class_order: int | None = None,
+    decoded: str | Path | None = None,
 ) -> Stream:
     """Class-incremental: CUB-200-2011 (Wah et al., 2011), split by its official lists.
 
@@ -48,6 +52,8 @@ def cub200(
         n_test: at most so many test images per class; None: all.
         class_order: None for the official order; a number for the permutation of all 200 classes
             that this seed gives (1993: the one of iCaRL and PyCIL).
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
 
     Raises:
         FileNotFoundError: the folder, a list, or some images of a class are missing; says what to
@@ -61,14 +67,14 @@ def cub200(
     root = find_root(folder, "CUB_200_2011", LISTS, HOW_TO_GET)
     there, n_listed = _classes(root)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
-    tasks = class_incremental(kept, n_tasks, partial(read_images, image_size=image_size))
+    tasks = class_incremental(kept, n_tasks, reader(root, image_size, decoded))
     missing = [] if len(there) == N_CLASSES else [f"{len(there)} of {N_CLASSES} classes"]
     if n_listed != N_IMAGES:
         missing.append(f"lists of {n_listed:,} instead of {N_IMAGES:,} images")
     about = {
         "source": "CUB-200-2011",
         "split": "official lists",
-        "class_order": "official" if class_order is None else f"permutation of seed {class_order}",
+        "class_order": order_in_words(class_order, "official"),
         "partial": partial_note(missing, n_train, n_test),
     }
     return Stream("cub200", "class-incremental", tasks, seed, about)
@@ -80,13 +86,20 @@ def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
     _check_lists(root, names, paths, labels, training)
     parts: dict[str, dict[str, list[Path]]] = {k: {"1": [], "0": []} for k in names}
     for image, listed in paths.items():
-        path = inside(root / "images", listed, root / "images.txt")
-        parts[labels[image]][training[image]].append(path)
-    there = {
+        path = inside(root / "images", listed, root / LISTS[1])
+        k = labels[image]
+        if listed.rpartition("/")[0] != names[k]:
+            raise ValueError(
+                f"{root / LISTS[2]} must give every image the class of its folder, got {k!r} "
+                f"({names[k]}) for image {image}, {listed}"
+            )
+        parts[k][training[image]].append(path)
+    listed_classes = {
         int(k) - 1: ClassItems(_spoken(name), tuple(parts[k]["1"]), tuple(parts[k]["0"]))
         for k, name in names.items()
-        if _complete(name, parts[k]["1"] + parts[k]["0"])
+        if parts[k]["1"] or parts[k]["0"]
     }
+    there = present(listed_classes, HOW_TO_GET)
     if not there:
         raise FileNotFoundError(
             f"{root / 'images'} must hold listed images, got none. {HOW_TO_GET}"
@@ -104,6 +117,9 @@ def _check_lists(
     foreign = [k for k in names if not 1 <= int(k) <= N_CLASSES]
     if foreign:
         raise ValueError(f"{root / LISTS[0]} must number classes 1 to {N_CLASSES}, got {foreign}")
+    counts = Counter(paths.values())
+    if twice := [listed for listed, n in counts.items() if n > 1]:
+        raise ValueError(f"{root / LISTS[1]} must list each image once, got {twice[0]!r} twice")
     for name, content, allowed in zip(
         LISTS[2:], (labels, training), (set(names), {"0", "1"}), strict=True
     ):
@@ -131,17 +147,6 @@ def _read_list(path: Path) -> dict[str, str]:
             )
         content[number] = value
     return content
-
-
-def _complete(name: str, paths: list[Path]) -> bool:
-    """Whether a class's images are there: all (True) or none (False)."""
-    missing = [path for path in paths if not path.is_file()]
-    if missing and len(missing) < len(paths):
-        raise FileNotFoundError(
-            f"class {name} must have all {len(paths)} listed images or none, {len(missing)} are "
-            f"missing, first {missing[0]}. {HOW_TO_GET}"
-        )
-    return bool(paths) and not missing
 
 
 def _spoken(name: str) -> str:

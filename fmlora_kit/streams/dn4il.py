@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
+from fmlora_kit.streams.decoded import reader
 from fmlora_kit.streams.domainnet import DomainLists, domain_tasks, in_every_domain
-from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.images import check_image_size
 from fmlora_kit.streams.sampling import check_limits, partial_note
 from fmlora_kit.streams.task import Stream
 
@@ -38,6 +38,7 @@ def dn4il(
     n_train: int | None = None,
     n_test: int | None = None,
     lists: str | Path | None = None,
+    decoded: str | Path | None = None,
 ) -> Stream:
     """Domain-incremental: DN4IL (Gowda et al., 2023), a task is a domain, with the same classes.
 
@@ -51,6 +52,8 @@ def dn4il(
         n_train: at most so many training images per class and domain; None: all.
         n_test: at most so many test images per class and domain; None: all.
         lists: the folder of the lists, if they do not lie in ``folder``.
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
 
     Raises:
         FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
@@ -62,7 +65,7 @@ def dn4il(
     check_limits(n_train, n_test)
     parts = DN4IL.read(folder, lists, domains)
     kept, left_out = in_every_domain(parts)
-    read = partial(read_images, image_size=image_size)
+    read = reader(DN4IL.root(folder), image_size, decoded)
     about = {
         "source": "DN4IL",
         "split": "official lists",

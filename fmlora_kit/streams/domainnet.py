@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from fmlora_kit.streams.decoded import Read, reader
 from fmlora_kit.streams.folders import find_root
-from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.images import check_image_size
 from fmlora_kit.streams.lists import count_images, listed_classes, present
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    as_task,
+    as_tasks,
+    check_domains,
     check_limits,
     class_incremental,
+    order_in_words,
     order_of_classes,
     partial_note,
 )
@@ -45,6 +45,10 @@ class DomainLists:
         """The names of the lists of some domains."""
         return tuple(f"{domain}_{part}.txt" for domain in domains for part in ("train", "test"))
 
+    def root(self, folder: str | Path, domains: Sequence[str] = ()) -> Path:
+        """The folder that holds the images of these domains."""
+        return find_root(folder, self.name, tuple(domains), self.how_to_get)
+
     def read(self, folder: str | Path, lists: str | Path | None, domains: Sequence[str]) -> Parts:
         """What the lists of these domains say, as far as their images are there.
 
@@ -57,13 +61,10 @@ class DomainLists:
             FileNotFoundError: a folder, a list, or some images of a class are missing.
             ValueError: an unknown domain, lists that are damaged or do not fit together.
         """
-        if not domains or set(domains) - set(self.images) or len(set(domains)) < len(domains):
-            raise ValueError(
-                f"domains must be different names among {tuple(self.images)}, got {tuple(domains)}"
-            )
+        check_domains(domains, tuple(self.images))
         how = self.how_to_get
         where = find_root(lists or folder, self.name, self.lists(domains), how)
-        root = find_root(folder, self.name, tuple(domains), how)
+        root = self.root(folder, domains)
         listed = {
             domain: listed_classes(
                 root, tuple(where / name for name in self.lists([domain])), self.n_classes
@@ -116,6 +117,7 @@ def domainnet(
     n_test: int | None = None,
     class_order: int | None = None,
     lists: str | Path | None = None,
+    decoded: str | Path | None = None,
 ) -> Stream:
     """DomainNet (Peng et al., 2019), split by its official lists, in one of two scenarios.
 
@@ -124,7 +126,7 @@ def domainnet(
     no painting to train on, so that 344 classes remain. Class-incremental: a task is some of the
     345 classes, in all domains, as SD-LoRA has it.
 
-    All images are held in memory; at 224 pixels the whole data set needs 88 GB.
+    At 224 pixels the whole data set needs 88 GB, of memory or of the disk (``decoded``).
 
     Args:
         folder: the unpacked data set, or the folder that domainnet lies in; only read.
@@ -138,6 +140,8 @@ def domainnet(
         class_order: class-incremental: None for the official order; a number for the permutation
             of all 345 classes that this seed gives (1993: the one of iCaRL, PyCIL and SD-LoRA).
         lists: the folder of the lists, if they do not lie in ``folder``.
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
 
     Raises:
         FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
@@ -155,7 +159,7 @@ def domainnet(
     check_limits(n_train, n_test)
     order = order_of_classes(DOMAINNET.n_classes, class_order)
     parts = DOMAINNET.read(folder, lists, domains)
-    read = partial(read_images, image_size=image_size)
+    read = reader(DOMAINNET.root(folder), image_size, decoded)
     about = {"source": "DomainNet", "split": "official lists"}
     if by_domain:
         kept, left_out = in_every_domain(parts)
@@ -165,9 +169,7 @@ def domainnet(
         merged = _merged(parts)
         some = [merged[k].at_most(n_train, n_test, seed) for k in order if k in merged]
         tasks = class_incremental(some, 5 if n_tasks is None else n_tasks, read)
-        about["class_order"] = (
-            "official" if class_order is None else f"permutation of seed {class_order}"
-        )
+        about["class_order"] = order_in_words(class_order, "official")
         about["domains"] = ", ".join(domains)
     about["partial"] = partial_note(DOMAINNET.missing(parts), n_train, n_test)
     return Stream("domainnet", scenario, tasks, seed, about)
@@ -194,17 +196,14 @@ def in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
 
 
 def domain_tasks(
-    parts: Parts,
-    read: Callable[[tuple], np.ndarray],
-    n_train: int | None,
-    n_test: int | None,
-    seed: int,
+    parts: Parts, read: Read, n_train: int | None, n_test: int | None, seed: int
 ) -> tuple[Task, ...]:
     """One task per domain, all with the same classes, and at most so many images of each."""
-    return tuple(
-        as_task(domain, [each.at_most(n_train, n_test, seed) for each in classes.values()], read)
+    plans = {
+        domain: [each.at_most(n_train, n_test, seed) for each in classes.values()]
         for domain, classes in parts.items()
-    )
+    }
+    return as_tasks(plans, read)
 
 
 def _merged(parts: Parts) -> dict[int, ClassItems]:

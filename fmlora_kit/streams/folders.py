@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")  # beside images, like .DS_Store, by no one's wish
 
 
 def find_root(folder: str | Path, name: str, needed: tuple[str, ...], how_to_get: str) -> Path:
@@ -58,6 +59,12 @@ def image_files(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
+
+
+def count_images(folder: Path) -> int:
+    """How many image files lie in a folder and in its folders, linked ones too, three deep."""
+    found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
+    return sum(path.suffix.lower() in SUFFIXES and path.name[0] != "." for path in found)
 
 
 def class_files(root: Path) -> dict[str, list[Path]]:

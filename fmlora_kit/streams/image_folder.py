@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
+from fmlora_kit.streams.decoded import reader
 from fmlora_kit.streams.folders import (
+    LEFT_BY_SYSTEMS,
     SUFFIXES,
     class_files,
     image_files,
     presplit_files,
     subfolders,
 )
-from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.images import check_image_size
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    as_task,
+    as_tasks,
+    check_domains,
     check_limits,
+    check_share,
     class_incremental,
+    order_in_words,
     order_of_classes,
     partial_note,
     split,
@@ -44,6 +48,7 @@ def image_folder(
     n_train: int | None = None,
     n_test: int | None = None,
     class_order: int | None = None,
+    decoded: str | Path | None = None,
 ) -> Stream:
     """A folder of images of yours, in the layout that it has; `Stream.describe` says which.
 
@@ -62,6 +67,8 @@ def image_folder(
         n_test: at most so many test images per class (and domain); None: all.
         class_order: class-incremental: None for alphabetical; a number for the permutation that
             this seed gives.
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
 
     Raises:
         FileNotFoundError: there is no such folder, or nothing in it.
@@ -70,18 +77,16 @@ def image_folder(
     """
     check_image_size(image_size)
     check_limits(n_train, n_test)
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+    check_share(test_share)
     root = Path(folder)
     layout = layout_of(root)
     by_class = {"n_tasks": n_tasks, "class_order": class_order}
     _refuse(layout, by_class if layout == DOMAINS else {"domains": domains})
-    read = partial(read_images, image_size=image_size, upright=True)
+    read = reader(root, image_size, decoded, upright=True)
     if layout == DOMAINS:
-        tasks = tuple(
-            as_task(domain, [each.at_most(n_train, n_test, seed) for each in classes], read)
-            for domain, classes in _domains(root, domains, test_share, seed).items()
-        )
+        found = _domains(root, domains, test_share, seed)
+        plans = {d: [c.at_most(n_train, n_test, seed) for c in found[d]] for d in found}
+        tasks = as_tasks(plans, read)
     else:
         classes = _classes(root, layout, test_share, seed)
         order = order_of_classes(len(classes), class_order)
@@ -92,7 +97,7 @@ def image_folder(
         "source": f"folder {root.resolve().name}",
         "layout": layout,
         "split": "folders" if layout == SPLIT else by_seed,
-        "class_order": _words(class_order),
+        "class_order": order_in_words(class_order, "alphabetical"),
         **other_files(root, layout),
         "partial": partial_note([], n_train, n_test),
     }
@@ -125,25 +130,28 @@ def layout_of(root: Path) -> str:
 
 
 def other_files(root: Path, layout: str) -> dict[str, str]:
-    """For `describe`: how many files are left out because they are no images, and their kinds."""
-    pattern = "*/*" if layout == CLASSES else "*/*/*"
+    """For `describe`: files that are left out because they are no images, or in no class."""
+    within = "*/*" if layout == CLASSES else "*/*/*"
     found = Counter(
         path.suffix.lower() or "no suffix"
-        for path in root.glob(pattern)
-        if path.is_file() and path.suffix.lower() not in SUFFIXES and path.name[0] != "."
+        for path in root.glob(within)
+        if path.is_file() and path.suffix.lower() not in SUFFIXES and not _of_the_system(path)
     )
     kinds = ", ".join(f"{n} of {suffix}" for suffix, n in sorted(found.items()))
-    return {"left_out": f"files that are no images: {kinds}"} if kinds else {}
+    words = [f"files that are no images: {kinds}"] if kinds else []
+    if loose := len(image_files(root)):  # deeper, `layout_of` refuses them
+        words.append(f"images that lie in no class: {loose}")
+    return {"left_out": "; ".join(words)} if words else {}
+
+
+def _of_the_system(path: Path) -> bool:
+    return path.name[0] == "." or path.name.lower() in LEFT_BY_SYSTEMS
 
 
 def _refuse(layout: str, options: dict[str, object]) -> None:
     for what, value in options.items():
         if value is not None:
             raise ValueError(f"{what} must be None for a folder of {layout}, got {value}")
-
-
-def _words(class_order: int | None) -> str:
-    return "alphabetical" if class_order is None else f"permutation of seed {class_order}"
 
 
 def _given(n_tasks: int | None, n_classes: int) -> int:
@@ -165,8 +173,7 @@ def _domains(
 ) -> dict[str, list[ClassItems]]:
     names = subfolders(root)
     chosen = tuple(names if domains is None else domains)
-    if not chosen or set(chosen) - set(names) or len(set(chosen)) < len(chosen):
-        raise ValueError(f"domains must be different folders among {names}, got {chosen}")
+    check_domains(chosen, names)
     found = {domain: class_files(root / domain) for domain in chosen}
     everywhere = {name for each in found.values() for name in each}
     for domain, each in found.items():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
+from fmlora_kit.streams.decoded import reader
 from fmlora_kit.streams.folders import class_files, find_root, presplit_files, subfolders
-from fmlora_kit.streams.images import check_image_size, read_images
+from fmlora_kit.streams.images import check_image_size
 from fmlora_kit.streams.lists import count_images, listed_classes, present
 from fmlora_kit.streams.sampling import (
     ClassItems,
     check_limits,
+    check_share,
     class_incremental,
+    order_in_words,
     order_of_classes,
     partial_note,
 )
@@ -51,6 +53,7 @@ def imagenet_r(
     n_test: int | None = None,
     class_order: int | None = None,
     lists: str | Path | None = None,
+    decoded: str | Path | None = None,
 ) -> Stream:
     """Class-incremental: ImageNet-R (Hendrycks et al., 2021), which has no official split.
 
@@ -72,6 +75,8 @@ def imagenet_r(
         class_order: None for the order of the classes' numbers; a number for the permutation that
             this seed gives, of all 200 classes (fixed) or of those that are there.
         lists: the folder of the fixed lists, if they do not lie in ``folder``.
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
 
     Raises:
         FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
@@ -81,8 +86,7 @@ def imagenet_r(
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {tuple(SPLITS)}, got {split!r}")
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+    check_share(test_share)
     check_image_size(image_size)
     check_limits(n_train, n_test)
     fixed = split == "fixed"
@@ -90,12 +94,13 @@ def imagenet_r(
     there = _spoken(there)
     order = order_of_classes(N_CLASSES if fixed else len(there), class_order)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
-    tasks = class_incremental(kept, n_tasks, partial(read_images, image_size=image_size))
+    root = find_root(folder, "imagenet-r", (), HOW_TO_GET)
+    tasks = class_incremental(kept, n_tasks, reader(root, image_size, decoded))
     about = {
         "source": "ImageNet-R",
         "split": SPLITS[split].format(test_share),
         "class_numbers": "of the lists" if fixed else "sorted names of the folders",
-        "class_order": "by number" if class_order is None else f"permutation of seed {class_order}",
+        "class_order": order_in_words(class_order, "by number"),
         "partial": partial_note(_missing(there), n_train, n_test),
     }
     return Stream("imagenet_r", "class-incremental", tasks, seed, about)
@@ -124,14 +129,16 @@ def _in_folders(
         )
     if not names:
         raise FileNotFoundError(f"{root} must hold folders of classes, got none. {HOW_TO_GET}")
-    classes = presplit_files(root) if split == "folders" else class_files(root)
-    items = (
-        ClassItems(name, *parts)
-        if split == "folders"
-        else split_at_random(name, parts, test_share, seed, name)
-        for name, parts in classes.items()
-    )
-    return dict(enumerate(items))
+    if split == "random":
+        classes = class_files(root).items()
+        return dict(enumerate(split_at_random(k, v, test_share, seed, k) for k, v in classes))
+    classes = presplit_files(root)
+    for name, (train, test) in classes.items():
+        if both := {path.name for path in train} & {path.name for path in test}:
+            raise ValueError(
+                f"{root} must have each image in train or in test, got {name}/{min(both)} in both"
+            )
+    return dict(enumerate(ClassItems(name, *parts) for name, parts in classes.items()))
 
 
 def _spoken(there: dict[int, ClassItems]) -> dict[int, ClassItems]:

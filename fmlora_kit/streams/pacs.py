@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
+from fmlora_kit.streams.decoded import reader
 from fmlora_kit.streams.folders import find_root, image_files, subfolders
-from fmlora_kit.streams.images import check_image_size, read_images, shorter_side
-from fmlora_kit.streams.sampling import as_task, check_limits, partial_note, split
+from fmlora_kit.streams.images import check_image_size, shorter_side
+from fmlora_kit.streams.sampling import (
+    as_tasks,
+    check_domains,
+    check_limits,
+    check_share,
+    partial_note,
+    split,
+)
 from fmlora_kit.streams.task import Stream
 
 PACS_IMAGES = {"photo": 1670, "art_painting": 2048, "cartoon": 2344, "sketch": 3929}
@@ -30,6 +37,7 @@ def pacs(
     n_train: int | None = None,
     n_test: int | None = None,
     test_share: float = 0.2,
+    decoded: str | Path | None = None,
 ) -> Stream:
     """Domain-incremental: PACS (Li et al., 2017), a task is a domain, with the same 7 classes.
 
@@ -45,39 +53,33 @@ def pacs(
         n_train: at most so many training images per class and domain; None: all.
         n_test: at most so many test images per class and domain; None: all.
         test_share: fraction of each class and domain held out for testing.
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
 
     Raises:
         FileNotFoundError: the folder, a domain or a class is missing; says what to fetch.
         ValueError: an argument out of range, a class that PACS does not have, a broken image.
     """
-    _check(domains, test_share)
+    check_domains(domains, tuple(PACS_IMAGES))
+    check_share(test_share)
     check_image_size(image_size)
     check_limits(n_train, n_test)
     root = find_root(folder, "PACS", tuple(domains), HOW_TO_GET)
-    read = partial(read_images, image_size=image_size)
-    tasks, files = [], {domain: _files(root, domain) for domain in domains}
-    for domain in domains:
-        whole = [
-            split(name, each, test_share, seed, f"{domain}/{name}")
-            for name, each in files[domain].items()
+    files = {domain: _files(root, domain) for domain in domains}
+    plans = {
+        domain.replace("_", " "): [
+            split(name, each, test_share, seed, f"{domain}/{name}").at_most(n_train, n_test, seed)
+            for name, each in classes.items()
         ]
-        kept = [each.at_most(n_train, n_test, seed) for each in whole]
-        tasks.append(as_task(domain.replace("_", " "), kept, read))
+        for domain, classes in files.items()
+    }
     about = {
         "source": "PACS",
         "split": f"random by seed, {test_share:g} of each class and domain for testing",
         "partial": partial_note(_missing(files), n_train, n_test),
     }
-    return Stream("pacs", "domain-incremental", tuple(tasks), seed, about)
-
-
-def _check(domains: Sequence[str], test_share: float) -> None:
-    if not domains or set(domains) - set(PACS_IMAGES) or len(set(domains)) < len(domains):
-        raise ValueError(
-            f"domains must be different names among {tuple(PACS_IMAGES)}, got {tuple(domains)}"
-        )
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+    tasks = as_tasks(plans, reader(root, image_size, decoded))
+    return Stream("pacs", "domain-incremental", tasks, seed, about)
 
 
 def _files(root: Path, domain: str) -> dict[str, list[Path]]:

@@ -1,4 +1,8 @@
-"""Published protocols by name: which classes come when, and which images test."""
+"""Published protocols by name: which classes come when, and which images test.
+
+They were published at 224 pixels, which is the size of their backbone, ViT-B/16. A preset does not
+fix that: ``image_size`` is the size of whatever backbone is used, and goes into the run card.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from fmlora_kit.streams.imagenet_r import imagenet_r
 from fmlora_kit.streams.pacs import pacs
 from fmlora_kit.streams.task import Stream
 
+PUBLISHED_SIZE = 224  # pixels
 READERS = {
     "cifar100": cifar100,
     "cub200": cub200,
@@ -112,7 +117,8 @@ def preset(name: str, folder: str | Path, seed: int = 0, **options: object) -> S
         name: one of `PRESETS`.
         folder: where the data set lies; only read.
         seed: of what the protocol leaves to chance.
-        options: further arguments of the data set's stream, such as ``image_size`` and limits.
+        options: further arguments of the data set's stream, such as ``image_size``, which is that
+            of the backbone, and limits.
 
     Raises:
         ValueError: an unknown name, or an option that the protocol fixes.

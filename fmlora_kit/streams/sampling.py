@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from fmlora_kit.streams.decoded import Read
 from fmlora_kit.streams.task import Task
+
+PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,18 @@ def order_of_classes(n_classes: int, class_order: int | None) -> list[int]:
     return np.random.RandomState(class_order).permutation(n_classes).tolist()
 
 
-def class_incremental(
-    classes: Sequence[ClassItems], n_tasks: int, read: Callable[[tuple], np.ndarray]
-) -> tuple[Task, ...]:
+def order_in_words(class_order: int | None, own: str) -> str:
+    """For `describe`: what `order_of_classes` does, where ``own`` is the data set's order."""
+    return own if class_order is None else f"permutation of seed {class_order}"
+
+
+def class_incremental(classes: Sequence[ClassItems], n_tasks: int, read: Read) -> tuple[Task, ...]:
     """Equally many classes per task, in the given order, numbered from 0 in that order.
 
     Args:
         classes: in the order they are learnt.
         n_tasks: must divide the number of classes.
-        read: items -> images, uint8, (n, height, width, 3).
+        read: as in `as_tasks`.
 
     Raises:
         ValueError: ``n_tasks`` does not divide the number of classes.
@@ -97,32 +104,51 @@ def class_incremental(
         fitting = [k for k in range(1, n + 1) if n % k == 0]
         raise ValueError(f"n_tasks must divide the {n} classes ({fitting}), got {n_tasks}")
     each = n // n_tasks
-    return tuple(
-        as_task(
-            f"classes {first} to {first + each - 1}" if each > 1 else f"class {first}",
-            classes[first : first + each],
-            read,
-            first,
+    firsts = range(0, n, each)
+    plans = {
+        f"classes {first} to {first + each - 1}" if each > 1 else f"class {first}": classes[
+            first : first + each
+        ]
+        for first in firsts
+    }
+    return as_tasks(plans, read, firsts)
+
+
+def as_tasks(
+    plans: Mapping[str, Sequence[ClassItems]], read: Read, firsts: Sequence[int] | None = None
+) -> tuple[Task, ...]:
+    """One task per plan, in order.
+
+    Args:
+        plans: the name of a task -> its classes.
+        read: the items of all parts, the training parts of all tasks before the test parts -> the
+            images of each, uint8, (n, height, width, 3).
+        firsts: the number of each task's first class; None: 0, the same classes in every task.
+    """
+    items = {(k, part): [getattr(c, part) for c in plans[k]] for part in PARTS for k in plans}
+    read_all = read([tuple(chain.from_iterable(each)) for each in items.values()])
+    images = dict(zip(items, read_all, strict=True))
+    tasks = []
+    for (name, plan), first in zip(plans.items(), firsts or [0] * len(plans), strict=True):
+        ids = np.arange(first, first + len(plan), dtype=np.int64)
+        labels = [ids.repeat([len(each) for each in items[name, part]]) for part in PARTS]
+        train, test = zip((images[name, part] for part in PARTS), labels, strict=True)
+        tasks.append(Task(name, tuple(ids.tolist()), tuple(c.name for c in plan), *train, *test))
+    return tuple(tasks)
+
+
+def check_domains(domains: Sequence[str], among: Sequence[str]) -> None:
+    """Raise ValueError unless ``domains`` are different names ``among`` those there are."""
+    if not domains or set(domains) - set(among) or len(set(domains)) < len(domains):
+        raise ValueError(
+            f"domains must be different names among {tuple(among)}, got {tuple(domains)}"
         )
-        for first in range(0, n, each)
-    )
 
 
-def as_task(
-    name: str,
-    classes: Sequence[ClassItems],
-    read: Callable[[tuple], np.ndarray],
-    first: int = 0,
-) -> Task:
-    """A task of these classes, numbered from ``first``, its images read by ``read``."""
-    ids = np.arange(first, first + len(classes), dtype=np.int64)
-
-    def part(which: str) -> tuple[np.ndarray, np.ndarray]:
-        items = [getattr(each, which) for each in classes]
-        return read(sum(items, ())), ids.repeat([len(each) for each in items])
-
-    names = tuple(each.name for each in classes)
-    return Task(name, tuple(ids.tolist()), names, *part("train"), *part("test"))
+def check_share(test_share: float) -> None:
+    """Raise ValueError if a fraction held out for testing leaves nothing on one side."""
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
 
 
 def check_limits(n_train: int | None, n_test: int | None) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 SCENARIOS = ("class-incremental", "domain-incremental")
 
@@ -167,7 +169,7 @@ class Stream:
         parts = ("train_images", "train_labels", "test_images", "test_labels")
         pairs = [zip(t.classes, t.class_names, strict=True) for t in self.tasks]
         names = {k: name for pair in pairs for k, name in pair}
-        together = {p: np.concatenate([getattr(t, p) for t in self.tasks]) for p in parts}
+        together = {p: _end_to_end([getattr(t, p) for t in self.tasks]) for p in parts}
         task = Task("all tasks", tuple(names), tuple(names.values()), **together)
         return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed, self.about)
 
@@ -182,3 +184,13 @@ class Stream:
     def __getitem__(self, index: int | slice) -> Task | tuple[Task, ...]:
         """Task number ``index``, from 0; several for a slice."""
         return self.tasks[index]
+
+
+def _end_to_end(parts: list[np.ndarray]) -> np.ndarray:
+    """All parts as one array; those that follow each other in one mapped file are not copied."""
+    files = {id(getattr(part, "_mmap", None)) for part in parts}
+    follow = all(a.ctypes.data + a.nbytes == b.ctypes.data for a, b in pairwise(parts))
+    if len(files) > 1 or id(None) in files or not follow:
+        return np.concatenate(parts)
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    return as_strided(parts[0], shape, subok=True, writeable=False)

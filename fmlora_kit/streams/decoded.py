@@ -1,0 +1,161 @@
+"""Decoded images in one file of the user's choosing: for data sets that memory does not hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+import PIL
+from filelock import FileLock
+from numpy.lib import format as npy
+from tqdm.auto import tqdm
+
+from fmlora_kit import __version__
+from fmlora_kit.streams.images import absent, decode, read_images
+
+Read = Callable[[Sequence[tuple]], list[np.ndarray]]  # parts of a stream -> the images of each
+
+
+def reader(
+    root: Path, image_size: int, decoded: str | Path | None = None, upright: bool = False
+) -> Read:
+    """What reads the images of a stream, all its parts at once, each uint8 (n, size, size, 3).
+
+    Args:
+        root: the data set's folder, in which every file lies.
+        image_size: height and width that images are brought to, in pixels.
+        decoded: None to hold the images in memory. A folder outside ``root``: they are decoded into
+            one file there and mapped from it, by this reader and by later ones, as long as no image
+            file has changed and the versions of this package and of Pillow are the same.
+        upright: turn photos as their camera noted.
+
+    Raises:
+        ValueError: ``decoded`` is no folder, or lies in the data set's.
+    """
+    if decoded is None:
+        one = partial(read_images, image_size=image_size, upright=upright)
+        return lambda parts: [one(part) for part in parts]
+    folder = Path(decoded)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"decoded must be a folder, got the file {folder}")
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"decoded must lie outside the data set's folder {root}, got {folder}")
+    return partial(_mapped, root=root, image_size=image_size, folder=folder, upright=upright)
+
+
+def _mapped(
+    parts: Sequence[tuple[Path, ...]], root: Path, image_size: int, folder: Path, upright: bool
+) -> list[np.ndarray]:
+    """The parts of a stream, end to end in one file, which is made where there is none that fits.
+
+    Raises:
+        OSError: the disk has too little room, or cannot be written to.
+        ValueError: an image is broken; nothing is left of the file then.
+    """
+    paths = list(chain.from_iterable(parts))
+    ends = np.cumsum([0, *map(len, parts)])
+    key = _key(paths, root, image_size, upright)
+    name = f"{root.resolve().name}-{image_size}px-{key['names'][:12]}"
+    shape = (len(paths), image_size, image_size, 3)
+    whole = _opened(folder / name, key, shape)
+    if whole is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):  # other processes may want the same
+            whole = _opened(folder / name, key, shape)
+            if whole is None:
+                _check_room(folder, shape)
+                _write(folder / name, key, shape, partial(decode, paths, image_size, upright))
+                whole = np.load(folder / f"{name}.npy", mmap_mode="r")
+    return [whole[a:b] for a, b in pairwise(ends)]
+
+
+def _key(paths: list[Path], root: Path, image_size: int, upright: bool) -> dict[str, object]:
+    """What decides the decoded images: which files, in which order and state, and who decodes."""
+    names, states = hashlib.sha256(), hashlib.sha256()
+    names.update(f"{root.resolve()}\n{upright}\n".encode())
+    for path in paths:
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            raise absent(path) from None
+        names.update(f"{path.relative_to(root).as_posix()}\n".encode())
+        states.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())
+    return {
+        "folder": str(root.resolve()),
+        "images": len(paths),
+        "image_size": image_size,
+        "upright": upright,
+        "names": names.hexdigest(),
+        "sizes_and_times": states.hexdigest(),
+        "versions": {"fmlora_kit": __version__, "pillow": PIL.__version__},
+    }
+
+
+def _opened(path: Path, key: dict[str, object], shape: tuple[int, ...]) -> np.ndarray | None:
+    """The images of an earlier decoding, if their key is this one and none is missing."""
+    try:
+        found = json.loads(Path(f"{path}.json").read_text("utf-8"))
+        whole = np.load(f"{path}.npy", mmap_mode="r")
+    except (FileNotFoundError, ValueError, EOFError):  # none, or a damaged one
+        return None
+    fits = found == key and whole.shape == shape and whole.dtype == np.uint8
+    return whole if fits else None
+
+
+def _check_room(folder: Path, shape: tuple[int, ...]) -> None:
+    needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"decoded must have room for {shape[0]:,} images of {shape[1]} pixels, {needed:,} "
+            f"bytes, got {free:,} bytes free in {folder}"
+        )
+
+
+def _write(path: Path, key: dict[str, object], shape: tuple[int, ...], fill: Callable) -> None:
+    """Write to another name first: a file of the right name is whole. The key comes last."""
+    images, part = Path(f"{path}.npy"), Path(f"{path}.part")
+    try:
+        with part.open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            npy.write_array_header_1_0(file, header)
+            with tqdm(
+                total=shape[0], desc=f"decoding {path.name}", unit="image", leave=False
+            ) as bar:
+                fill(_Rows(file, int(np.prod(shape[1:])), bar.update))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, images)
+        part.write_text(json.dumps(key, indent=1), "utf-8")
+        os.replace(part, f"{path}.json")
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _Rows:
+    """Takes decoded images from several threads to their place in a file.
+
+    By writing, not through a memory map: a disk that fills up is then an error that can be told,
+    where it would end the process.
+    """
+
+    def __init__(self, file, size: int, done: Callable[[int], object]):
+        self.file, self.size, self.done = file, size, done
+        self.start, self.lock = file.tell(), threading.Lock()
+
+    def __call__(self, first: int, images: np.ndarray) -> None:
+        """Write images that begin in row ``first``."""
+        with self.lock:
+            try:
+                self.file.seek(self.start + first * self.size)
+                self.file.write(images.data)
+            except OSError as error:
+                raise OSError(f"{self.file.name} must be written whole, got: {error}") from None
+            self.done(len(images))
