@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from fmlora_kit.adapters.low_rank import LowRankUpdate
+
 
 class Magnitudes(nn.Module):
     """alpha: (t,), one number per task so far; a single object serves all adapted maps."""
@@ -27,7 +29,7 @@ class Magnitudes(nn.Module):
         self.values = nn.Parameter(self.values.new_full((n,), start, requires_grad=False))
 
 
-class DecoupledUpdate(nn.Module):
+class DecoupledUpdate(LowRankUpdate):
     """x -> dW_t x, see above; without any pair it is zero.
 
     Args:
@@ -62,16 +64,7 @@ class DecoupledUpdate(nn.Module):
         self.a = nn.Parameter(self.past_a.new_zeros(d_out, rank))
         self.b = nn.Parameter(start.to(self.past_b))
 
-    def _factors(self) -> tuple[Tensor, Tensor]:
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """All A_j, each times its magnitude, (d_out, sum r_j), and all B_j (sum r_j, d_in)."""
         a, b = torch.cat([self.past_a, self.a], dim=1), torch.cat([self.past_b, self.b])
         return a * self.magnitudes.values[self.owner], b
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d_in) -> (..., d_out)."""
-        a, b = self._factors()
-        return x @ b.T @ a.T
-
-    def delta(self) -> Tensor:
-        """The update as a matrix: (d_out, d_in)."""
-        a, b = self._factors()
-        return a @ b

@@ -17,10 +17,34 @@ from torch import Tensor, nn
 UPDATES = ("reptile", "slow")
 
 
-def add_prompt(vit: VisionTransformer, length: int, generator: torch.Generator) -> None:
+class EnteringPrompt(nn.Module):
+    """Prompt tokens that join the others right before a block: a forward pre-hook of it.
+
+    Args:
+        tokens: (1, L, d), what they start at.
+        block: the number of the block.
+        place: how many tokens stand before them.
+    """
+
+    def __init__(self, tokens: Tensor, block: int, place: int):
+        super().__init__()
+        self.tokens, self.block, self.place = nn.Parameter(tokens), block, place
+
+    def forward(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The block's inputs with the prompt among the tokens: (n, N, d) -> (n, N + L, d)."""
+        x, *rest = inputs
+        prompt = self.tokens.expand(len(x), -1, -1).to(x)
+        return (torch.cat([x[:, : self.place], prompt, x[:, self.place :]], dim=1), *rest)
+
+
+def add_prompt(
+    vit: VisionTransformer, length: int, generator: torch.Generator, block: int = 0
+) -> None:
     """Give ``vit`` ``length`` more register tokens, small and random; they have no position.
 
-    Registers that ``vit`` had before stay as they are: gradients reach only the new ones.
+    Registers that ``vit`` had before stay as they are: gradients reach only the new ones. With
+    ``block`` above 0 the prompt enters before that block, behind the other prefix tokens, and the
+    blocks before it stay those of a plain ViT.
 
     Raises:
         ValueError: ``length`` is negative, or ``vit`` places its tokens in a way of its own.
@@ -30,20 +54,22 @@ def add_prompt(vit: VisionTransformer, length: int, generator: torch.Generator) 
     if length == 0:
         return
     if type(vit)._pos_embed is not VisionTransformer._pos_embed:
-        raise ValueError(f"prompt needs timm's own register tokens, got {type(vit).__name__}")
+        raise ValueError(
+            f"prompt needs timm's own register tokens, got {type(vit).__name__}: pass dmp=None"
+        )
     prefix = vit.num_prefix_tokens
-    like = vit.patch_embed.proj.weight
+    like = next(vit.parameters())
     start = 0.02 * torch.randn(1, length, vit.embed_dim, generator=generator, dtype=like.dtype)
+    if block:
+        _enter_later(vit, start.to(like), block)
+        return
     old = [vit.reg_token.detach()] if vit.reg_token is not None else []
     vit.reg_token = nn.Parameter(torch.cat([*old, start.to(like)], dim=1))
     if old:
         is_new = torch.arange(vit.reg_token.shape[1])[:, None] >= vit.num_reg_tokens
         vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))
     vit.num_reg_tokens += length
-    vit.num_prefix_tokens += length
-    for block in vit.blocks:
-        if hasattr(block.attn, "num_prefix_tokens"):
-            block.attn.num_prefix_tokens = vit.num_prefix_tokens
+    _count_prefix(vit, length)
     if vit.pos_embed is not None and not vit.no_embed_class:
         place = vit.pos_embed.detach()
         empty = place.new_zeros(1, length, vit.embed_dim)
@@ -52,9 +78,30 @@ def add_prompt(vit: VisionTransformer, length: int, generator: torch.Generator) 
         )
 
 
+def _enter_later(vit: VisionTransformer, start: Tensor, block: int) -> None:
+    if vit.dynamic_img_size:
+        raise ValueError(f"prompt before block {block} needs a ViT of one image size")
+    vit.entering_prompt = EnteringPrompt(start, block, vit.num_prefix_tokens)
+    vit.blocks[block].register_forward_pre_hook(vit.entering_prompt)
+    _count_prefix(vit, start.shape[1], first=block)
+
+
+def _count_prefix(vit: VisionTransformer, length: int, first: int = 0) -> None:
+    vit.num_prefix_tokens += length
+    for block in vit.blocks[first:]:
+        if hasattr(block.attn, "num_prefix_tokens"):
+            block.attn.num_prefix_tokens = vit.num_prefix_tokens
+
+
+def prompt_parameter(vit: VisionTransformer) -> nn.Parameter:
+    """What trains: all register tokens, or the prompt alone if it enters after the first block."""
+    return vit.entering_prompt.tokens if hasattr(vit, "entering_prompt") else vit.reg_token
+
+
 def prompt_of(vit: VisionTransformer, length: int) -> Tensor:
-    """The last ``length`` register tokens: (L, d), a view of what trains."""
-    return vit.reg_token[0, vit.num_reg_tokens - length :]
+    """The prompt, the last ``length`` register tokens: (L, d), a view of what trains."""
+    tokens = prompt_parameter(vit)
+    return tokens[0, tokens.shape[1] - length :]
 
 
 def reptile(before: Tensor, fast: Tensor, eta: float) -> Tensor:

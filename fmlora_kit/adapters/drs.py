@@ -14,6 +14,8 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 
+from fmlora_kit.adapters.feed import to_device
+
 
 @dataclass(frozen=True)
 class Complexity:
@@ -119,7 +121,7 @@ class RankSelector(nn.Module):
         """Gates (layers, R), 0 or 1 forwards; gradients flow as if they were soft."""
         logits = self.preference + self.prior
         uniform = torch.rand(logits.shape, generator=generator).clamp(1e-9, 1 - 1e-9)
-        noise = -torch.log(-torch.log(uniform.to(logits.dtype))).to(logits.device)
+        noise = to_device(-torch.log(-torch.log(uniform.to(logits.dtype))), logits.device)
         soft = torch.softmax((logits + noise) / temperature, dim=1)
         hard = torch.zeros_like(soft).scatter(1, soft.argmax(1, keepdim=True), 1.0)
         return ((hard - soft.detach() + soft) @ self.nested).expand(self.n_layers, -1)

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.lora import check_rank
+from fmlora_kit.adapters.low_rank import LowRankUpdate
 
 
-class FactorizedUpdate(nn.Module):
+class FactorizedUpdate(LowRankUpdate):
     """x -> s A (C + M diag(g) N Pi) B x.
 
     g are nested rank gates (all ones unless a rank selector sets them), Pi: (R, R) is the
@@ -88,18 +89,16 @@ class FactorizedUpdate(nn.Module):
         self.core += m @ n
         self.open(0, torch.Generator())
 
-    def _core_now(self) -> Tensor:
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """Outer side s A (C + M diag(g) N Pi) (d_out, R), and B (R, d_in): no token meets C."""
         if self.learning_bases:
-            return self.core.new_ones(self.rank).diag() if self.gates is None else self.gates.diag()
+            a = self.a if self.gates is None else self.a * self.gates
+        else:
+            a = self.a @ self._core_now()
+        return self.scale * a, self.b
+
+    def _core_now(self) -> Tensor:
         if not self.m.shape[1]:
             return self.core
         m = self.m if self.gates is None else self.m * self.gates
         return self.core + m @ self.n @ self.protection
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d_in) -> (..., d_out)."""
-        return self.scale * (x @ self.b.T @ self._core_now().T @ self.a.T)
-
-    def delta(self) -> Tensor:
-        """The update as a matrix: (d_out, d_in)."""
-        return self.scale * self.a @ self._core_now() @ self.b

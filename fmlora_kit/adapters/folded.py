@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.lora import check_rank
+from fmlora_kit.adapters.low_rank import LowRankUpdate
 
 
-class FoldedUpdate(nn.Module):
+class FoldedUpdate(LowRankUpdate):
     """x -> (S + B A) x: S is the sum of finished tasks' branches, only B is trained.
 
     A: (r, d_in) is fixed, B: (d_out, r) starts at zero. Between tasks B has no column. S has the
@@ -42,11 +43,10 @@ class FoldedUpdate(nn.Module):
         self.a = self.a[:0].clone()
         self.b = nn.Parameter(self.b[:, :0].detach().clone())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d_in) -> (..., d_out)."""
-        y = x @ self.total.T
-        return y + x @ self.a.T @ self.b.T if len(self.a) else y
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """The current branch: B (d_out, r) and A (r, d_in); r = 0 between tasks."""
+        return self.b, self.a
 
-    def delta(self) -> Tensor:
-        """The update as a matrix: (d_out, d_in)."""
-        return self.total + self.b @ self.a
+    def dense(self) -> Tensor:
+        """S: (d_out, d_in)."""
+        return self.total

@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from fmlora_kit.adapters.low_rank import LowRankUpdate
 
-class LoRAUpdate(nn.Module):
+
+class LoRAUpdate(LowRankUpdate):
     """x -> s A B x with A: (d_out, r) starting at zero and B: (r, d_in) uniform, s = alpha / r.
 
     Args:
@@ -31,13 +33,9 @@ class LoRAUpdate(nn.Module):
         self.b = nn.Parameter(start)
         self.scale = alpha / rank
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d_in) -> (..., d_out)."""
-        return self.scale * (x @ self.b.T @ self.a.T)
-
-    def delta(self) -> Tensor:
-        """The update as a matrix: (d_out, d_in)."""
-        return self.scale * self.a @ self.b
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """Scaled outer side s A (d_out, r), and B (r, d_in)."""
+        return self.scale * self.a, self.b
 
 
 def check_rank(rank: int, d_in: int, d_out: int, name: str = "rank") -> None:

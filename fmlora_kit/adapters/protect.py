@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from fmlora_kit.adapters.feed import precision
 from fmlora_kit.adapters.sites import Site
 
 
@@ -34,7 +35,9 @@ def input_moments(
         def hook(_: nn.Module, inputs: tuple[Tensor]) -> None:
             x = inputs[0].flatten(0, -2)
             x = x.to(torch.promote_types(x.dtype, torch.float32))
-            product = (x.T @ x).cpu().double()
+            with torch.autocast(x.device.type, enabled=False):
+                product = x.T @ x
+            product = product.cpu().double()
             sums[path] = sums.get(path, 0) + product
             counts[path] = counts.get(path, 0) + len(x)
 
@@ -43,8 +46,9 @@ def input_moments(
     by_path = {s.path: model.get_submodule(s.path) for s in sites}
     handles = [m.register_forward_pre_hook(listen(path)) for path, m in by_path.items()]
     try:
-        for _ in forwards:
-            continue
+        with precision(next(model.parameters()).device):
+            for _ in forwards:
+                continue
     finally:
         for handle in handles:
             handle.remove()

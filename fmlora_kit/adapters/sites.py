@@ -10,6 +10,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from fmlora_kit.adapters.low_rank import LowRankUpdate, updated_linear
+
 MAPS = ("q", "k", "v", "proj", "fc1", "fc2")
 
 
@@ -31,12 +33,19 @@ class Site:
     d_in: int
     d_out: int
 
+    @property
+    def block(self) -> int:
+        """The number of its block, from 0."""
+        return int(self.name.split(".")[1])
 
-def find_sites(vit: nn.Module, maps: Sequence[str] = ("q", "v")) -> tuple[Site, ...]:
-    """The maps named ``maps`` in every block of ``vit``, in order.
+
+def find_sites(
+    vit: nn.Module, maps: Sequence[str] = ("q", "v"), blocks: Sequence[int] | None = None
+) -> tuple[Site, ...]:
+    """The maps named ``maps`` in ``blocks`` (default: every block) of ``vit``, in order.
 
     Raises:
-        ValueError: ``vit`` is no timm `VisionTransformer`, or a map is unknown.
+        ValueError: ``vit`` is no timm `VisionTransformer`, or a map or a block is unknown.
     """
     if not isinstance(vit, VisionTransformer):
         raise ValueError(f"backbone must be a timm VisionTransformer, got {type(vit).__name__}")
@@ -45,6 +54,12 @@ def find_sites(vit: nn.Module, maps: Sequence[str] = ("q", "v")) -> tuple[Site, 
             raise ValueError(f"maps must be among {MAPS}, got {name!r}")
     if not maps or len(set(maps)) < len(maps):
         raise ValueError(f"maps must be among {MAPS}, each once, at least one, got {tuple(maps)}")
+    depth = len(vit.blocks)
+    here = list(range(depth) if blocks is None else blocks)
+    if not here or here != sorted(set(here) & set(range(depth))):
+        raise ValueError(
+            f"blocks must be some of the backbone's (0 to {depth - 1}), rising, got {tuple(here)}"
+        )
     sites = []
     for i, block in enumerate(vit.blocks):
         if not hasattr(block, "attn") or not isinstance(
@@ -53,8 +68,13 @@ def find_sites(vit: nn.Module, maps: Sequence[str] = ("q", "v")) -> tuple[Site, 
             raise ValueError(
                 f"backbone must have a fused qkv map in every block, got none in block {i}"
             )
-        sites += [_site(block, i, name) for name in maps]
+        sites += [_site(block, i, name) for name in maps if i in here]
     return tuple(sites)
+
+
+def chosen(blocks: Sequence[int] | None) -> dict[str, list[int]]:
+    """``blocks`` for `Method.describe`, which does not name the default: older records do not."""
+    return {} if blocks is None else {"blocks": list(blocks)}
 
 
 def _site(block: nn.Module, i: int, name: str) -> Site:
@@ -78,10 +98,10 @@ class AdaptedLinear(nn.Module):
 
     Args:
         base: the frozen map, (d_out, d_in).
-        updates: by site name: the rows it changes, and a module from (..., d_in) to (..., rows).
+        updates: by site name: the rows it changes, and the update.
     """
 
-    def __init__(self, base: nn.Linear, updates: dict[str, tuple[slice, nn.Module]]):
+    def __init__(self, base: nn.Linear, updates: dict[str, tuple[slice, LowRankUpdate]]):
         super().__init__()
         self.base = base
         self.rows = [rows for rows, _ in updates.values()]
@@ -90,14 +110,27 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d_in) -> (..., d_out)."""
-        y = self.base(x)
         if self.unmerged_weight is not None:
-            return y
-        parts, done = [], 0
+            return self.base(x)
+        live = [
+            (rows, *factors)
+            for rows, update in zip(self.rows, self.updates, strict=True)
+            if (factors := update.factors()) is not None
+        ]
+        if not live:
+            return self.base(x)
+        return updated_linear(x, self._frozen_weight(), self.base.bias, live)
+
+    def _frozen_weight(self) -> Tensor:
+        """W0 and all that is frozen of the updates: added once, not multiplied by every token."""
+        weight, copied = self.base.weight, False
         for rows, update in zip(self.rows, self.updates, strict=True):
-            parts += [y[..., done : rows.start], y[..., rows] + update(x)]
-            done = rows.stop
-        return torch.cat([*parts, y[..., done:]], dim=-1)
+            dense = update.dense()
+            if dense is not None:
+                weight = weight if copied else weight.detach().clone()
+                weight[rows] += dense
+                copied = True
+        return weight
 
     @torch.no_grad()
     def merge(self) -> None:
@@ -121,7 +154,16 @@ def adapted(vit: VisionTransformer) -> dict[str, AdaptedLinear]:
 
 
 def to_timm(vit: VisionTransformer) -> VisionTransformer:
-    """A plain timm ViT with every update folded into its weights; ``vit`` stays as it is."""
+    """A plain timm ViT with every update folded into its weights; ``vit`` stays as it is.
+
+    Raises:
+        ValueError: a prompt enters it after the first block.
+    """
+    if hasattr(vit, "entering_prompt"):
+        raise ValueError(
+            "prompt must enter before block 0 for a plain timm ViT, which has no place for one "
+            f"before block {vit.entering_prompt.block}; use dmp=None, or adapt block 0 too"
+        )
     plain = copy.deepcopy(vit)
     for path, module in adapted(plain).items():
         module.merge()
@@ -129,7 +171,9 @@ def to_timm(vit: VisionTransformer) -> VisionTransformer:
     return plain.requires_grad_(False)
 
 
-def attach(vit: VisionTransformer, sites: Sequence[Site], updates: dict[str, nn.Module]) -> None:
+def attach(
+    vit: VisionTransformer, sites: Sequence[Site], updates: dict[str, LowRankUpdate]
+) -> None:
     """Put ``updates`` (by site name) into ``vit``, in place of the plain linear maps."""
     for path in dict.fromkeys(site.path for site in sites):
         here = sorted((s for s in sites if s.path == path), key=lambda s: s.rows.start)

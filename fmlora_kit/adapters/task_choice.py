@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.lora import LoRAUpdate
+from fmlora_kit.adapters.low_rank import LowRankUpdate
 
 CHOICES = ("lda", "nearest_mean")
 
 
-class TaskUpdates(nn.Module):
+class TaskUpdates(LowRankUpdate):
     """x -> s A_t B_t x of the one active task t; nothing while no task is active."""
 
     def __init__(self):
@@ -21,9 +22,9 @@ class TaskUpdates(nn.Module):
         self.tasks = nn.ModuleList()
         self.active: int | None = None
 
-    def forward(self, x: Tensor) -> Tensor | float:
-        """(..., d_in) -> (..., d_out)."""
-        return 0.0 if self.active is None else self.tasks[self.active](x)
+    def factors(self) -> tuple[Tensor, Tensor] | None:
+        """Of the active task; None while no task is active."""
+        return None if self.active is None else self.tasks[self.active].factors()
 
     def delta(self) -> Tensor | float:
         """The active task's update as a matrix: (d_out, d_in)."""

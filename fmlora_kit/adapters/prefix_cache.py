@@ -1,0 +1,116 @@
+"""The frozen prefix of a ViT: what its first blocks give is computed once per image, and kept.
+
+Nothing that is trained or changes stands before block k: patch embedding and blocks 0 .. k - 1 give
+the same tokens for an image in every epoch, for every statistic and at every test. With k = depth
+the whole backbone is prefix, and what is kept are pooled features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+
+def enter(vit: VisionTransformer, pixels: Tensor, k: int) -> Tensor:
+    """Pixels (n, 3, H, W) -> what block ``k`` gets to see, (n, tokens, d).
+
+    With ``k`` = depth: pooled features (n, d). It repeats `VisionTransformer.forward_features` up
+    to there, see `splittable`.
+    """
+    if k == len(vit.blocks):
+        return vit.forward_head(vit.forward_features(pixels), pre_logits=True)
+    x = vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(pixels))))
+    return vit.blocks[:k](x)
+
+
+def leave(vit: VisionTransformer, x: Tensor, k: int) -> Tensor:
+    """What `enter` gave for ``k`` -> pooled features (n, d)."""
+    if k == len(vit.blocks):
+        return x
+    return vit.forward_head(vit.norm(vit.blocks[k:](x)), pre_logits=True)
+
+
+def splittable(vit: VisionTransformer) -> bool:
+    """Is its forward pass timm's own, without gradient checkpointing, so that it can be split?"""
+    own = type(vit).forward_features is VisionTransformer.forward_features
+    return own and not vit.grad_checkpointing
+
+
+class PrefixCache:
+    """Tokens of whole arrays of images, within a limit of bytes.
+
+    An array is known by being the very same object. Arrays held as ``urgent`` (a task's training
+    images, read in every epoch) push out others; those are held only where there is room.
+
+    Args:
+        limit: bytes, over all arrays.
+        device: where tokens are kept; None: where they were computed.
+
+    Raises:
+        ValueError: ``limit`` is negative.
+    """
+
+    def __init__(self, limit: int, device: torch.device | None = None):
+        if not limit >= 0:
+            raise ValueError(f"cache_bytes must not be negative, got {limit}")
+        self.limit, self.device = limit, device
+        self._held: dict[int, tuple[np.ndarray, Tensor]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return sum(tokens.nbytes for _, tokens in self._held.values())
+
+    def get(self, images: np.ndarray) -> Tensor | None:
+        """What is kept for this very array: (n, ...), or None."""
+        known, tokens = self._held.get(id(images), (None, None))
+        return tokens if known is images else None
+
+    def drop(self, images: np.ndarray) -> None:
+        """Forget this array, if it is held."""
+        if self.get(images) is not None:
+            del self._held[id(images)]
+
+    @torch.inference_mode(False)  # what inference mode makes, training could not use
+    @torch.no_grad()
+    def hold(
+        self,
+        images: np.ndarray,
+        batches: Iterable[Tensor],
+        enter: Callable[[Tensor], Tensor],
+        *,
+        urgent: bool = False,
+    ) -> None:
+        """Compute and keep the tokens of ``images``, if they fit.
+
+        Args:
+            images: (n, ...), the key.
+            batches: the same images on the model's device, in order.
+            enter: from a batch to its tokens.
+            urgent: push others out where needed.
+        """
+        if self.get(images) is not None:
+            return
+        kept, done = None, 0
+        for batch in batches:
+            tokens = enter(batch)
+            if kept is None:
+                needed = len(images) * tokens[0].nbytes
+                if not self._make_room(needed, urgent):
+                    return
+                shape = (len(images), *tokens.shape[1:])
+                kept = torch.empty(shape, dtype=tokens.dtype, device=self.device or tokens.device)
+            kept[done : done + len(tokens)] = tokens
+            done += len(tokens)
+        self._held[id(images)] = (images, kept)
+
+    def _make_room(self, needed: int, urgent: bool) -> bool:
+        if needed > self.limit:
+            return False
+        while urgent and self.nbytes + needed > self.limit:
+            del self._held[next(iter(self._held))]
+        return self.nbytes + needed <= self.limit

@@ -1,0 +1,1 @@
+"""What one training step of each method costs, beside what the physics asks."""

@@ -1,0 +1,125 @@
+"""Seconds, multiplications and bytes of a step.
+
+Seconds of sides that take turns are compared within a turn: whatever else the machine does slows
+all of them, and a ratio to a limit that was timed just before and just after stands what a time
+does not. Multiplications are counted, not timed, and the same on every machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+BETWEEN_LIMITS = 4  # sides timed between two timings of the limit
+
+
+def flops(act: Callable[[], object]) -> int:
+    """Floating-point operations of all matrix products and convolutions of ``act()``."""
+    in_place = {torch.ops.aten.addmm_: lambda _, a, b, **__: 2 * a[0] * a[1] * b[1]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as count:  # not in its own table
+        act()
+    return count.get_total_flops()
+
+
+def peak_bytes(act: Callable[[], object], device: torch.device) -> int:
+    """The most that ``act()`` has allocated at one time, above what was there before.
+
+    On CUDA by PyTorch's allocator, elsewhere from the profiler's list of all allocations.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        act()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    only_cpu = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=only_cpu, profile_memory=True) as profile:
+        act()
+    events = profile.profiler.kineto_results.events()
+    changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
+    return int(np.cumsum([0, *(n for _, n in sorted(changes))]).max())
+
+
+def seconds(act: Callable[[], object], device: torch.device, times: int = 1) -> float:
+    """Mean wall-clock time of one of ``times`` calls in a row, until the device has finished."""
+    _wait(device)
+    started = time.perf_counter()
+    for _ in range(times):
+        act()
+    _wait(device)
+    return (time.perf_counter() - started) / times
+
+
+def take_turns(
+    limit: Callable[[], object],
+    sides: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    device: torch.device,
+    times: int = 1,
+    within: Callable[[], AbstractContextManager] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]]]:
+    """Time all sides in turns, in another order each round.
+
+    Args:
+        limit: what all are compared with; timed between every few sides.
+        sides: by name, what is timed.
+        rounds: timings of each side.
+        device: where they run.
+        times: calls per timing.
+        within: a context that every timing runs in.
+        say: is told what has been timed.
+
+    Returns:
+        Seconds of the limit; of each side; and each side's ratio to the limit, the mean of its
+        timings just before and just after.
+    """
+    rng = np.random.default_rng(0)
+    limits: list[float] = []
+    took: dict[str, list[float]] = {name: [] for name in sides}
+    ratios: dict[str, list[float]] = {name: [] for name in sides}
+
+    def clock(act: Callable[[], object]) -> float:
+        if within is None:
+            return seconds(act, device, times)
+        with within():
+            return seconds(act, device, times)
+
+    for k in range(rounds):
+        order = rng.permutation(sorted(sides)).tolist()
+        limits.append(clock(limit))
+        while order:
+            now, order = order[:BETWEEN_LIMITS], order[BETWEEN_LIMITS:]
+            for name in now:
+                took[name].append(clock(sides[name]))
+            limits.append(clock(limit))
+            near = (limits[-2] + limits[-1]) / 2
+            for name in now:
+                ratios[name].append(took[name][-1] / near)
+        say(f"round {k + 1} of {rounds}: limit {np.median(limits):.3g} s")
+    return limits, took, ratios
+
+
+def spread(values: list[float]) -> dict[str, float | int]:
+    """Median, quartiles, extremes and number of ``values``."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return {
+        "median": float(middle),
+        "q25": float(low),
+        "q75": float(high),
+        "min": float(min(values)),
+        "max": float(max(values)),
+        "n": len(values),
+    }
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()

@@ -1,0 +1,250 @@
+"""What is measured beside each other: every method in the state of its k-th task, PEFT, the limit.
+
+The limit is what any method pays whose parameters sit in the first block: the forward pass, and the
+backward pass of activations only, down to the first block's input, with no weight's gradient but
+the head's.
+
+Frozen weights are shared between all sides, so that dozens of them fit into memory.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from fmlora_kit.adapters.sites import find_sites
+from fmlora_kit.methods import METHODS, FLoRA, HeadOptions, Method
+from fmlora_kit.methods.frozen import FrozenBackbone
+from fmlora_kit.streams.task import Task
+
+LIMIT, NO_PROMPT = "frozen_limit", "fmlora_no_prompt"
+PEFT, PEFT_WIDE = "peft_lora", "peft_lora_r32"  # r as published; r = R of FM-LoRA
+CLASSES_PER_TASK = 2
+PROGRESS = 0.25  # of a task: ranks are being chosen, everything trains
+CLIP = 1.0
+# What is no step of its own: the modules, and what is trained of them, are those of another method.
+SAME_STEP = {
+    "fmlora_ridge": "fmlora",
+    "first_task_lora": "sequential_lora",
+    "joint": "sequential_lora",
+}
+NO_STEP = ("nearest_class_mean", "streaming_lda", "ranpac")  # nothing is trained by gradient
+MEASURED = (NO_PROMPT, *(name for name in METHODS if name not in (*SAME_STEP, *NO_STEP)))
+
+
+class FrozenLimit(FrozenBackbone):
+    """The frozen backbone, with a backward pass through all of its blocks; the head trains."""
+
+    name = LIMIT
+
+    def __init__(self, backbone: VisionTransformer, n_classes: int, **options):
+        super().__init__(backbone, n_classes, **options)
+        self.vit.blocks[0].register_forward_pre_hook(
+            lambda _, args: (args[0].detach().requires_grad_(torch.is_grad_enabled()), *args[1:])
+        )
+
+
+class PEFTLoRA(FrozenBackbone):
+    """PEFT's own LoRA on the fused qkv map of every block, beside the same head.
+
+    Args:
+        backbone: see `Method`.
+        n_classes: see `Method`.
+        rank: r.
+        options: see `Method`.
+
+    Raises:
+        ImportError: `peft` is not installed.
+    """
+
+    name = PEFT
+
+    def __init__(self, backbone: VisionTransformer, n_classes: int, *, rank: int = 10, **options):
+        from peft import LoraConfig, inject_adapter_in_model  # a peer, no part of this package
+
+        super().__init__(backbone, n_classes, **options)
+        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["qkv"])
+        inject_adapter_in_model(config, self.vit)
+
+    def parts(self) -> list[nn.Parameter]:
+        """PEFT's pairs."""
+        return [p for p in self.vit.parameters() if p.requires_grad]
+
+
+@dataclass
+class Side:
+    """One training step, to be made again and again.
+
+    Attributes:
+        name: of the method.
+        task: the number of the task that is in training, from 1.
+        model: in the middle of that task.
+        images: uint8 (n, height, width, 3), on the model's device.
+        labels: (n,) classes of that task.
+        precision: makes the context that the forward pass runs in.
+    """
+
+    name: str
+    task: int
+    model: Method
+    images: Tensor
+    labels: Tensor
+    precision: Callable[[], AbstractContextManager]
+    optimiser: torch.optim.Optimizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the optimiser of the training loop."""
+        self.optimiser = torch.optim.AdamW(self.model.parameter_groups(), weight_decay=0.0)
+        self._trained = [p for group in self.optimiser.param_groups for p in group["params"]]
+
+    @property
+    def key(self) -> str:
+        """Name and task."""
+        return f"{self.name}@{self.task}"
+
+    def step(self) -> None:
+        """Loss, gradients, clipping and AdamW, as in the training loop."""
+        with self.precision():
+            loss = self.model.loss(self.images, self.labels, PROGRESS)
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._trained, CLIP)
+        self.optimiser.step()
+
+    def resident_bytes(self) -> int:
+        """What is there before a step: weights (shared ones too), buffers, optimiser state."""
+        inside = [*self.model.parameters(), *self.model.buffers()]
+        inside += [t for s in self.optimiser.state.values() for t in s.values() if t.ndim]
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in inside}
+        return sum(storages.values())
+
+
+def options_for(name: str, n_tasks: int, width: int) -> dict:
+    """The default options; those that know the length of the stream are told it.
+
+    Args:
+        name: of the method.
+        n_tasks: tasks of the stream.
+        width: of the backbone: no more components of CODA-Prompt than that can be orthogonal.
+    """
+    options: dict = {"head": HeadOptions("cosine")}
+    if name == NO_PROMPT:
+        options["dmp"] = None
+    if name == PEFT_WIDE:
+        options["rank"] = FLoRA().max_rank
+    if name == "hide_prompt":
+        options["statistics"] = "variance"  # no part of a step, and 768 x 768 numbers per class
+    if name == "coda_prompt":
+        options["components"] = n_tasks * max(1, min(100, width) // n_tasks)
+    if name in METHODS and METHODS[name].needs_n_tasks:
+        options["n_tasks"] = n_tasks
+    return options
+
+
+def model_at(
+    name: str, backbone: VisionTransformer, tasks: Sequence[int], device: torch.device
+) -> dict[int, Method]:
+    """The method in the middle of each of ``tasks`` (numbers from 1), by number.
+
+    Earlier tasks are taken in from a snapshot of the first one, after a single step on a few
+    images: the modules are those that the method has then, only their numbers are not.
+    """
+    own = {LIMIT: FrozenLimit, PEFT: PEFTLoRA, PEFT_WIDE: PEFTLoRA, NO_PROMPT: METHODS["fmlora"]}
+    kind = {**METHODS, **own}[name]
+    options = options_for(name, max(tasks), backbone.embed_dim)
+    n_classes = CLASSES_PER_TASK * max(tasks)
+    model = kind(backbone, n_classes, **options).to(device)
+    models, state = {}, None
+    for task in sorted(tasks):
+        if task > 1 and state is None:
+            state = _first_snapshot(kind, backbone, n_classes, options, device)
+        while model.n_tasks_done < task - 1:
+            model.restore(classes_of(model.n_tasks_done + 1), state)
+        models[task] = copy.deepcopy(model) if task < max(tasks) else model
+        models[task].begin_task(few_images(task, backbone.patch_embed.img_size))
+        share_weights(models[task].vit, backbone)
+    return models
+
+
+def _first_snapshot(kind, backbone, n_classes, options, device) -> dict[str, np.ndarray]:
+    if issubclass(kind, METHODS["fmlora"]):
+        options = {**options, "flora": FLoRA(bases="random")}  # as large, and set in no time
+    model = kind(backbone, n_classes, **options).to(device)
+    task = few_images(1, backbone.patch_embed.img_size)
+    model.begin_task(task)
+    images, labels = (
+        torch.tensor(a, device=device) for a in (task.train_images, task.train_labels)
+    )
+    Side(kind.name, 1, model, images, labels, lambda: torch.autocast("cpu", enabled=False)).step()
+    model.end_task(task)
+    return model.snapshot()
+
+
+def classes_of(task: int) -> tuple[int, ...]:
+    """Global class ids of the task with this number, from 1."""
+    return tuple(range(CLASSES_PER_TASK * (task - 1), CLASSES_PER_TASK * task))
+
+
+def few_images(task: int, size: Sequence[int], per_class: int = 1) -> Task:
+    """A task of random pictures."""
+    classes = classes_of(task)
+    labels = np.repeat(np.array(classes), per_class)
+    rng = np.random.default_rng(task)
+    images = rng.integers(0, 256, (len(labels), *size, 3), dtype=np.uint8)
+    names = tuple(str(c) for c in classes)
+    return Task(f"task {task}", classes, names, images, labels, images, labels)
+
+
+def share_weights(vit: nn.Module, backbone: VisionTransformer) -> None:
+    """Let frozen weights that are equal to the backbone's be the backbone's own."""
+    own = dict(backbone.named_parameters())
+    for name, p in vit.named_parameters():
+        plain = own.get(name.replace(".base_layer.", ".").replace(".base.", "."))
+        if plain is not None and not p.requires_grad and p.shape == plain.shape:
+            if torch.equal(p, plain):
+                p.data = plain.data
+
+
+def merged(model: Method) -> FrozenBackbone:
+    """The plain timm model that is left when training is over, behind the same preprocessing."""
+    plain = model.to_timm()
+    find_sites(plain)
+    return FrozenBackbone(plain, model.head.n_classes).to(model.device)
+
+
+def make_sides(
+    backbone: VisionTransformer,
+    tasks: Mapping[str, Sequence[int]],
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: Callable[[], AbstractContextManager],
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Side]:
+    """Every method of ``tasks`` at each of its tasks.
+
+    Args:
+        backbone: on ``device``.
+        tasks: by method, the numbers of the tasks, from 1.
+        batch_size: images per step.
+        device: where all are measured.
+        precision: see `Side`.
+        say: is told what is being made.
+    """
+    sides = []
+    rng = np.random.default_rng(0)
+    shape = (batch_size, *backbone.patch_embed.img_size, 3)
+    images = torch.tensor(rng.integers(0, 256, shape, dtype=np.uint8), device=device)
+    for name, numbers in tasks.items():
+        say(f"{name}, task {', '.join(map(str, numbers))}")
+        for task, model in model_at(name, backbone, numbers, device).items():
+            labels = torch.tensor(np.resize(np.array(classes_of(task)), batch_size), device=device)
+            sides.append(Side(name, task, model, images, labels, precision))
+    return sides

@@ -1,0 +1,99 @@
+"""The frozen prefix: split forward passes, and what is kept of which array."""
+
+import pytest
+import tiny
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from fmlora_kit.adapters.prefix_cache import PrefixCache, enter, leave, splittable
+
+X = torch.randn(3, 3, 32, 32, generator=tiny.generator(1))
+FIRST, SECOND, THIRD = (tiny.noise(4, seed=s) for s in range(3))
+SIZE = 4 * 8 * 4  # bytes of `tokens` of four images
+
+
+def tokens(batch):
+    """Eight numbers an image, told from its first bytes."""
+    return batch.flatten(1)[:, :8].float()
+
+
+def batches(images):
+    return torch.from_numpy(images).split(3)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"global_pool": "avg"}, {"reg_tokens": 2, "pre_norm": True}]
+)
+def test_entering_and_leaving_is_the_forward_pass_wherever_it_is_split(changes):
+    vit = tiny.vit(depth=3, **changes)
+    with torch.no_grad():
+        expected = vit.forward_head(vit.forward_features(X), pre_logits=True)
+        for k in range(4):
+            assert torch.equal(leave(vit, enter(vit, X, k), k), expected)
+        assert torch.equal(enter(vit, X, 3), expected)
+
+
+def test_what_block_k_gets_to_see():
+    vit, seen = tiny.vit(depth=3), []
+    hook = vit.blocks[2].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        vit(X)
+        hook.remove()
+        assert torch.equal(enter(vit, X, 2), seen[0])
+
+
+def test_a_forward_pass_of_ones_own_cannot_be_split():
+    class Own(VisionTransformer):
+        def forward_features(self, x, **options):
+            return super().forward_features(x, **options) + 1
+
+    assert splittable(tiny.vit())
+    assert not splittable(Own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2))
+    checkpointed = tiny.vit()
+    checkpointed.set_grad_checkpointing()
+    assert not splittable(checkpointed)
+
+
+def test_an_array_is_known_by_being_the_same_object():
+    cache = PrefixCache(10 * SIZE)
+    cache.hold(FIRST, batches(FIRST), tokens)
+    assert torch.equal(cache.get(FIRST), tokens(torch.from_numpy(FIRST)))
+    assert cache.get(FIRST.copy()) is None and cache.nbytes == SIZE
+    cache.drop(FIRST.copy())
+    assert cache.nbytes == SIZE
+    cache.drop(FIRST)
+    assert cache.get(FIRST) is None and cache.nbytes == 0
+
+
+def test_nothing_is_computed_twice():
+    cache, calls = PrefixCache(SIZE), []
+    for _ in range(2):
+        cache.hold(FIRST, batches(FIRST), lambda b: calls.append(len(b)) or tokens(b))
+    assert calls == [3, 1]
+
+
+def test_the_limit_holds_and_only_the_urgent_push_others_out():
+    cache = PrefixCache(2 * SIZE)
+    for images in (FIRST, SECOND, THIRD):
+        cache.hold(images, batches(images), tokens)
+    assert cache.get(THIRD) is None and cache.get(FIRST) is not None
+    cache.hold(THIRD, batches(THIRD), tokens, urgent=True)
+    assert [cache.get(images) is None for images in (FIRST, SECOND, THIRD)] == [True, False, False]
+    assert cache.nbytes == 2 * SIZE
+    small = PrefixCache(SIZE - 1)
+    small.hold(FIRST, batches(FIRST), tokens, urgent=True)
+    assert small.get(FIRST) is None and small.nbytes == 0
+
+
+def test_what_is_kept_in_inference_mode_can_be_trained_on():
+    cache = PrefixCache(SIZE)
+    with torch.inference_mode():
+        cache.hold(FIRST, batches(FIRST), tokens)
+    weight = torch.ones(8, requires_grad=True)
+    (cache.get(FIRST) * weight).sum().backward()
+    torch.testing.assert_close(weight.grad, cache.get(FIRST).sum(dim=0))
+
+
+def test_a_negative_limit_is_refused():
+    with pytest.raises(ValueError, match="cache_bytes must not be negative, got -1"):
+        PrefixCache(-1)

@@ -1,0 +1,57 @@
+"""The summary's numbers, recomputed by hand."""
+
+import pytest
+
+from fmlora_kit.benchmark.report import expected_hours, inference_rows, step_rows, targets
+
+COUNTED = {
+    "frozen_limit@1": {"flops": 100, "peak_bytes": 10, "resident_bytes": 90},
+    "peft_lora_r32@1": {"flops": 101, "peak_bytes": 20, "resident_bytes": 80},
+    "fmlora_no_prompt@1": {"flops": 102, "peak_bytes": 15, "resident_bytes": 85},
+    "fmlora_no_prompt@50": {"flops": 102, "peak_bytes": 13, "resident_bytes": 90},
+}
+LIMITS = [2.0, 4.0, 3.0]
+TOOK = {"peft_lora_r32@1": [3.0], "fmlora_no_prompt@1": [2.2], "fmlora_no_prompt@50": [2.5]}
+RATIOS = {"peft_lora_r32@1": [1.1], "fmlora_no_prompt@1": [1.02], "fmlora_no_prompt@50": [1.06]}
+
+
+def rows():
+    return step_rows(LIMITS, TOOK, RATIOS, COUNTED)
+
+
+def test_rows_of_steps():
+    limit, peft, first, last = rows()
+    assert (limit["side"], limit["task"], limit["ratio"]["median"]) == ("frozen_limit", 1, 1.0)
+    assert limit["seconds"]["median"] == 3.0 and limit["ratio_of_fastest"] == 1.0
+    assert (last["side"], last["task"]) == ("fmlora_no_prompt", 50)
+    assert first["flops_ratio"] == 1.02 and first["ratio_of_fastest"] == pytest.approx(1.1)
+    assert last["peak_bytes"] == 103 and last["peak_bytes_of_step"] == 13
+
+
+def test_rows_of_inference():
+    plain, fast = inference_rows([0.5], {"a": [0.6]}, {"a": [1.2]}, {"plain_timm": 50, "a": 55}, 4)
+    assert plain["images_per_second"] == 8 and plain["ratio"]["median"] == 1
+    assert fast["images_per_second"] == pytest.approx(4 / 0.6) and fast["flops_ratio"] == 1.1
+
+
+def test_hours_are_those_of_50_000_images_in_every_epoch():
+    hours = expected_hours(rows(), batch_size=8, epochs=20)
+    assert hours["peft_lora_r32@1"] == pytest.approx(3.0 * 50_000 / 8 * 20 / 3600)
+
+
+def test_targets():
+    inference = inference_rows(
+        [0.5],
+        {"fmlora_no_prompt_merged": [0.5]},
+        {"fmlora_no_prompt_merged": [1.005]},
+        {"plain_timm": 50, "fmlora_no_prompt_merged": 50},
+        4,
+    )
+    found = {t["what"]: (t["value"], t["at_most"], t["met"]) for t in targets(rows(), inference)}
+    assert found == {
+        "fmlora_no_prompt, step at task 1 / limit": (1.02, 1.05, True),
+        "fmlora_no_prompt, step at task 50 / limit": (1.06, 1.05, False),
+        "fmlora_no_prompt, step at task 50 / task 1": (1.06 / 1.02, 1.02, False),
+        "fmlora_no_prompt, peak memory / PEFT LoRA of the same rank": (1.03, 1.02, False),
+        "merged F-LoRA, inference / plain timm": (1.005, 1.01, True),
+    }
