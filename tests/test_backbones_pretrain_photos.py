@@ -70,11 +70,13 @@ def test_the_embedded_weights_are_those_of_the_card():
 
 
 @there
-def test_the_top_1_of_the_card_is_found_again():
+def test_the_top_1_of_the_card_is_found_again_on_some_images():
     card = json.loads((DATA / "photo_vit.json").read_text())
     architecture = {k: v for k, v in card["architecture"].items() if k != "class"}
     model = VisionTransformer(**architecture)
     model.load_state_dict(load_file(DATA / "photo_vit.safetensors"))
     images, labels, _ = tiny_imagenet.read(FOLDER, "val")
-    found = pretrain.top_1(model, images.transpose(0, 3, 1, 2), labels, n_batches=40)
-    assert found == pytest.approx(card["top_1"], abs=2e-3)
+    some = np.random.default_rng(0).choice(len(labels), 2000, replace=False)
+    found = pretrain.top_1(model, images[some].transpose(0, 3, 1, 2), labels[some])
+    deviation = np.sqrt(found * (1 - found) / len(some))  # of a share of 2,000 images
+    assert found == pytest.approx(card["top_1"], abs=3 * deviation)

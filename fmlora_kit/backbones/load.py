@@ -6,51 +6,122 @@ import json
 from pathlib import Path
 
 import timm
-from safetensors.torch import load_file
+import torch
 from timm.models.vision_transformer import VisionTransformer
+
+from fmlora_kit.backbones.weights import fetch, load_file, sha256
 
 _PACKAGE = Path(__file__).parents[1]
 DATA_FOLDERS = (_PACKAGE / "_data", _PACKAGE.parent / "data")  # a wheel's, a checkout's
+_MADE_BY = {
+    "glyph_vit": "make pretrain",
+    "photo_vit": "python -m fmlora_kit.backbones.pretrain_photos --images FOLDER",
+}
+EMBEDDED = tuple(_MADE_BY)
+INPUT_RANGES = ("normalised", "unit")
 
 
-def load_backbone(name: str = "glyph_vit", *, pretrained: bool = True) -> VisionTransformer:
+def load_backbone(
+    name: str = "glyph_vit",
+    *,
+    pretrained: bool = True,
+    weights: str | Path | None = None,
+    input_range: str = "normalised",
+    image_size: int | tuple[int, int] | None = None,
+    keep_head: bool = False,
+) -> VisionTransformer:
     """A ViT without a classification head, in evaluation mode, ready to be adapted.
 
     Args:
-        name: "glyph_vit" (embedded, offline) or any timm model that is a `VisionTransformer`.
-        pretrained: load pre-trained weights; timm fetches its own unless they are cached.
+        name: "glyph_vit" or "photo_vit" (embedded, offline), or any timm model that is a
+            `VisionTransformer`: ViT, DeiT, DINO, DINOv2, MAE, CLIP, SigLIP; with or without timm's
+            tag, as "vit_base_patch16_224.augreg_in21k". Name the tag: timm has changed defaults.
+        pretrained: load pre-trained weights; timm fetches its own unless they are cached, from the
+            mirror that the environment variable HF_ENDPOINT names if it does.
+        weights: a file to take them from instead (see `weights.load_file`); nothing is fetched.
+        input_range: "normalised", by mean and standard deviation of the weights' own training, or
+            "unit", pixels from 0 to 1 as they are: what the published codes of L2P, CODA-Prompt,
+            InfLoRA and SD-LoRA feed to weights that expect -1 to 1.
+        image_size: pixels, a side or (height, width); default: the model's own. Position embeddings
+            are resized.
+        keep_head: keep the classification head of pre-training; methods bring their own.
 
     Returns:
         The model; ``pretrained_cfg["mean"]`` and ``["std"]`` say how its inputs are normalised.
 
     Raises:
-        ValueError: timm has no such model, or it is no `VisionTransformer`.
-        FileNotFoundError: the embedded weights are missing (says how to make them).
+        ValueError: timm has no such model, tag or weights, it is no `VisionTransformer`, the file
+            does not fit, or an option is out of range.
+        FileNotFoundError: embedded weights or ``weights`` are missing, or timm's cannot be fetched
+            (says what to place where).
     """
-    if name == "glyph_vit":
-        model = _glyph_vit(pretrained)
-    elif not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        raise ValueError(f"name must be 'glyph_vit' or a timm model, got {name!r} (near: {near})")
-    else:
-        model = timm.create_model(name, pretrained=pretrained, num_classes=0)
-    if not isinstance(model, VisionTransformer):
-        kind = type(model).__name__
-        raise ValueError(f"name must be a timm VisionTransformer, got {name!r}: {kind}")
+    if input_range not in INPUT_RANGES:
+        raise ValueError(f"input_range must be one of {INPUT_RANGES}, got {input_range!r}")
+    if weights is not None and not pretrained:
+        raise ValueError("pretrained must be True where weights are given, got False")
+    make = _embedded if name in EMBEDDED else _timm
+    own = pretrained and weights is None
+    model = make(name, own, keep_head)
+    facts = dict(model.pretrained_cfg)
+    if not pretrained or (weights is not None and "." not in name):
+        facts.pop("tag", None)  # timm's default, which these weights need not be
+    if weights is not None:
+        load_file(model, weights)
+        facts |= {"weights_file": Path(weights).name, "weights_sha256": sha256(weights)}
+    if image_size is not None:
+        _resize(model, image_size)
+    if input_range == "unit":
+        facts |= {"mean": (0.0,) * 3, "std": (1.0,) * 3, "input_range": "unit"}
+    model.pretrained_cfg = facts
     return model.eval()
 
 
-def _glyph_vit(pretrained: bool) -> VisionTransformer:
-    folder = next((f for f in DATA_FOLDERS if (f / "glyph_vit.safetensors").exists()), None)
+def _embedded(name: str, pretrained: bool, keep_head: bool) -> VisionTransformer:
+    files = [f"{name}.safetensors", f"{name}.json"]
+    folder = next((f for f in DATA_FOLDERS if all((f / part).exists() for part in files)), None)
     if folder is None:
         raise FileNotFoundError(
-            "the weights glyph_vit.safetensors and their card glyph_vit.json must be in "
-            f"{DATA_FOLDERS[-1]}, found neither; `make pretrain` makes them"
+            f"the weights {files[0]} and their card {files[1]} must be in {DATA_FOLDERS[-1]}, "
+            f"found not both; `{_MADE_BY[name]}` makes them"
         )
-    card = json.loads((folder / "glyph_vit.json").read_text())
+    card = json.loads((folder / files[1]).read_text())
     architecture = {k: v for k, v in card["architecture"].items() if k != "class"}
     model = VisionTransformer(**architecture)
-    model.pretrained_cfg = {"architecture": "glyph_vit", **card["normalisation"]}
+    if not keep_head:
+        model.reset_classifier(0)
     if pretrained:
-        model.load_state_dict(load_file(folder / "glyph_vit.safetensors"))
+        load_file(model, folder / files[0])
+    model.pretrained_cfg = {"architecture": name, **card["normalisation"]}
     return model
+
+
+def _timm(name: str, pretrained: bool, keep_head: bool) -> VisionTransformer:
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        known = " or ".join(map(repr, EMBEDDED))
+        raise ValueError(f"name must be {known} or a timm model, got {name!r} (near: {near})")
+    architecture, _, tag = name.partition(".")
+    tags = [n.partition(".")[2] for n in timm.list_models(f"{architecture}.*", pretrained=True)]
+    if tag and tag not in tags:
+        raise ValueError(f"name must end in one of timm's tags {tags}, got {name!r}")
+    with torch.device("meta"):  # before anything is fetched, and in no time
+        plan = timm.create_model(name)
+    if not isinstance(plan, VisionTransformer):
+        raise ValueError(
+            f"name must be a timm VisionTransformer, got {name!r}: {type(plan).__name__}; adapters "
+            "and prompts need its qkv maps and its one sequence of tokens"
+        )
+    options = {} if keep_head else {"num_classes": 0}
+    if pretrained:
+        return fetch(name, plan.pretrained_cfg, **options)
+    return timm.create_model(name, **options)
+
+
+def _resize(model: VisionTransformer, image_size: int | tuple[int, int]) -> None:
+    size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    patch = model.patch_embed.feat_ratio(as_scalar=False)
+    if len(size) != 2 or any(side < 1 or side % p for side, p in zip(size, patch, strict=True)):
+        raise ValueError(
+            f"image_size must be positive multiples of the patch {tuple(patch)}, got {image_size}"
+        )
+    model.set_input_size(size)

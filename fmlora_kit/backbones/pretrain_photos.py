@@ -19,12 +19,12 @@ import torch
 from timm.data import Mixup
 from timm.loss import SoftTargetCrossEntropy
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from tqdm.auto import trange
 
 from fmlora_kit.backbones import tiny_imagenet
 from fmlora_kit.backbones.pretrain import MEAN, STD, normalise, save, top_1, warmed_cosine
+from fmlora_kit.backbones.views import random_views
 
 log = logging.getLogger(__name__)
 
@@ -41,23 +41,6 @@ TERMS = (
     "Learned from Tiny-ImageNet (Stanford CS231n), a part of ImageNet (ILSVRC): images collected "
     "from the web, for non-commercial research and education; no image is contained"
 )
-
-
-def random_views(images: Tensor, side: int, rng: np.random.Generator) -> Tensor:
-    """A random crop of every image, half of them mirrored: (n, 3, H, W) -> (n, 3, side, side).
-
-    Area 0.3 to 1 and ratio 3/4 to 4/3, as torchvision's RandomResizedCrop, which draws one crop for
-    the whole batch.
-    """
-    n = len(images)
-    area, ratio = rng.uniform(0.3, 1, n), np.exp(rng.uniform(*np.log([3 / 4, 4 / 3]), n))
-    width, height = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
-    x, y = rng.uniform(width - 1, 1 - width), rng.uniform(height - 1, 1 - height)
-    mirror = rng.choice([-1, 1], n)
-    zero = np.zeros(n)
-    maps = np.stack([width * mirror, zero, x, zero, height, y], axis=1).reshape(n, 2, 3)
-    grid = F.affine_grid(torch.from_numpy(maps).to(images), [n, 3, side, side], align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def pretrain(
@@ -100,7 +83,7 @@ def pretrain(
     rng = np.random.default_rng(seed)
     model = VisionTransformer(**{**ARCHITECTURE, "img_size": EARLY_SIDE}).to(device)
     for block in model.blocks:
-        block.attn.fused_attn = False  # fused attention of few tokens is the slower one on CPUs
+        block.attn.fused_attn = False  # in bfloat16 on CPUs the fused one is slower
     mix = Mixup(0.2, 1.0, prob=0.5, label_smoothing=0.1, num_classes=ARCHITECTURE["num_classes"])
     optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)
     schedule = warmed_cosine(optimiser, steps, warm_up=1000)
