@@ -2,6 +2,7 @@
 
     python -m fmlora_kit.comparison --out build/compare          (make compare)
     python -m fmlora_kit.comparison --streams pacs,cub200,cifar100 --data /my/images
+    python -m fmlora_kit.comparison --cluster tcp://host:8786        (see `training.cluster`)
 
 Every run is recorded task by task under OUT/records: what was stopped goes on there, what is
 finished is not done again, and a run that fails is told and costs no other. Then OUT/summary.json
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on where it was.", file=sys.stderr)
         return 1
-    except (RecordError, ValueError, OSError) as error:
+    except (RecordError, ValueError, OSError, ImportError) as error:
         print(f"\nThe comparison could not be finished: {error}", file=sys.stderr)
         return 1
     for name, reason in done.failed.items():
@@ -98,11 +99,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data"), help="folder of the folders of real images")
     add("--out", type=Path, default=Path("build/compare"), help="folder; default: %(default)s")
     add("--workers", type=int, help="runs at once; default: as many as GPUs, or else cores")
+    add("--cluster", help="address of a Dask scheduler, tcp://host:8786, whose workers do the runs")
     add("--publish", action="store_true", help="then put the tables into README.md and data/")
     asked = parser.parse_args(arguments)
     for what in ("seeds", "epochs", "workers"):
         if getattr(asked, what) is not None and getattr(asked, what) < 1:
             parser.error(f"--{what} must be at least 1, got {getattr(asked, what)}")
+    if asked.workers is not None and asked.cluster is not None:
+        parser.error("--workers must not be given with --cluster, which has its own")
     try:
         asked.jobs = comparing.jobs(asked.methods, asked.streams, (), folder=asked.out)
     except ValueError as error:
@@ -134,6 +138,7 @@ def _run(asked: argparse.Namespace) -> comparing.Compared:
             data=asked.data,
             budget=Budget(epochs=asked.epochs),
             workers=asked.workers,
+            cluster=asked.cluster,
             say=say,
         )
 

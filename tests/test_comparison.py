@@ -85,6 +85,7 @@ def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monk
         (["--methods", "magic"], "methods must be among fmlora, .*got 'magic'"),
         (["--streams", "glyphs_10,mnist"], "streams must be among glyphs_10, .*got 'mnist'"),
         (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--workers", "2", "--cluster", "tcp://host:8786"], "--workers must not be given with"),
     ],
 )
 def test_bad_words_are_refused_before_anything_is_done(words, message, tmp_path, capsys):

@@ -90,6 +90,24 @@ def test_nearest_class_mean_trains_nothing_and_predicts_by_class_means():
     np.testing.assert_array_equal(results[-1].predictions, (tests @ means.T).argmax(1))
 
 
+def test_nearest_class_mean_takes_the_mean_over_all_domains_of_a_class():
+    stream = tiny.styles()
+    model = tiny.build("nearest_class_mean", n_classes=4)
+    results = [fk.train_task(model, task, stream) for task in stream[:2]]
+    model = tiny.build("nearest_class_mean", n_classes=4)
+    for result in results:  # goes on from a record bit for bit
+        model.restore(result.classes, result.state)
+    results.append(fk.train_task(model, stream[2], stream, tiny.BUDGET))
+    images = np.concatenate([task.train_images for task in stream])
+    labels = np.concatenate([task.train_labels for task in stream])
+    unit = F.normalize(model.extract(images)).double().numpy()
+    means = np.stack([unit[labels == k].mean(0) for k in range(4)])
+    np.testing.assert_allclose(model.head.weight.numpy(), means, atol=1e-6)
+    first = unit[: len(stream[0].train_labels)]
+    assert np.abs(means[0] - first[stream[0].train_labels == 0].mean(0)).max() > 1e-2
+    np.testing.assert_array_equal(results[-1].state["counts"], [18] * 4)
+
+
 def test_joint_learns_all_tasks_at_once():
     joined = tiny.stream().joined()
     model = tiny.build("joint")

@@ -35,6 +35,14 @@ def test_every_setting_names_a_stream(tmp_path):
     assert job.folder == tmp_path / "pacs" / "fmlora" / "seed_4"
 
 
+def test_photos_go_to_the_backbone_for_photos_at_its_size(tmp_path):
+    names = [name for name in SETTINGS if name not in ("tiny", "gone")]
+    for job in comparing.jobs(["fmlora"], names, [0], folder=tmp_path):
+        photos = job.stream not in ("glyphs", "glyph_styles", "digits")
+        assert job.backbone == ("photo_vit" if photos else "glyph_vit")
+        assert job.stream_options.get("image_size") == (36 if photos else None)
+
+
 def test_the_long_streams_have_two_thousand_test_images():
     for name, n_tasks in (("glyphs_10", 10), ("glyphs_20", 20), ("glyphs_40", 40)):
         options = SETTINGS[name].options

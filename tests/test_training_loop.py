@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import fmlora_kit as fk
 from fmlora_kit.training import Budget, TrainingError, loop
@@ -219,6 +220,46 @@ def test_a_loss_that_is_no_number_stops_training_and_names_the_place(tmp_path):
         BreaksAt(tiny.vit(), 9, rank=4, lr=0.125), stream[0], stream, tiny.BUDGET
     )
     assert kept.tasks[0].same_as(expected)
+
+
+def test_losses_looked_at_late_still_name_their_step():
+    stream = tiny.stream()
+    model = BreaksAt(tiny.vit(), 9, rank=4, lr=0.125)
+    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    steps = fk.train_steps(model, stream[1], stream, tiny.BUDGET, check_every=3)
+    assert math.isnan(tiny.advance(steps, 2).loss)
+    with pytest.raises(
+        TrainingError, match=r"got nan at step 2 of 4 of task 'Greek' \(looked at after step 3\)"
+    ):
+        next(steps)
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would make the processor wait for an accelerator."""
+
+    calls = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Count, and go on."""
+        names = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
+        self.calls += func.name() in names
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["fmlora", "sequential_lora", "sd_lora"])
+def test_no_step_waits_for_the_device_unless_someone_looks(monkeypatch, name):
+    monkeypatch.setattr(torch.optim, "AdamW", torch.optim.SGD)  # on CPUs AdamW reads its counters
+    stream, model = tiny.stream(), tiny.build(name)
+    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    steps = fk.train_steps(model, stream[1], stream, Budget(epochs=4, batch_size=8), check_every=50)
+    tiny.advance(steps, 1)
+    with Waits() as waits:
+        seen = [tiny.advance(steps, 1) for _ in range(4)]
+        assert waits.calls == 0
+        assert math.isfinite(seen[0].loss) and waits.calls == 1
+    assert [s.index for s in seen] == [1, 2, 3, 4]
+    if name == "fmlora":
+        assert seen[0].traces["drs.expected_rank"].shape == (4,)
 
 
 def test_weights_that_are_no_numbers_after_the_last_step_leave_no_result():

@@ -6,12 +6,16 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny
 
 import fmlora_kit as fk
+from fmlora_kit.methods.base import checksum
 from fmlora_kit.training import Budget, FailedRuns, Job, run_many
+from fmlora_kit.training import job as jobs_of
 from fmlora_kit.training.many import device_names, run_job
 
 BUDGET = Budget(epochs=1, batch_size=32)
@@ -64,6 +68,21 @@ def test_the_joint_bound_gets_all_tasks_at_once(tmp_path):
     record = fk.Record.load(folder)
     assert record.n_tasks == 1 and record.tasks[0].n_test == 20
     assert record.stream == "glyphs, joined"
+
+
+def test_a_job_names_its_backbone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(jobs_of, "load_backbone", lambda name: asked.append(name) or tiny.vit())
+    folder = run_job(replace(job(tmp_path / "run"), backbone="photo_vit"), device="cpu")
+    assert asked == ["photo_vit"]
+    assert fk.Record.load(folder).config["method"]["weights"] == checksum(tiny.vit())
+
+
+def test_a_job_may_name_a_published_protocol(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(jobs_of, "preset", lambda name, **options: asked.update({name: options}))
+    Job("x", "fmlora", 3, tmp_path, "pacs-4", {"folder": "here", "n_test": 1}).make_stream()
+    assert asked == {"pacs-4": {"seed": 3, "folder": "here", "n_test": 1}}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
+from safetensors.torch import save_file
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
@@ -12,6 +13,12 @@ from fmlora_kit.methods.card import FACTS, WORDS
 from fmlora_kit.training.rebuild import replay
 
 IMAGES = tiny.noise(6)
+
+
+def cropped(task, width):
+    """The task with the left part of every picture."""
+    sides = {side: getattr(task, side)[:, :, :width] for side in ("train_images", "test_images")}
+    return replace(task, **sides)
 
 
 def finished(name="fmlora", **options):
@@ -49,6 +56,28 @@ def test_the_backbone_is_loaded_by_its_name():
     model = fk.NearestClassMean(fk.load_backbone(), 3)
     record = tiny.record_of(model, stream, tiny.learn(model, stream))
     np.testing.assert_array_equal(fk.from_record(record).logits(IMAGES), model.logits(IMAGES))
+
+
+def test_size_and_input_range_are_those_of_the_record():
+    stream = tiny.stream(1)
+    stream = replace(stream, tasks=tuple(cropped(task, 24) for task in stream))
+    model = fk.NearestClassMean(fk.load_backbone(input_range="unit", image_size=(32, 24)), 3)
+    record = tiny.record_of(model, stream, tiny.learn(model, stream))
+    images = IMAGES[:, :, :24]
+    np.testing.assert_array_equal(fk.from_record(record).logits(images), model.logits(images))
+
+
+def test_a_backbone_from_a_file_must_be_given(tmp_path):
+    save_file(fk.load_backbone().state_dict(), tmp_path / "mine.safetensors")
+    model = fk.NearestClassMean(fk.load_backbone(weights=tmp_path / "mine.safetensors"), 3)
+    stream = tiny.stream(1)
+    record = tiny.record_of(model, stream, tiny.learn(model, stream))
+    with pytest.raises(
+        ValueError, match="must be given .* here mine.safetensors, SHA-256 [0-9a-f]"
+    ):
+        fk.from_record(record)
+    back = fk.from_record(record, backbone=fk.load_backbone())  # the same weights
+    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
 
 
 @pytest.mark.parametrize("after", [-1, 4])

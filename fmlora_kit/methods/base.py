@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fmlora_kit.adapters.feed import Rows, precision, to_device
 from fmlora_kit.adapters.head import SET_AFTERWARDS, Head, class_means
+from fmlora_kit.adapters.prefix_cache import PrefixCache, enter, leave, splittable
 from fmlora_kit.adapters.sites import Site, adapted, find_sites, to_timm
 from fmlora_kit.methods import card
 from fmlora_kit.streams.task import Task
@@ -65,6 +67,9 @@ class Method(nn.Module):
     grows = False  # stores modules per task: the deployed size grows with the tasks
     keeps_features = False  # stores features or samples of earlier tasks, not only statistics
     needs_n_tasks = False  # takes the stream's length as its option `n_tasks`
+    has_prefix = False  # blocks before the first adapted one stay as they are, for every image
+    loss_by_image = True  # a mean over images, plus terms that know no image: can be shared out
+    group = None  # the processes that learn together, see `training.parallel`
     # For the run card, in words:
     trained = "the task's head rows"  # by gradient, on every task unless it says otherwise
     frozen = "the backbone; head rows of other classes"  # while a task is learned
@@ -91,7 +96,7 @@ class Method(nn.Module):
                 raise ValueError(f"{what} must not be negative, got {rate}")
         self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
         options = head or HeadOptions(self.default_head)
-        dtype = self.vit.patch_embed.proj.weight.dtype
+        dtype = next(self.vit.parameters()).dtype
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
         self.head = Head(n_classes, self.vit.num_features, seed=seed, **asdict(options)).to(dtype)
@@ -101,6 +106,7 @@ class Method(nn.Module):
         self.n_tasks_done = 0
         self.scalars: dict[str, float] = {}
         self.ranks: list[int] = []
+        self.prefix_cache: PrefixCache | None = None
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
         self.backbone_name = cfg.get("architecture", "custom")
         self.input_facts: dict = {"tag": cfg.get("tag")}
@@ -109,6 +115,7 @@ class Method(nn.Module):
             self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
             self.input_facts[what] = value
         self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
+        self.input_facts |= {what: cfg[what] for what in card.SOURCE if what in cfg}
         self.described = {
             "backbone": self.backbone_name,
             "weights": checksum(backbone),
@@ -130,11 +137,11 @@ class Method(nn.Module):
         """Local cross-entropy: only the current task's classes compete.
 
         Args:
-            images: uint8 (n, height, width, 3).
+            images: uint8 (n, height, width, 3), or what the frozen first blocks gave for them.
             labels: (n,) global class ids of the current task.
             progress: share of the task's steps already done.
         """
-        place = torch.tensor(self.head.current, device=labels.device)
+        place = to_device(torch.tensor(self.head.current), labels.device)
         return F.cross_entropy(
             self.head.local(self.features(images)), (labels[:, None] == place).int().argmax(1)
         )
@@ -154,8 +161,11 @@ class Method(nn.Module):
         return self.scores(self.extract(images), classes)
 
     # --- what subclasses say ---------------------------------------------------------------------
-    def watch(self) -> dict[str, np.ndarray]:
-        """What the record shall trace of the step that was just made; here nothing."""
+    def watch(self) -> dict[str, np.ndarray] | Callable[[], dict[str, np.ndarray]]:
+        """What the record shall trace of the step that was just made; here nothing.
+
+        A function of it where arrays would have to be fetched from the device: it is called later.
+        """
         return {}
 
     def parts(self) -> list[nn.Parameter]:
@@ -235,7 +245,14 @@ class Method(nn.Module):
         return []
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features: uint8 (n, height, width, 3) -> (n, d)."""
+        """Pooled features: uint8 (n, height, width, 3), or tokens of the prefix -> (n, d)."""
+        if images.is_floating_point() and images.ndim < 4 and self.n_frozen_blocks:
+            return leave(self.vit, images, self.n_frozen_blocks).to(self.pixel_mean)
+        x = self.pixels(images)
+        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).to(x)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """What the ViT takes: uint8 (n, height, width, 3) -> normalised (n, 3, height, width)."""
         size = self.vit.patch_embed.img_size
         if images.dtype != torch.uint8:
             raise ValueError(f"images must be uint8 (bytes 0..255), got {images.dtype}")
@@ -244,13 +261,15 @@ class Method(nn.Module):
                 f"images must be (n, {size[0]}, {size[1]}, 3), got {tuple(images.shape)}"
             )
         x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255
-        x = (x - self.pixel_mean) / self.pixel_std
-        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).to(x)
+        return (x - self.pixel_mean) / self.pixel_std
 
     @torch.inference_mode()
     def extract(self, images: np.ndarray) -> Tensor:
         """Features of many images, batch by batch: (n, d), on the CPU."""
-        return torch.cat([self.features(b).cpu() for b in self.batches(images)])
+        with precision(self.device):
+            if self.group is not None:
+                return self.group.extract(self, images)
+            return torch.cat([self.features(b) for b in self.batches(images)]).cpu()
 
     @torch.inference_mode()
     def scores(self, features: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
@@ -259,9 +278,53 @@ class Method(nn.Module):
         return self.head(features.to(self.device), wanted).cpu().numpy()
 
     def batches(self, images: np.ndarray) -> Iterator[Tensor]:
-        """The images on the model's device, a batch at a time."""
-        for k in range(0, len(images), EVALUATION_BATCH):
-            yield torch.from_numpy(images[k : k + EVALUATION_BATCH].copy()).to(self.device)
+        """The images, or their tokens if held, on the model's device, a batch at a time."""
+        rows = self.rows(images, whole=False)
+        for batch in torch.arange(len(images)).split(EVALUATION_BATCH):
+            yield rows[batch]
+
+    def rows(self, images: np.ndarray, *, whole: bool | None = None) -> Rows:
+        """The images, or their tokens if held, to take batches of; ``whole``: see `Rows`."""
+        kept = None if self.prefix_cache is None else self.prefix_cache.get(images)
+        return Rows(images if kept is None else kept, self.device, whole=whole)
+
+    def release(self, images: np.ndarray) -> None:
+        """Forget what `hold` kept of this array."""
+        if self.prefix_cache is not None:
+            self.prefix_cache.drop(images)
+
+    @property
+    def n_frozen_blocks(self) -> int:
+        """The prefix: so many blocks at the start give the same for an image for ever."""
+        if not self.has_prefix or not splittable(self.vit):
+            return 0
+        return min((site.block for site in self.sites), default=len(self.vit.blocks))
+
+    def cache_prefix(self, n_bytes: int, device: torch.device | None = None) -> None:
+        """From now on keep up to ``n_bytes`` of what the frozen first blocks give; 0: nothing.
+
+        It makes a difference where `n_frozen_blocks` is not 0, and only to the time: the training
+        loop holds each task's training images and, as far as there is room, all test images.
+
+        Args:
+            n_bytes: float32 tokens of one image take 4 * tokens * d bytes.
+            device: where they are kept; None: on the model's.
+        """
+        self.prefix_cache = PrefixCache(n_bytes, device) if n_bytes else None
+
+    def hold(self, images: np.ndarray, *, urgent: bool = False) -> None:
+        """Compute the prefix of this very array once, if a cache is on and has room for it.
+
+        Args:
+            images: uint8 (n, height, width, 3); it must not change any more.
+            urgent: drop other arrays where there is no room.
+        """
+        k, cache = self.n_frozen_blocks, self.prefix_cache
+        if cache is None or not k:
+            return
+        with precision(self.device):
+            batches = self.batches(images)
+            cache.hold(images, batches, lambda b: enter(self.vit, self.pixels(b), k), urgent=urgent)
 
     def generator(self, *purpose: int) -> torch.Generator:
         """Randomness that depends on nothing but the seed and what it is for."""

@@ -27,6 +27,7 @@ HEAD_STORES = {
 WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows", "tag")
 PIXELS = ("pixel_mean", "pixel_std", "input_size")
 FACTS = (*WORDS, *PIXELS)  # in `Method.describe`, but no options of a constructor
+SOURCE = ("input_range", "weights_file", "weights_sha256")  # only where `load_backbone` was told
 
 
 class CardedMethod(Protocol):
@@ -61,4 +62,4 @@ def words(method: CardedMethod, head: str) -> dict[str, str]:
 
 def options_of(described: Mapping) -> dict:
     """What `Method.describe` gave, without the card's facts: name, backbone, and options."""
-    return {key: value for key, value in described.items() if key not in FACTS}
+    return {key: value for key, value in described.items() if key not in (*FACTS, *SOURCE)}

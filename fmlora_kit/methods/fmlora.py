@@ -10,8 +10,9 @@ R x R second moment per map (`protect`) and one small feature subspace per task 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -50,6 +51,8 @@ class FLoRA:
         fold: share of a later task's pair that enters the core: an outer step, as the prompt's
             [ours].
         maps: which linear maps of each block are adapted.
+        blocks: which blocks are adapted, rising; None: every one. The meta-prompt enters before
+            the first of them, so that all before it is the frozen backbone alone [ours].
     """
 
     max_rank: int = 32
@@ -58,6 +61,7 @@ class FLoRA:
     protect: float = 0.95
     fold: float = 0.25
     maps: tuple[str, ...] = ("q", "v")
+    blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown base or a number out of range."""
@@ -67,6 +71,10 @@ class FLoRA:
             raise ValueError(f"protect must be between 0 and 1, got {self.protect}")
         if not 0 <= self.fold <= 1:
             raise ValueError(f"fold must be between 0 and 1, got {self.fold}")
+
+    def describe(self) -> dict:
+        """All fields; ``blocks`` only if chosen: records without it are of all blocks."""
+        return {k: v for k, v in asdict(self).items() if k != "blocks" or v is not None}
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,7 @@ class FMLoRA(Method):
     """
 
     name = "fmlora"
+    has_prefix = True
     default_lr = 5e-3
     default_head = "lda"
     frozen = (
@@ -181,12 +190,13 @@ class FMLoRA(Method):
         self.flora, self.drs, self.dmp = flora or FLoRA(), drs, dmp
         rank = self.flora.max_rank
         alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
-        self.sites = find_sites(self.vit, self.flora.maps)
+        self.sites = find_sites(self.vit, self.flora.maps, self.flora.blocks)
         self.updates = {s.name: FactorizedUpdate(s.d_in, s.d_out, rank, alpha) for s in self.sites}
         self.candidates = drs.ranks(rank) if drs else (rank,)
         attach(self.vit, self.sites, self.updates)
         if dmp:
-            dmp_rules.add_prompt(self.vit, dmp.length, self.generator(_PROMPT))
+            noise, first = self.generator(_PROMPT), self.sites[0].block
+            dmp_rules.add_prompt(self.vit, dmp.length, noise, first)
         # A head of class statistics is set after the outer steps; any other must still train on
         # them.
         self.settle_at = 1.0 if self.head.kind in SET_AFTERWARDS else 0.7
@@ -194,7 +204,7 @@ class FMLoRA(Method):
         self.subspaces: list[np.ndarray] = []
         self.selector: RankSelector | None = None
         self.described |= {
-            "flora": asdict(self.flora),
+            "flora": self.flora.describe(),
             "drs": asdict(drs) if drs else None,
             "dmp": asdict(dmp) if dmp else None,
         }
@@ -212,7 +222,7 @@ class FMLoRA(Method):
         )
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
         self._open_pairs(task)
-        self.settled, self.watched = False, {}
+        self.settled, self.watched, self.ranks_fixed = False, {}, False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
         if self.drs:
             self.selector = RankSelector(
@@ -221,7 +231,7 @@ class FMLoRA(Method):
             self.gumbel = self.generator(_GUMBEL, self.n_tasks_done)
         if self.dmp:
             self.prompt_before = self.prompt.detach().clone()
-            self.vit.reg_token.requires_grad_(True)
+            dmp_rules.prompt_parameter(self.vit).requires_grad_(True)
 
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
         """Local cross-entropy + lambda E[r] / R while ranks are chosen + the prompt's pull."""
@@ -249,7 +259,7 @@ class FMLoRA(Method):
         self._remember(features, moments, task)
         self.selector = None
 
-    def watch(self) -> dict[str, np.ndarray]:
+    def watch(self) -> dict[str, np.ndarray] | Callable[[], dict[str, np.ndarray]]:
         """While ranks are chosen: temperature (), gate probabilities (L, K), E[r] (L,)."""
         return self.watched
 
@@ -262,7 +272,8 @@ class FMLoRA(Method):
         groups = super().parameter_groups()
         if self.dmp:
             slow = self.dmp.eta if self.n_tasks_done and self.dmp.update == "slow" else 1.0
-            groups.append({"params": [self.vit.reg_token], "lr": self.dmp.lr * slow})
+            prompt = dmp_rules.prompt_parameter(self.vit)
+            groups.append({"params": [prompt], "lr": self.dmp.lr * slow})
         if self.selector is not None:
             groups.append({"params": list(self.selector.parameters()), "lr": self.drs.lr})
         return groups
@@ -366,13 +377,12 @@ class FMLoRA(Method):
             high, low = self.drs.temperatures
             temperature = high * (low / high) ** (progress / self.drs.warm_up)
             gates = self.selector.sample(temperature, self.gumbel)
-            probabilities = numpy(self.selector.probabilities())
-            self.watched = {
-                "drs.temperature": np.array(temperature),
-                "drs.probabilities": probabilities,
-                "drs.expected_rank": probabilities @ np.array(self.candidates),
-            }
+            probabilities = self.selector.probabilities().detach()
+            self.watched = partial(_watched, temperature, probabilities, self.candidates)
+        elif self.ranks_fixed:
+            return 0.0  # the preferences rest, and so do the gates
         else:
+            self.ranks_fixed = True
             columns = torch.arange(self.flora.max_rank, device=self.device)
             chosen = torch.tensor(self.selector.choice(), device=self.device)
             gates = (columns < chosen[:, None]).to(self.pixel_mean)
@@ -396,7 +406,7 @@ class FMLoRA(Method):
                 self.prompt.copy_(stepped)
             moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
             self.scalars["prompt_shift"] = float(moved)
-            self.vit.reg_token.requires_grad_(False)
+            dmp_rules.prompt_parameter(self.vit).requires_grad_(False)
         self.settled = True
 
     def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
@@ -433,6 +443,17 @@ class FMLoRA(Method):
         for name, moment in moments.items():
             b = self.updates[name].b.cpu().double()
             self.moments[name] = (self.moments[name] * (done - 1) + b @ moment @ b.T) / done
+
+
+def _watched(
+    temperature: float, probabilities: Tensor, candidates: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+    every = numpy(probabilities)
+    return {
+        "drs.temperature": np.array(temperature),
+        "drs.probabilities": every,
+        "drs.expected_rank": every @ np.array(candidates),
+    }
 
 
 class FMLoRARidge(FMLoRA):

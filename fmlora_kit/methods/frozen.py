@@ -2,32 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from fmlora_kit.adapters.head import class_means
 from fmlora_kit.methods import card
-from fmlora_kit.methods.base import Method
+from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.streams.task import Task
 
 
 class FrozenBackbone(Method):
     """The backbone stays; each task's cosine head rows are trained, by local cross-entropy."""
 
     name = "frozen_backbone"
+    has_prefix = True
 
 
 class NearestClassMean(FrozenBackbone):
     """Nothing is trained: the head's rows are the class means of the frozen features.
 
     arg-max of the cosine to class means (Mensink et al. 2013, doi 10.1109/TPAMI.2013.83, with
-    cosine distance).
+    cosine distance). A class that comes again, as in a domain-incremental stream, has the mean over
+    all its images so far.
     """
 
     name = "nearest_class_mean"
     trained = card.NOTHING
     frozen = "the backbone"
-    stores = "class means, as head rows"
+    stores = "class means, as head rows, and of how many images each is"
     masked = card.NO_LOSS
+
+    def __init__(self, backbone, n_classes: int, **options):
+        super().__init__(backbone, n_classes, **options)
+        self.counts = torch.zeros(n_classes, dtype=torch.float64)
 
     def parameter_groups(self) -> list[dict]:
         """Nothing to train."""
         return []
+
+    @torch.no_grad()
+    def end_task(self, task: Task) -> None:
+        """Finish; with a cosine head, means of classes that came before run over all images."""
+        if self.head.kind == "cosine":
+            self._pool(task)
+        super().end_task(task)
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The head, and of how many images each class mean is."""
+        return super().snapshot() | {"counts": numpy(self.counts)}
+
+    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+        """Take head and counts from the snapshot."""
+        super().restore(task_classes, state)
+        self.counts = torch.from_numpy(state["counts"].copy())
+
+    @property
+    def n_training_state(self) -> int:
+        """Counts are needed only to take a further task in."""
+        return super().n_training_state + self.counts.numel()
+
+    def _pool(self, task: Task) -> None:
+        labels, classes = torch.tensor(task.train_labels), list(task.classes)
+        n = torch.bincount(labels, minlength=len(self.counts))[classes]
+        before = self.counts[classes]
+        if before.any():
+            means = class_means(self.extract(task.train_images), labels, classes)
+            share = (n / (before + n))[:, None].to(self.head.rows)
+            self.head.rows += share * (means.to(share) - self.head.rows)
+        self.counts[classes] += n
 
 
 class StreamingLDA(Method):
@@ -38,6 +82,7 @@ class StreamingLDA(Method):
     """
 
     name = "streaming_lda"
+    has_prefix = True
     trained = card.NOTHING
     frozen = "the backbone"
     masked = card.NO_LOSS

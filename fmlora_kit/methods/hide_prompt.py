@@ -76,6 +76,7 @@ class HiDePrompt(Method):
     tested = f"{card.ALL_SEEN}; each image takes the prefix of the task of its likeliest class"
     one_model = False
     grows = True
+    loss_by_image = False  # images of a batch are told apart from one another
     default_lr = 1e-1
 
     def __init__(

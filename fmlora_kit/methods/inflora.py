@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from fmlora_kit.adapters.dual_gpm import DualGPM, leading_directions, rising_share
 from fmlora_kit.adapters.folded import FoldedUpdate
 from fmlora_kit.adapters.protect import input_moments
-from fmlora_kit.adapters.sites import attach, find_sites
+from fmlora_kit.adapters.sites import attach, chosen, find_sites
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -44,6 +44,7 @@ class InfLoRA(Method):
         n_classes: see `Method`.
         rank: r of every task's branch.
         maps: which linear maps of each block are adapted.
+        blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
         threshold: lambda, the share of the first task's input energy that the memory holds.
         n_tasks: T of eps_t. A method knows only its classes: give the length of the stream [ours].
         options: see `Method` (lr, head_lr, head, seed).
@@ -53,6 +54,7 @@ class InfLoRA(Method):
     """
 
     name = "inflora"
+    has_prefix = True
     trained = "B of the task's branch; the task's head rows"
     frozen = "the backbone; A of every branch; earlier branches; head rows of other classes"
     # keeps_features stays False: an orthonormal basis of old inputs is a statistic of them, of
@@ -69,6 +71,7 @@ class InfLoRA(Method):
         *,
         rank: int = 10,
         maps: Sequence[str] = ("k", "v"),
+        blocks: Sequence[int] | None = None,
         threshold: float = 0.95,
         n_tasks: int = 10,
         **options,
@@ -78,7 +81,7 @@ class InfLoRA(Method):
             raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
         if n_tasks < 1:
             raise ValueError(f"n_tasks must be at least 1, got {n_tasks}")
-        self.sites = find_sites(self.vit, maps)
+        self.sites = find_sites(self.vit, maps, blocks)
         self.rank, self.threshold, self.n_tasks = rank, threshold, n_tasks
         self.updates = {s.name: FoldedUpdate(s.d_in, s.d_out, rank) for s in self.sites}
         attach(self.vit, self.sites, self.updates)
@@ -88,6 +91,7 @@ class InfLoRA(Method):
         self.described |= {
             "rank": rank,
             "maps": list(maps),
+            **chosen(blocks),
             "threshold": threshold,
             "n_tasks": n_tasks,
         }

@@ -52,6 +52,7 @@ class RanPAC(Method):
     """
 
     name = "ranpac"
+    has_prefix = True
     trained = card.NOTHING
     frozen = "the backbone; the random projection"
     masked = card.NO_LOSS

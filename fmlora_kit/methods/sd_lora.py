@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from fmlora_kit.adapters.decoupled import DecoupledUpdate, Magnitudes
 from fmlora_kit.adapters.lora import check_rank
-from fmlora_kit.adapters.sites import attach, find_sites
+from fmlora_kit.adapters.sites import attach, chosen, find_sites
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -48,6 +48,7 @@ class SDLoRA(Method):
         magnitude: where all alpha_j are set when a task begins.
         magnitude_lr: learning rate of the alpha_j; default: ``lr``, as published.
         maps: which linear maps of each block are adapted.
+        blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
         options: see `Method` (lr, head_lr, head, seed).
 
     Raises:
@@ -55,6 +56,7 @@ class SDLoRA(Method):
     """
 
     name = "sd_lora"
+    has_prefix = True
     grows = True
     trained = "the task's LoRA pairs; the magnitudes of all tasks so far; the task's head rows"
     frozen = "the backbone; earlier LoRA pairs (directions); head rows of other classes"
@@ -72,10 +74,11 @@ class SDLoRA(Method):
         magnitude: float = 0.8,
         magnitude_lr: float | None = None,
         maps: Sequence[str] = ("q", "v"),
+        blocks: Sequence[int] | None = None,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.sites = find_sites(self.vit, maps)
+        self.sites = find_sites(self.vit, maps, blocks)
         self.rank_steps = (rank, *later_ranks)
         for site in self.sites:
             check_rank(rank, site.d_in, site.d_out)
@@ -104,6 +107,7 @@ class SDLoRA(Method):
             "magnitude": magnitude,
             "magnitude_lr": magnitude_lr,
             "maps": list(maps),
+            **chosen(blocks),
         }
 
     # --- the verbs -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from fmlora_kit.adapters.lora import LoRAUpdate
-from fmlora_kit.adapters.sites import attach, find_sites
+from fmlora_kit.adapters.sites import attach, chosen, find_sites
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -27,10 +27,12 @@ class SequentialLoRA(Method):
         rank: r of every adapter.
         alpha: updates are scaled by alpha / r; default alpha = r.
         maps: which linear maps of each block are adapted.
+        blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
         options: see `Method` (lr, head_lr, head, seed).
     """
 
     name = "sequential_lora"
+    has_prefix = True
     trained = "the LoRA pairs A, B; the task's head rows"
 
     def __init__(
@@ -41,15 +43,16 @@ class SequentialLoRA(Method):
         rank: int = 32,
         alpha: float | None = None,
         maps: Sequence[str] = ("q", "v"),
+        blocks: Sequence[int] | None = None,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.sites = find_sites(self.vit, maps)
+        self.sites = find_sites(self.vit, maps, blocks)
         alpha = float(rank if alpha is None else alpha)
         start = self.generator(0)
         self.updates = {s.name: LoRAUpdate(s.d_in, s.d_out, rank, alpha, start) for s in self.sites}
         attach(self.vit, self.sites, self.updates)
-        self.described |= {"rank": rank, "alpha": alpha, "maps": list(maps)}
+        self.described |= {"rank": rank, "alpha": alpha, "maps": list(maps), **chosen(blocks)}
 
     def parts(self) -> list[nn.Parameter]:
         """A and B of every adapter."""

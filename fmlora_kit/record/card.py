@@ -20,7 +20,7 @@ _NO_GRADIENT = "none: nothing is trained by gradient"
 _METHOD_SHOWN = (
     *("method", "backbone", "weights", "tag", "precision", "head", "head_rows"),
     *("trained", "frozen", "stores", "masked", "tested"),
-    *("pixel_mean", "pixel_std", "input_size"),
+    *("pixel_mean", "pixel_std", "input_size", "input_range", "weights_file", "weights_sha256"),
 )
 _STREAM_SHOWN = (
     *("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size"),
@@ -110,7 +110,10 @@ def _backbone(record: Record) -> str:
     if not facts.get("backbone"):
         return ""
     tag = f".{facts['tag']}" if facts.get("tag") else ""
-    return f"{facts['backbone']}{tag}, weights CRC-32 {facts.get('weights', NOT_RECORDED)}"
+    source = ""
+    if facts.get("weights_file"):
+        source = f", from the file {facts['weights_file']}, SHA-256 {facts.get('weights_sha256')}"
+    return f"{facts['backbone']}{tag}, weights CRC-32 {facts.get('weights', NOT_RECORDED)}{source}"
 
 
 def _input_size(record: Record) -> str:
@@ -123,9 +126,10 @@ def _normalisation(record: Record) -> str:
     facts = record.config.get("method", {})
     if "pixel_mean" not in facts or "pixel_std" not in facts:
         return ""
+    raw = ": not as in the backbone's training" if facts.get("input_range") == "unit" else ""
     return (
         f"bytes / 255, minus mean {_text(facts['pixel_mean'])}, "
-        f"divided by std {_text(facts['pixel_std'])}"
+        f"divided by std {_text(facts['pixel_std'])}{raw}"
     )
 
 

@@ -1,5 +1,6 @@
 """One loop for every method: steps, a task, a whole stream."""
 
+from fmlora_kit.training import parallel
 from fmlora_kit.training.comparing import SETTINGS, Compared, Setting, compare
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget, Step, TrainingError, train_steps, train_task
@@ -19,6 +20,7 @@ __all__ = [
     "compare",
     "from_record",
     "models_over_time",
+    "parallel",
     "pick_device",
     "run",
     "run_many",

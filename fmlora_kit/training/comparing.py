@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.many import FailedRuns, Job, run_many
+
+if TYPE_CHECKING:
+    from distributed.deploy import Cluster
 
 BUDGET = Budget(epochs=4)
 
@@ -22,11 +26,18 @@ class Setting:
         stream: a name in `fmlora_kit.streams.STREAMS`.
         options: its arguments, without the seed.
         folder: for a stream of real images: where they lie, relative to the folder of all data.
+        backbone: what `load_backbone` calls the one that fits the images.
     """
 
     stream: str
     options: dict
     folder: str | None = None
+    backbone: str = "glyph_vit"
+
+
+def _photos(stream: str, folder: str, **options: int) -> Setting:
+    """Photos, at the size that the embedded backbone for them was trained at."""
+    return Setting(stream, {**options, "image_size": 36}, folder, "photo_vit")
 
 
 # The longer the stream of glyphs, the fewer test images per class: 2,000 in all at its end.
@@ -37,12 +48,12 @@ SETTINGS: dict[str, Setting] = {
     "glyphs_40": Setting("glyphs", {"n_tasks": 40, "n_test": 5}),
     "glyph_styles": Setting("glyph_styles", {"n_tasks": 10}),
     "digits": Setting("digits", {"n_tasks": 5}),
-    "pacs": Setting("pacs", _PER_CLASS, "PACS"),
-    "cub200": Setting("cub200", {"n_tasks": 10}, "CUB_200_2011"),
-    "cifar100": Setting("cifar100", {"n_tasks": 10}, "cifar-100-python"),
-    "imagenet_r": Setting("imagenet_r", {"n_tasks": 10}, "imagenet-r"),
-    "domainnet": Setting("domainnet", _PER_CLASS, "domainnet"),
-    "dn4il": Setting("dn4il", _PER_CLASS, "dn4il"),
+    "pacs": _photos("pacs", "PACS", **_PER_CLASS),
+    "cub200": _photos("cub200", "CUB_200_2011", n_tasks=10),
+    "cifar100": _photos("cifar100", "cifar-100-python", n_tasks=10),
+    "imagenet_r": _photos("imagenet_r", "imagenet-r", n_tasks=10),
+    "domainnet": _photos("domainnet", "domainnet", **_PER_CLASS),
+    "dn4il": _photos("dn4il", "dn4il", **_PER_CLASS),
 }
 MAIN = ("glyphs_10", "glyphs_20", "glyph_styles", "digits")
 
@@ -69,6 +80,7 @@ def compare(
     data: str | Path = "data",
     budget: Budget = BUDGET,
     workers: int | None = None,
+    cluster: str | Cluster | None = None,
     say: Callable[[str], None] = print,
 ) -> Compared:
     """Run every method on every stream with every seed, several runs at once.
@@ -84,6 +96,8 @@ def compare(
         data: where the folders of real images lie.
         budget: the same for every method.
         workers: runs at once; default: as many as there are GPUs or else cores.
+        cluster: send the runs to this Dask scheduler instead, see `run_many`; then ``folder`` and
+            ``data`` must be reached from all its workers.
         say: told one line after every task.
 
     Raises:
@@ -91,7 +105,7 @@ def compare(
     """
     wanted = jobs(methods, streams, seeds, folder=folder, data=data, budget=budget)
     try:
-        run_many(wanted, workers=workers, say=say)
+        run_many(wanted, workers=workers, cluster=cluster, say=say)
         failed = {}
     except FailedRuns as error:
         failed = error.reasons
@@ -148,4 +162,5 @@ def _job(name: str, method: str, seed: int, folder: Path, data: Path, budget: Bu
         stream=setting.stream,
         stream_options=options,
         budget=budget,
+        backbone=setting.backbone,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
 import torch
+
+from fmlora_kit.adapters.feed import precision
+
+__all__ = ["describe_device", "pick_device", "precision"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -27,11 +29,6 @@ def pick_device(name: str = "auto") -> torch.device:
         available = [d for d in there if there[d]]
         raise ValueError(f"device must be 'auto' or one of {available}, got {name!r}")
     return torch.device(name)
-
-
-def precision(device: torch.device) -> AbstractContextManager:
-    """bfloat16 autocast on CUDA; full precision elsewhere."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def describe_device(device: torch.device, dtype: torch.dtype) -> dict[str, str]:

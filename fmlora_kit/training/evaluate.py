@@ -9,7 +9,6 @@ import numpy as np
 
 from fmlora_kit.methods.base import Method
 from fmlora_kit.streams.task import Task
-from fmlora_kit.training.device import precision
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class Scores:
 
 def evaluate(model: Method, task: Task) -> Scores:
     """Predict the task's test images, over all classes seen and over the task's own."""
-    with precision(model.device):
-        features = model.extract(task.test_images)
+    model.hold(task.test_images)
+    features = model.extract(task.test_images)
     predictions = _best(model.scores(features), model.seen)
     oracle = _best(model.scores(features, task.classes), task.classes)
     return Scores(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from fmlora_kit.adapters.feed import Rows
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import TaskResult
 from fmlora_kit.streams.task import Stream, Task
+from fmlora_kit.training.augment import AUGMENTATIONS, crop_flip
 from fmlora_kit.training.device import precision
 from fmlora_kit.training.evaluate import evaluate
 
@@ -31,11 +34,13 @@ class Budget:
         epochs: passes over a task's training images.
         batch_size: images per step.
         clip: largest norm of the gradient.
+        augmentation: "none" or "crop_flip", see `augment.AUGMENTATIONS`.
     """
 
     epochs: int = 6
     batch_size: int = 32
     clip: float = 1.0
+    augmentation: str = "none"
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number out of range."""
@@ -44,6 +49,9 @@ class Budget:
                 raise ValueError(f"{what} must be at least 1, got {getattr(self, what)}")
         if not self.clip > 0:
             raise ValueError(f"clip must be above 0, got {self.clip}")
+        if self.augmentation not in AUGMENTATIONS:
+            known = tuple(AUGMENTATIONS)
+            raise ValueError(f"augmentation must be one of {known}, got {self.augmentation!r}")
 
     def n_steps(self, n_images: int) -> int:
         """Steps for a task of ``n_images``: the last batch of an epoch may be smaller."""
@@ -58,19 +66,37 @@ class Step:
         phase: "preparing", "training", "finishing" or "testing".
         index: its place in the phase, from 0.
         n_steps: how many the phase has.
-        loss: of this step; NaN unless training.
-        traces: what the method watched, see `Method.watch`.
+        on_device: the loss, where it was computed. Whoever looks at `loss` or `traces` waits for
+            the device; whoever does not lets it run ahead.
+        watched: what `Method.watch` gave.
     """
 
     phase: str
     index: int
     n_steps: int
-    loss: float = math.nan
-    traces: Mapping[str, np.ndarray] = field(default_factory=dict)
+    on_device: Tensor | float = math.nan
+    watched: Mapping[str, np.ndarray] | Callable[[], Mapping[str, np.ndarray]] = field(
+        default_factory=dict
+    )
+
+    @cached_property
+    def loss(self) -> float:
+        """Of this step; NaN unless training."""
+        return float(self.on_device)
+
+    @cached_property
+    def traces(self) -> Mapping[str, np.ndarray]:
+        """What the method watched, see `Method.watch`."""
+        return self.watched() if callable(self.watched) else self.watched
 
 
 def train_steps(
-    model: Method, task: Task, stream: Stream, budget: Budget | None = None
+    model: Method,
+    task: Task,
+    stream: Stream,
+    budget: Budget | None = None,
+    *,
+    check_every: int | None = None,
 ) -> Generator[Step, None, TaskResult]:
     """Learn ``task``, yielding after every step; the generator's return value is the result.
 
@@ -85,6 +111,8 @@ def train_steps(
         task: the next task of ``stream``.
         stream: where the test sets of all tasks seen so far come from.
         budget: epochs and batch size.
+        check_every: steps between looks at whether the losses are finite, each of which waits for
+            the device; default: 1 on the CPU, where nothing waits, else 50.
 
     Raises:
         ValueError: ``task`` is not the stream's next one, or an earlier try of it was given up.
@@ -92,16 +120,20 @@ def train_steps(
     """
     budget = budget or Budget()
     place = _place(model, task, stream)
+    if check_every is None:
+        check_every = 1 if model.device.type == "cpu" else 50
     started = time.perf_counter()
+    model.hold(task.train_images, urgent=True)
     model.begin_task(task)
     yield Step("preparing", 0, 1)
     groups = model.parameter_groups()
     steps: list[Step] = []
     if groups:
-        for step in _optimise(model, task, groups, budget, place):
+        for step in _optimise(model, task, groups, budget, place, check_every):
             steps.append(step)
             yield step
     model.end_task(task)
+    model.release(task.train_images)
     seconds = time.perf_counter() - started
     yield Step("finishing", 0, 1)
     tested = yield from _test(model, stream, place)
@@ -127,8 +159,8 @@ def train_task(
                 return end.value
             if step.phase == "training":
                 bar.total = step.n_steps
-                bar.update()
-                bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+                if bar.update():  # it was drawn: only then is the loss asked for
+                    bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
 
 
 def count(groups: list[dict]) -> int:
@@ -152,34 +184,60 @@ def _place(model: Method, task: Task, stream: Stream) -> int:
 
 
 def _optimise(
-    model: Method, task: Task, groups: list[dict], budget: Budget, place: int
+    model: Method, task: Task, groups: list[dict], budget: Budget, place: int, check_every: int
 ) -> Generator[Step, None, None]:
-    images = torch.from_numpy(task.train_images.copy()).to(model.device)
-    labels = torch.from_numpy(task.train_labels.copy()).to(model.device)
+    if budget.augmentation == "none":
+        images = model.rows(task.train_images)
+    else:  # what is held of them is of the images as they are
+        images = Rows(task.train_images, model.device)
+    labels = Rows(task.train_labels, model.device)
     n_steps = budget.n_steps(len(labels))
     optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda k: (1 + math.cos(math.pi * k / n_steps)) / 2
     )
     parameters = [p for group in groups for p in group["params"]]
+    recent: list[Tensor] = []
     for k, batch in enumerate(_batches(len(labels), budget, model.seed, place)):
+        weight, shares = 1.0, (images[batch], labels[batch])
+        if budget.augmentation == "crop_flip":
+            views = crop_flip(shares[0], np.random.default_rng([model.seed, 8, place, k]))
+            shares = (views, shares[1])
+        if model.group is not None:
+            weight, shares = model.group.share(model, *shares)
         with precision(model.device):
-            loss = model.loss(images[batch], labels[batch], k / n_steps)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"loss must be finite, got {loss.item()} at step {k + 1} of {n_steps} of task "
-                f"{task.name!r}; a smaller lr (now {groups[0]['initial_lr']}) may help"
-            )
+            loss = model.loss(*shares, k / n_steps)
         optimiser.zero_grad()
-        loss.backward()
+        if model.group is None:
+            loss.backward()
+        else:
+            loss = model.group.backward(loss, weight, parameters)
+        loss = loss.detach().clone()
+        recent.append(loss)
+        if len(recent) == check_every or k + 1 == n_steps:
+            _check(recent, k + 1, n_steps, task.name, groups[0]["initial_lr"])
+            recent = []
         nn.utils.clip_grad_norm_(parameters, budget.clip)
         optimiser.step()
         schedule.step()
-        yield Step("training", k, n_steps, loss.item(), model.watch())
-    if not all(torch.isfinite(p).all() for p in parameters):
+        yield Step("training", k, n_steps, loss, model.watch())
+    if not torch.stack([torch.isfinite(p).all() for p in parameters]).all():
         raise TrainingError(
             f"weights must be finite after task {task.name!r}, got some that are not; a smaller lr "
             f"(now {groups[0]['initial_lr']}) may help"
+        )
+
+
+def _check(recent: Sequence[Tensor], done: int, n_steps: int, name: str, lr: float) -> None:
+    """Raise TrainingError for the first of the last losses, up to step ``done``, that is none."""
+    losses = torch.stack(list(recent)).cpu().numpy()
+    wrong = np.flatnonzero(~np.isfinite(losses))
+    if len(wrong):
+        step = done - len(losses) + 1 + wrong[0]
+        late = f" (looked at after step {done})" if step < done else ""
+        raise TrainingError(
+            f"loss must be finite, got {losses[wrong[0]]} at step {step} of {n_steps} of task "
+            f"{name!r}{late}; a smaller lr (now {lr}) may help"
         )
 
 
@@ -219,7 +277,8 @@ def _result(
     n_trainable: int,
     seconds: float,
 ) -> TaskResult:
-    watched = [step.traces for step in steps if step.traces]
+    traces = [step.traces for step in steps]
+    watched = [seen for seen in traces if seen]
     return TaskResult(
         name=task.name,
         classes=task.classes,
@@ -241,10 +300,12 @@ def _result(
 
 def describe(budget: Budget) -> dict:
     """For the record's run card."""
+    facts = asdict(budget)
+    augmentation = AUGMENTATIONS[facts.pop("augmentation")]
     return {
-        **asdict(budget),
+        **facts,
         "optimiser": "AdamW",
         "weight_decay": 0.0,
         "schedule": "cosine per task",
-        "augmentation": "none",
+        "augmentation": augmentation,
     }

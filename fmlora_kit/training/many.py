@@ -1,4 +1,4 @@
-"""Several runs at once, one process each: methods x seeds on one stream."""
+"""Several runs at once, each in a process of this machine, or on a cluster (`training.cluster`)."""
 
 from __future__ import annotations
 
@@ -8,98 +8,29 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from multiprocessing.managers import SyncManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm.auto import tqdm
 
-from fmlora_kit.backbones import load_backbone
-from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record
-from fmlora_kit.streams import STREAMS
-from fmlora_kit.training.device import pick_device
-from fmlora_kit.training.loop import Budget
-from fmlora_kit.training.run import run
+from fmlora_kit.training.cluster import on_cluster
+from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
 
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One run, named by values only, so that another process can do it.
-
-    Attributes:
-        label: what the run is called beside others.
-        method: a name in `METHODS`.
-        seed: of the stream's images and of the method.
-        folder: where its record goes.
-        stream: a name in `STREAMS`.
-        stream_options: its arguments, without the seed.
-        options: the method's arguments.
-        budget: epochs and batch size.
-    """
-
-    label: str
-    method: str
-    seed: int
-    folder: Path
-    stream: str = "glyphs"
-    stream_options: dict = field(default_factory=dict)
-    options: dict = field(default_factory=dict)
-    budget: Budget = Budget()
-
-    @property
-    def name(self) -> str:
-        """What lines and errors call the run."""
-        return f"{self.label}, seed {self.seed}"
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for an unknown method or stream."""
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {tuple(METHODS)}, got {self.method!r}")
-        if self.stream not in STREAMS:
-            raise ValueError(f"stream must be one of {tuple(STREAMS)}, got {self.stream!r}")
-
-
-class FailedRuns(RuntimeError):
-    """Some runs failed; the others are finished and kept.
-
-    Attributes:
-        reasons: by the run's name, why it failed.
-    """
-
-    def __init__(self, reasons: dict[str, str]):
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        super().__init__(f"these runs failed (finished ones are kept): {told}")
-        self.reasons = reasons
-
-
-def run_job(
-    job: Job, on_task: Callable[[str], None] = lambda line: None, *, device: str = "auto"
-) -> Path:
-    """Do one job in this process; return the folder of its record."""
-    stream = STREAMS[job.stream](seed=job.seed, **job.stream_options)
-    if job.method == "joint":
-        stream = stream.joined()
-    method, options = METHODS[job.method], dict(job.options)
-    if method.needs_n_tasks:
-        options.setdefault("n_tasks", len(stream))
-    model = method(load_backbone(), stream.n_classes, seed=job.seed, **options)
-    model.to(pick_device(device))
-    run(
-        model,
-        stream,
-        job.budget,
-        folder=job.folder,
-        on_task=lambda r: on_task(f"{job.name}: {r.summary_line()}"),
-    )
-    return job.folder
+if TYPE_CHECKING:
+    from distributed.deploy import Cluster
 
 
 def run_many(
-    jobs: Sequence[Job], *, workers: int | None = None, say: Callable[[str], None] = print
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    cluster: str | Cluster | None = None,
+    say: Callable[[str], None] = print,
 ) -> dict[str, list[Record]]:
     """Do all jobs, several at once; a job that fails is reported and the others go on.
 
@@ -110,6 +41,8 @@ def run_many(
         jobs: what to do.
         workers: processes at once, each on one thread; default: as many as there are GPUs, or else
             cores. They take turns on the GPUs.
+        cluster: send the jobs to the workers of this Dask scheduler instead (its address, such as
+            "tcp://host:8786", or a Dask cluster), see `training.cluster`; needs `distributed`.
         say: told one line after every task.
 
     Returns:
@@ -117,19 +50,34 @@ def run_many(
 
     Raises:
         FailedRuns: after all jobs are done, if some failed; names them and why.
+        ImportError: for a cluster, if `distributed` is not installed.
+        OSError: no scheduler answers at the cluster's address.
+        ValueError: both ``workers`` and ``cluster`` are given.
     """
+    if workers is not None and cluster is not None:
+        raise ValueError(f"workers must not be given with a cluster, which has its own; {workers=}")
     if not jobs:
         return {}
-    failed = _pooled(jobs, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
-    for job in [job for job, error in failed.items() if isinstance(error, BrokenProcessPool)]:
-        del failed[job]
-        failed |= _pooled([job], 1, say)
+    if cluster is None:
+        failed = _on_this_machine(jobs, workers, say)
+    else:
+        failed = on_cluster(jobs, cluster, say)
     if failed:
         raise FailedRuns({job.name: str(error) for job, error in failed.items()})
     records: dict[str, list[Record]] = {}
     for job in jobs:
         records.setdefault(job.label, []).append(Record.load(job.folder))
     return records
+
+
+def _on_this_machine(
+    jobs: Sequence[Job], workers: int | None, say: Callable[[str], None]
+) -> dict[Job, BaseException]:
+    failed = _pooled(jobs, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
+    for job in [job for job, error in failed.items() if isinstance(error, BrokenProcessPool)]:
+        del failed[job]
+        failed |= _pooled([job], 1, say)
+    return failed
 
 
 def _pooled(
@@ -147,7 +95,7 @@ def _pooled(
         with ProcessPoolExecutor(workers, context, _set_up, (lines, devices)) as pool:
             futures = {pool.submit(_work, job): job for job in jobs}
             try:
-                _listen(futures, lines, say)
+                listen(futures, lines, say)
             except BaseException:  # stopped: what has not begun is not begun
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -184,11 +132,3 @@ def _end_with_parent() -> None:
 
 def _work(job: Job) -> Path:
     return run_job(job, _lines.put, device=_device)
-
-
-def _listen(futures: dict[Future, Job], lines: queue.Queue, say: Callable[[str], None]) -> None:
-    while not (all(f.done() for f in futures) and lines.empty()):
-        try:
-            say(lines.get(timeout=0.2))
-        except queue.Empty:
-            continue

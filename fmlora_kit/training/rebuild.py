@@ -23,11 +23,11 @@ def from_record(
     Args:
         record: of a run of any method of this package.
         after: how many tasks it had learned, from 0; default: all that the record holds.
-        backbone: the backbone of the run; default: loaded by the name in the record.
+        backbone: the backbone of the run; default: loaded as the record says.
 
     Raises:
         ValueError: the record's method is unknown, ``after`` is out of range, or ``backbone`` has
-            other weights than the run's.
+            other weights than the run's, or is not given where they came from a file.
     """
     done = len(record.tasks)
     after = done if after is None else after
@@ -36,15 +36,28 @@ def from_record(
     if record.method not in METHODS:
         raise ValueError(f"method must be one of {tuple(METHODS)}, got {record.method!r}")
     described = options_of(record.config["method"])
-    name = described.pop("backbone")
-    del described["method"], described["weights"]
+    del described["method"], described["weights"], described["backbone"]
     dtype = getattr(torch, described.pop("precision", "float32"))
-    backbone = load_backbone(name).to(dtype) if backbone is None else backbone
+    backbone = _backbone(record.config["method"]).to(dtype) if backbone is None else backbone
     model = METHODS[record.method](
         backbone, record.n_classes, seed=record.seed, **_options(described)
     )
     replay(model, record, after)
     return model
+
+
+def _backbone(recorded: dict) -> VisionTransformer:
+    if file := recorded.get("weights_file"):
+        raise ValueError(
+            f"backbone must be given where its weights came from a file, here {file}, SHA-256 "
+            f"{recorded.get('weights_sha256')}"
+        )
+    tag = f".{recorded['tag']}" if recorded.get("tag") else ""
+    return load_backbone(
+        f"{recorded['backbone']}{tag}",
+        input_range=recorded.get("input_range", "normalised"),
+        image_size=recorded.get("input_size"),
+    )
 
 
 def models_over_time(record: Record, backbone: VisionTransformer | None = None) -> Iterator[Method]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
@@ -13,12 +14,20 @@ from fmlora_kit.record.card import NOT_RECORDED, flat
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
 from fmlora_kit.training.loop import Budget, describe, train_task
+from fmlora_kit.training.parallel import group_of, together
 from fmlora_kit.training.rebuild import replay
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
-def start_record(model: Method, stream: Stream, budget: Budget | None = None) -> Record:
+
+def start_record(
+    model: Method, stream: Stream, budget: Budget | None = None, *, processes: int = 1
+) -> Record:
     """An empty record that names the method, the stream, the training budget and the device."""
     where = describe_device(model.device, model.pixel_mean.dtype)
+    if processes > 1:
+        where["processes"] = processes
     return Record.start(model, stream, training={**describe(budget or Budget()), **where})
 
 
@@ -30,12 +39,18 @@ def run(
     folder: str | Path | None = None,
     on_task: Callable[[Record], None] = lambda record: None,
     show_progress: bool = False,
+    accelerator: Accelerator | None = None,
+    cache_bytes: int = 0,
 ) -> Record:
-    """Learn every task of ``stream`` in order.
+    """Learn every task of ``stream`` in order, in this process or in several together.
 
     With ``folder``, the record is saved after every task. If the folder holds the beginning of this
     very run, it is taken up there: the record at the end is bit for bit that of a run never
     interrupted, because all randomness depends on the seed and the task's number alone.
+
+    With ``accelerator``, every process calls this with the same arguments, see `training.parallel`:
+    all return the same record but for rounding, the main process alone writes ``folder`` and calls
+    ``on_task``, and all read ``folder`` when they go on.
 
     Args:
         model: fresh, as built.
@@ -44,23 +59,48 @@ def run(
         folder: where the record is kept.
         on_task: called with the record after every task.
         show_progress: show bars, over tasks and over steps.
+        accelerator: of this process, which learns together with others; ``model`` is moved to its
+            device.
+        cache_bytes: keep up to so many bytes of what the frozen first blocks give, which costs
+            memory and saves time: see `Method.cache_prefix`.
 
     Raises:
-        ValueError: the folder holds another run, or ``model`` is not fresh.
+        ValueError: the folder holds another run, ``model`` is not fresh, or processes do not agree
+            on what to run.
         RecordError: the folder is damaged, or cannot be written.
         TrainingError: the loss is not finite; the record keeps all finished tasks.
     """
-    record = start_record(model, stream, budget)
+    if cache_bytes:
+        model.cache_prefix(cache_bytes)
+    group, alone = group_of(accelerator), accelerator is None
+    if accelerator is not None:
+        model.to(accelerator.device)
+    record = start_record(model, stream, budget, processes=group.size if group else 1)
     if folder is not None and (Path(folder) / "record.json").exists():
         record = _resume(model, record, Record.load(folder), folder)
-    bar = tqdm(stream[len(record.tasks) :], desc=model.name, unit="task", disable=not show_progress)
+    if group:
+        group.agree(_facts(record))
+    leads = alone or accelerator.is_main_process
+    left = stream[len(record.tasks) :]
+    bar = tqdm(left, desc=model.name, unit="task", disable=not (show_progress and leads))
     for task in bar:
-        result = train_task(model, task, stream, budget, show_progress=show_progress)
+        with together(model, accelerator):
+            result = train_task(model, task, stream, budget, show_progress=show_progress and leads)
         record = record.with_task(result)
-        if folder is not None:
+        if leads and folder is not None:
             record.save(folder)
-        on_task(record)
+        if leads:
+            on_task(record)
+    if group:
+        accelerator.wait_for_everyone()  # until then the folder may lack the last task
     return record
+
+
+def _facts(record: Record) -> dict:
+    """What processes must agree on before they learn together; devices may differ."""
+    facts = {what: v for what, v in flat(record.config).items() if what != "training.device"}
+    finished = "number of tasks found in the folder (on a file system that all processes share)"
+    return {"seed": record.seed, **facts, finished: len(record.tasks)}
 
 
 def _resume(model: Method, fresh: Record, kept: Record, folder: str | Path) -> Record:

@@ -1,0 +1,122 @@
+"""One run among many, named by values only."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmlora_kit.backbones import load_backbone
+from fmlora_kit.methods import METHODS
+from fmlora_kit.streams import PRESETS, STREAMS, Stream, preset
+from fmlora_kit.training.device import pick_device
+from fmlora_kit.training.loop import Budget
+from fmlora_kit.training.run import run
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run, named by values only, so that another process can do it.
+
+    Attributes:
+        label: what the run is called beside others.
+        method: a name in `METHODS`.
+        seed: of the stream's images and of the method.
+        folder: where its record goes.
+        stream: a name in `STREAMS` or `PRESETS`.
+        stream_options: its arguments, without the seed.
+        options: the method's arguments.
+        budget: epochs and batch size.
+        backbone: what `load_backbone` calls it.
+    """
+
+    label: str
+    method: str
+    seed: int
+    folder: Path
+    stream: str = "glyphs"
+    stream_options: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
+    budget: Budget = Budget()
+    backbone: str = "glyph_vit"
+
+    @property
+    def name(self) -> str:
+        """What lines and errors call the run."""
+        return f"{self.label}, seed {self.seed}"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an unknown method or stream."""
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {tuple(METHODS)}, got {self.method!r}")
+        if self.stream not in (*STREAMS, *PRESETS):
+            known = (*STREAMS, *PRESETS)
+            raise ValueError(f"stream must be one of {known}, got {self.stream!r}")
+
+    def make_stream(self) -> Stream:
+        """The stream, with the job's seed; "joint" gets all tasks as one."""
+        options = {"seed": self.seed, **self.stream_options}
+        known = self.stream in STREAMS
+        stream = STREAMS[self.stream](**options) if known else preset(self.stream, **options)
+        return stream.joined() if self.method == "joint" else stream
+
+
+class FailedRuns(RuntimeError):
+    """Some runs failed; the others are finished and kept.
+
+    Attributes:
+        reasons: by the run's name, why it failed.
+    """
+
+    def __init__(self, reasons: dict[str, str]):
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"these runs failed (finished ones are kept): {told}")
+        self.reasons = reasons
+
+
+def run_job(
+    job: Job,
+    on_task: Callable[[str], None] = lambda line: None,
+    *,
+    device: str = "auto",
+    accelerator: Accelerator | None = None,
+) -> Path:
+    """Do one job in this process; return the folder of its record.
+
+    Args:
+        job: what to do.
+        on_task: told one line after every task.
+        device: see `pick_device`.
+        accelerator: of this process, which does the job together with others, on its own device.
+    """
+    stream = job.make_stream()
+    method, options = METHODS[job.method], dict(job.options)
+    if method.needs_n_tasks:
+        options.setdefault("n_tasks", len(stream))
+    model = method(load_backbone(job.backbone), stream.n_classes, seed=job.seed, **options)
+    if accelerator is None:
+        model.to(pick_device(device))
+    run(
+        model,
+        stream,
+        job.budget,
+        folder=job.folder,
+        on_task=lambda r: on_task(f"{job.name}: {r.summary_line()}"),
+        accelerator=accelerator,
+    )
+    return job.folder
+
+
+def listen(futures: Iterable[Future], lines: queue.Queue, say: Callable[[str], None]) -> None:
+    """Say every line that comes, until all ``futures`` are done."""
+    while not (all(f.done() for f in futures) and lines.empty()):
+        try:
+            say(lines.get(timeout=0.2))
+        except queue.Empty:
+            continue

@@ -1,0 +1,106 @@
+"""Runs on a Dask cluster, here two workers of this machine: the records are those of `run_many`."""
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import dask
+import pytest
+from distributed import LocalCluster
+from distributed.utils import get_mp_context
+
+import fmlora_kit as fk
+from fmlora_kit.training import Budget, FailedRuns, Job, cluster, comparing, run_many
+from fmlora_kit.training.many import run_job
+
+BUDGET = Budget(epochs=1, batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        # torch is imported once, and not again by every worker
+        get_mp_context().set_forkserver_preload(["distributed", "fmlora_kit.training.job"])
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+            yield local
+
+
+def job(folder, method="nearest_class_mean", seed=0, n_tasks=2, **options):
+    small = {"n_tasks": n_tasks, "n_train": 2, "n_test": 1}
+    return Job(method, method, seed, folder, stream_options=small, options=options, budget=BUDGET)
+
+
+def busy(workers):
+    """Processes of the workers that have a job."""
+    states = workers.scheduler.workers
+    nannies = workers.workers.values()
+    return [n.pid for n in nannies if states.get(n.worker_address, SimpleNamespace()).processing]
+
+
+def test_records_are_those_of_this_machine_and_a_failing_job_is_named(
+    workers, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # after the workers began: they are told where "there" is
+    lines = []
+    jobs = [job("there/a", "fmlora"), job("there/b", "sequential_lora", rank=999)]
+    with pytest.raises(FailedRuns, match=r"sequential_lora, seed 0: rank must be .* got 999"):
+        run_many(jobs, cluster=workers, say=lines.append)
+    assert [line.split()[:5] for line in lines] == [
+        ["fmlora,", "seed", "0:", "task", "1/2"],
+        ["fmlora,", "seed", "0:", "task", "2/2"],
+    ]
+    records = run_many(jobs[:1], cluster=workers, say=lines.append)
+    assert len(lines) == 2  # it was finished before: nothing is done again
+    here = fk.Record.load(run_job(job(tmp_path / "here", "fmlora"), device="cpu"))
+    assert records["fmlora"][0].same_as(here)
+
+
+def test_stopping_takes_the_jobs_back(workers, tmp_path):
+    def stop(line):
+        raise KeyboardInterrupt
+
+    jobs = [job(tmp_path / str(k), n_tasks=40, seed=k) for k in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        run_many(jobs, cluster=workers, say=stop)
+    time.sleep(0.5)
+    done = [len(fk.Record.load(j.folder).tasks) for j in jobs if j.folder.exists()]
+    time.sleep(0.5)
+    assert done == [len(fk.Record.load(j.folder).tasks) for j in jobs if j.folder.exists()]
+    assert 1 <= len(done) <= 2 and max(done) < 40
+
+
+def test_the_job_of_a_worker_that_dies_goes_on_in_another(workers, tmp_path):
+    killed = []
+
+    def kill(line):
+        if not killed:
+            killed.extend(busy(workers))
+            os.kill(killed[0], signal.SIGKILL)
+
+    records = run_many([job(tmp_path / "there", n_tasks=6)], cluster=workers, say=kill)
+    here = fk.Record.load(run_job(job(tmp_path / "here", n_tasks=6), device="cpu"))
+    assert len(killed) == 1 and records["nearest_class_mean"][0].same_as(here)
+
+
+def test_a_record_that_does_not_come_here_is_told(tmp_path):
+    finished = SimpleNamespace(status="finished")
+    error = cluster._error(finished, job(tmp_path / "elsewhere"))
+    assert isinstance(error, FileNotFoundError)
+    assert "folder must lie on a file system that all workers share" in str(error)
+    assert "gave the job up: lost" in str(cluster._error(SimpleNamespace(status="lost"), None))
+
+
+def test_workers_belong_to_this_machine_or_to_the_cluster(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="workers must not be given with a cluster"):
+        run_many([job(tmp_path)], workers=2, cluster="tcp://host:8786")
+    monkeypatch.setattr(comparing, "run_many", lambda jobs, **asked: asked_for.update(asked))
+    asked_for = {}
+    fk.compare([], ["digits"], [0], folder=tmp_path, cluster="tcp://host:8786")
+    assert asked_for["cluster"] == "tcp://host:8786" and asked_for["workers"] is None
+
+
+def test_without_distributed_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"pip install 'fmlora_kit\[scale\]'"):
+        run_many([job(tmp_path)], cluster="tcp://host:8786")
