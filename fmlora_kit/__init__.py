@@ -3,7 +3,8 @@
 Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`,
 `record`, `analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are
 imported when used. Two rooms take a live model and hand plain arrays on to the analysis:
-`extraction` and `attribution`. `series` holds the small runs that the notebooks share.
+`extraction` and `attribution`. `interchange` exchanges models with
+PEFT and timm; `series` holds the small runs that the notebooks share.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _ROOMS = (
     "backbones",
     "extraction",
     "figures",
+    "interchange",
     "methods",
     "record",
     "series",

@@ -5,6 +5,7 @@ All is computed in double precision, so that the notebooks show the same numbers
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from fmlora_kit import streams
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods import METHODS, Method
-from fmlora_kit.record import Record, RecordError, load_briefs
-from fmlora_kit.streams import Stream
+from fmlora_kit.record import Record, RecordError, load_briefs, load_records
+from fmlora_kit.streams import PRESETS, Stream
 from fmlora_kit.streams.scripts import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
 
@@ -96,6 +97,55 @@ def compared(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
         known = ", ".join(there) or f"none in {folders[-1]}: run make compare"
         raise ValueError(f"name must be a comparison that was made ({known}); got {name!r}")
     return tuple(load_briefs(there[name]))
+
+
+def published(file: str | Path | None = None) -> dict[str, list[dict]]:
+    """What codes and papers say: "settings" of published codes, and "accuracies".
+
+    Args:
+        file: like ``published.json`` among the kit's data; default: that one.
+
+    Raises:
+        ValueError: an accuracy without a link to its source, of an unknown preset, or not in %.
+    """
+    places = [folder / "published.json" for folder in DATA_FOLDERS]
+    found = Path(file) if file is not None else next(p for p in places if p.is_file())
+    document = json.loads(found.read_text(encoding="utf-8"))
+    for entry in document["accuracies"]:
+        if entry.get("preset") not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {entry} in {found}")
+        if not str(entry.get("source", "")).startswith("https://"):
+            raise ValueError(f"source must be a link to where the number stands; got {entry}")
+        if not 0 <= entry.get("final_accuracy", -1) <= 100:
+            raise ValueError(f"final_accuracy must be from 0 to 100 %; got {entry} in {found}")
+    return {name: document[name] for name in ("settings", "accuracies")}
+
+
+def paper_records(folder: str | Path = "../build/paper") -> tuple[Record, ...]:
+    """All readable records below ``folder``; none if there is no such folder."""
+    return tuple(load_records(folder).records.values()) if Path(folder).is_dir() else ()
+
+
+def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench") -> dict | None:
+    """What `make bench` measured of one training step of a method, at its latest task.
+
+    Args:
+        method: a side of the bench.
+        folder: where its summary lies.
+
+    Returns:
+        "backbone", "image_size", "device", "batch_size", "task", "seconds" (median) and "gigabytes"
+        (peak); None if there is no summary, or the method is not in it.
+    """
+    file = Path(folder) / "summary.json"
+    summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"steps": []}
+    rows = [row for row in summary["steps"] if row["side"] == method]
+    if not rows:
+        return None
+    last = max(rows, key=lambda row: row["task"])
+    made = {key: summary["made"][key] for key in ("backbone", "image_size", "device", "batch_size")}
+    peak = last["peak_bytes"] / 1e9
+    return {**made, "task": last["task"], "seconds": last["seconds"]["median"], "gigabytes": peak}
 
 
 def device() -> torch.device:

@@ -13,7 +13,7 @@ PACKAGE = "fmlora_kit"
 LEFT = ("streams", "backbones", "adapters", "methods", "training")
 RIGHT = ("record", "analysis", "figures", "widgets")
 LIVE = ("attribution", "extraction")  # take a live model, hand plain arrays on to the analysis
-SHARED = ("series",)  # the runs that the notebooks share
+SHARED = ("series", "interchange", "benchmark")  # runs of notebooks; other formats; costs
 MODEL_PACKAGES = {"torch", "torchvision", "timm", "captum"}
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
@@ -56,7 +56,7 @@ def allowed(name):
     if name in LIVE:
         return {*LEFT, "record", "analysis", name}
     if name in SHARED:
-        return {*LEFT, "record"}
+        return {*LEFT, "record", name}
     if name in LEFT:
         return {*LEFT[: LEFT.index(name) + 1], *(["record"] if name == "training" else [])}
     return set(RIGHT[: RIGHT.index(name) + 1])

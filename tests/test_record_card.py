@@ -96,6 +96,26 @@ def test_the_card_of_fmlora_says_it_all():
     assert "timm " in card["versions"] and NOT_RECORDED not in card.values()
 
 
+def test_weights_of_a_file_and_raw_pixels_are_told():
+    vit = tiny.vit()
+    vit.pretrained_cfg = {
+        "architecture": "mine",
+        "mean": (0.0,) * 3,
+        "std": (1.0,) * 3,
+        "input_range": "unit",
+        "weights_file": "w.npz",
+        "weights_sha256": "ab12",
+    }
+    card = card_of("sequential_lora", backbone=vit)
+    assert card["backbone"].startswith("mine, weights CRC-32 ")
+    assert card["backbone"].endswith(", from the file w.npz, SHA-256 ab12")
+    assert card["normalisation"] == (
+        "bytes / 255, minus mean (0, 0, 0), divided by std (1, 1, 1): not as in the backbone's "
+        "training"
+    )
+    assert "unit" not in card["other options"] and "w.npz" not in card["other options"]
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_nothing_is_missing_for_any_method(name):
     card = card_of(name, n_done=1)

@@ -5,6 +5,7 @@ import json
 import pytest
 import tiny
 import torch
+from hand_made import make_record
 
 import fmlora_kit as fk
 from fmlora_kit import series
@@ -100,3 +101,51 @@ def test_the_device_is_one_with_double_precision(monkeypatch):
     monkeypatch.setattr(series, "pick_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     assert series.device_line() == "training on: a GPU"
+
+
+def test_published_settings_name_their_sources():
+    settings = series.published()["settings"]
+    assert {"CIFAR-100", "ImageNet-R", "CUB-200", "DomainNet"} == {s["data"] for s in settings}
+    assert all(s["source"].startswith("https://github.com/") for s in settings)
+    assert len({(s["method"], s["data"]) for s in settings}) == len(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "cub"}, "preset must be one of cifar100-pycil-10, .*; got .*'cub'"),
+        ({"source": "I remember"}, "source must be a link"),
+        ({"final_accuracy": 812}, "final_accuracy must be from 0 to 100 %"),
+    ],
+)
+def test_a_published_accuracy_is_checked(tmp_path, changes, message):
+    entry = {"preset": "cub200-10", "method": "X", "final_accuracy": 81.2, "source": "https://x"}
+    file = tmp_path / "published.json"
+    file.write_text(json.dumps({"settings": [], "accuracies": [entry]}))
+    assert series.published(file)["accuracies"] == [entry]
+    file.write_text(json.dumps({"settings": [], "accuracies": [{**entry, **changes}]}))
+    with pytest.raises(ValueError, match=message):
+        series.published(file)
+
+
+def test_records_of_paper_runs(tmp_path):
+    assert series.paper_records(tmp_path / "none") == ()
+    record = make_record()
+    record.save(tmp_path / "cub200-10" / "fmlora" / "seed_0")
+    (found,) = series.paper_records(tmp_path)
+    assert found.same_as(record)
+
+
+def test_the_measured_step_is_that_of_the_latest_task(tmp_path):
+    assert series.measured_step(folder=tmp_path) is None
+    made = {"backbone": "vit", "image_size": 224, "device": "cpu", "batch_size": 8, "rounds": 5}
+    steps = [
+        {"side": side, "task": task, "seconds": {"median": s}, "peak_bytes": 2_500_000_000}
+        for side, task, s in (("limit", 1, 1.0), ("fmlora", 50, 1.25), ("fmlora", 1, 1.5))
+    ]
+    (tmp_path / "summary.json").write_text(json.dumps({"made": made, "steps": steps}))
+    found = series.measured_step(folder=tmp_path)
+    assert found.pop("gigabytes") == pytest.approx(2.5)
+    del made["rounds"]
+    assert found == {**made, "task": 50, "seconds": 1.25}
+    assert series.measured_step("l2p", tmp_path) is None

@@ -5,6 +5,7 @@ name is reached with `from fmlora_kit.analysis.metrics import ...`, and all of i
 here too.
 """
 
+from fmlora_kit.analysis.colour import accuracy_by_colour
 from fmlora_kit.analysis.comparison import (
     Comparison,
     Row,
@@ -22,6 +23,7 @@ from fmlora_kit.analysis.confusion import (
     lost_images,
     task_confusion,
 )
+from fmlora_kit.analysis.cost import N_IMAGES, decoded_gigabytes, expected_hours
 from fmlora_kit.analysis.embedding import (
     Embedding,
     embed,
@@ -68,6 +70,7 @@ from fmlora_kit.analysis.prompts import (
     prompt_moves,
     prompt_similarity,
 )
+from fmlora_kit.analysis.published import beside
 from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
 from fmlora_kit.analysis.render import csv, latex, markdown
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
@@ -99,6 +102,7 @@ from fmlora_kit.analysis.updates import (
 __all__ = [
     "ATTRIBUTION_METHODS",
     "DEFINITIONS",
+    "N_IMAGES",
     "ClassConfusion",
     "ClassHistory",
     "Comparison",
@@ -118,12 +122,14 @@ __all__ = [
     "TaskSimilarity",
     "TruncationTable",
     "Update",
+    "accuracy_by_colour",
     "accuracy_parts",
     "attribution_movement",
     "average_accuracy",
     "average_anytime_accuracy",
     "backward_transfer",
     "before_learning",
+    "beside",
     "cka_consecutive",
     "cka_since_learned",
     "by_name",
@@ -136,11 +142,13 @@ __all__ = [
     "core_energy",
     "count",
     "csv",
+    "decoded_gigabytes",
     "difference",
     "directions",
     "drift_forgetting",
     "embed",
     "errors_by_closeness",
+    "expected_hours",
     "expected_ranks",
     "feature_neighbours_kept",
     "feature_similarity",

@@ -43,12 +43,18 @@ def undisturbed(model: Method) -> Iterator[None]:
     """Evaluation mode with gradients; afterwards every module is in the mode it was in.
 
     Raises:
-        ValueError: the method has no one model for all images, whose pixels could be followed.
+        ValueError: the method has no one model for all images, whose pixels could be followed, or
+            its prompt enters after the first block, where tokens and patches no longer match.
     """
     if not model.one_model:
         raise ValueError(
             f"model must be one for all images to be explained; {model.name!r} chooses its prompts "
             "or its adapter for each image"
+        )
+    if hasattr(model.vit, "entering_prompt"):
+        raise ValueError(
+            "model must have its prompt before block 0 to be explained, got one before block "
+            f"{model.vit.entering_prompt.block}"
         )
     modes = {module: module.training for module in model.modules()}
     model.eval()

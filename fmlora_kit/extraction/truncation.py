@@ -126,7 +126,8 @@ class _Probe:
         """What each block gets to see when nothing is cut: (n, tokens, d) each."""
         seen: list[Tensor] = []
         hooks = [
-            block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+            # Before a prompt that enters there: the block adds it again when it is run.
+            block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]), prepend=True)
             for block in self._model.vit.blocks
         ]
         with precision(self._model.device):

@@ -24,6 +24,7 @@ from fmlora_kit.figures.metrics_table import metrics_table
 from fmlora_kit.figures.moments import class_probabilities, explanation_at
 from fmlora_kit.figures.movement import explanation_movement
 from fmlora_kit.figures.parameters import parameters_stored
+from fmlora_kit.figures.photo_scores import photo_scores
 from fmlora_kit.figures.prompts import meta_prompt_similarity, prompt_effect, prompt_movement
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.figures.run_card import run_card_table
@@ -75,6 +76,7 @@ __all__ = [
     "method_styles",
     "metrics_table",
     "parameters_stored",
+    "photo_scores",
     "prompt_effect",
     "prompt_movement",
     "rank_allocation",
