@@ -92,11 +92,11 @@ def targets(rows: Sequence[Row], inference: Sequence[Row]) -> list[Row]:
             growth = mine[-1]["ratio"]["median"] / mine[0]["ratio"]["median"]
             last, first = mine[-1]["task"], mine[0]["task"]
             aimed.append((f"{name}, step at task {last} / task {first}", growth, GROWTH_TARGET))
-        if mine and f"{PEFT_WIDE}@1" in step:
-            most = max(row["peak_bytes"] for row in mine)
-            peak = most / step[f"{PEFT_WIDE}@1"]["peak_bytes"]
-            what = f"{name}, peak memory / PEFT LoRA of the same rank"
-            aimed.append((what, peak, MEMORY_TARGET))
+        for peer, rank in ((PEFT, 10), (PEFT_WIDE, 32)):
+            if mine and f"{peer}@1" in step:
+                most = max(row["peak_bytes"] for row in mine)
+                what = f"{name}, peak memory / PEFT LoRA of rank {rank}"
+                aimed.append((what, most / step[f"{peer}@1"]["peak_bytes"], MEMORY_TARGET))
     for row in inference:
         if row["side"] == "fmlora_no_prompt_merged":
             value = row["ratio"]["median"]

@@ -48,7 +48,7 @@ SETTINGS: dict[str, Setting] = {
     "glyphs_40": Setting("glyphs", {"n_tasks": 40, "n_test": 5}),
     "glyph_styles": Setting("glyph_styles", {"n_tasks": 10}),
     "digits": Setting("digits", {"n_tasks": 5}),
-    "pacs": _photos("pacs", "PACS", **_PER_CLASS),
+    "pacs": _photos("pacs", "PACS", n_train=100, n_test=50),
     "cub200": _photos("cub200", "CUB_200_2011", n_tasks=10),
     "cifar100": _photos("cifar100", "cifar-100-python", n_tasks=10),
     "imagenet_r": _photos("imagenet_r", "imagenet-r", n_tasks=10),
