@@ -35,7 +35,9 @@ from fmlora_kit.benchmark.sides import (
     PEFT,
     PEFT_WIDE,
     SAME_STEP,
+    SHORT_LIMIT,
     Side,
+    TimmPass,
     few_images,
     make_sides,
     merged,
@@ -75,7 +77,8 @@ def measure(asked: argparse.Namespace) -> dict:
     device = pick_device(asked.device)
     low = partial(_numbers, device, asked.bf16)
     backbone = _backbone(asked).to(device)
-    tasks = {LIMIT: (1,)} | {name: _tasks(name, asked.tasks) for name in _names(asked.methods)}
+    names = _names(asked.methods)
+    tasks = {LIMIT: (1,), SHORT_LIMIT: (1,)} | {name: _tasks(name, asked.tasks) for name in names}
     limit, *sides = make_sides(
         backbone,
         tasks,
@@ -182,21 +185,26 @@ def _count(side: Side, device: torch.device, *, compiled: bool) -> dict[str, int
 def _inference(
     backbone: VisionTransformer, sides: Sequence[Side], batch_size: int, **turns
 ) -> list[report.Row]:
-    """F-LoRA and FM-LoRA merged, and each method that no plain ViT can stand for."""
+    """F-LoRA and FM-LoRA merged, and each method that no plain ViT can stand for.
+
+    All beside timm's own pass through the frozen backbone; merged models run it once more too.
+    """
     last = {side.name: side for side in sides}  # of each method, the state of its last task
     images = few_images(1, backbone.patch_embed.img_size, (batch_size + 1) // 2).train_images
     images = images[:batch_size]
-    plain = FrozenBackbone(backbone, 1).to(turns["device"])
+    plain, short = (kind(backbone, 1).to(turns["device"]) for kind in (TimmPass, FrozenBackbone))
     models = {}
     for name, side in last.items():
-        folded = name in (NO_PROMPT, "fmlora")
-        if folded or not side.model.one_model:
+        if name in (NO_PROMPT, "fmlora"):
             side.model.end_task(few_images(side.task, backbone.patch_embed.img_size))
-            models[f"{name}_merged" if folded else name] = (
-                merged(side.model) if folded else side.model
-            )
+            models[f"{name}_merged"] = merged(side.model, FrozenBackbone)
+            models[f"{name}_merged_timm"] = merged(side.model, TimmPass)
+        elif not side.model.one_model:
+            side.model.end_task(few_images(side.task, backbone.patch_embed.img_size))
+            models[name] = side.model
     if not models:
         return []
+    models["plain_timm_class_token"] = short
 
     def forward(model) -> Callable[[], object]:
         return lambda: model.extract(images.copy())  # a copy: nothing may remember it

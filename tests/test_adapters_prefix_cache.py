@@ -1,13 +1,11 @@
-"""The frozen prefix: split forward passes, and what is kept of which array."""
+"""The frozen prefix: what is kept of which array."""
 
 import pytest
 import tiny
 import torch
-from timm.models.vision_transformer import VisionTransformer
 
-from fmlora_kit.adapters.prefix_cache import PrefixCache, enter, leave, splittable
+from fmlora_kit.adapters.prefix_cache import PrefixCache
 
-X = torch.randn(3, 3, 32, 32, generator=tiny.generator(1))
 FIRST, SECOND, THIRD = (tiny.noise(4, seed=s) for s in range(3))
 SIZE = 4 * 8 * 4  # bytes of `tokens` of four images
 
@@ -19,39 +17,6 @@ def tokens(batch):
 
 def batches(images):
     return torch.from_numpy(images).split(3)
-
-
-@pytest.mark.parametrize(
-    "changes", [{}, {"global_pool": "avg"}, {"reg_tokens": 2, "pre_norm": True}]
-)
-def test_entering_and_leaving_is_the_forward_pass_wherever_it_is_split(changes):
-    vit = tiny.vit(depth=3, **changes)
-    with torch.no_grad():
-        expected = vit.forward_head(vit.forward_features(X), pre_logits=True)
-        for k in range(4):
-            assert torch.equal(leave(vit, enter(vit, X, k), k), expected)
-        assert torch.equal(enter(vit, X, 3), expected)
-
-
-def test_what_block_k_gets_to_see():
-    vit, seen = tiny.vit(depth=3), []
-    hook = vit.blocks[2].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    with torch.no_grad():
-        vit(X)
-        hook.remove()
-        assert torch.equal(enter(vit, X, 2), seen[0])
-
-
-def test_a_forward_pass_of_ones_own_cannot_be_split():
-    class Own(VisionTransformer):
-        def forward_features(self, x, **options):
-            return super().forward_features(x, **options) + 1
-
-    assert splittable(tiny.vit())
-    assert not splittable(Own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2))
-    checkpointed = tiny.vit()
-    checkpointed.set_grad_checkpointing()
-    assert not splittable(checkpointed)
 
 
 def test_an_array_is_known_by_being_the_same_object():

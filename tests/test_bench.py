@@ -22,6 +22,7 @@ def test_every_side_is_in_the_summary(summary):
     found, _ = summary
     assert [f"{row['side']}@{row['task']}" for row in found["steps"]] == [
         "frozen_limit@1",
+        "frozen_limit_class_token@1",
         *(f"{name}@{k}" for name in METHODS[:2] for k in (1, 2, 3)),
         "l2p@1",  # no task changes its step
         "full_finetuning@1",
@@ -33,7 +34,9 @@ def test_every_side_is_in_the_summary(summary):
     assert [row["side"] for row in found["inference"]] == [
         "plain_timm",
         "fmlora_no_prompt_merged",
+        "fmlora_no_prompt_merged_timm",
         "l2p",
+        "plain_timm_class_token",
     ]
 
 
@@ -42,11 +45,13 @@ def test_what_is_counted_is_in_order(summary):
     products = {key: row["flops_ratio"] for key, row in rows.items()}
     assert products["sd_lora@1"] < products["sd_lora@2"] < products["sd_lora@3"]
     assert products["fmlora_no_prompt@2"] == products["fmlora_no_prompt@3"]
-    assert products["full_finetuning@1"] > 1.4
+    short = products["frozen_limit_class_token@1"]
+    assert short < 1 and products["full_finetuning@1"] > 1.4 * short
     most = max(rows, key=lambda key: rows[key]["peak_bytes"])
     assert most == "full_finetuning@1"  # gradients and moments of every weight
-    merged = summary[0]["inference"][1]
-    assert merged["flops_ratio"] == 1
+    inference = {row["side"]: row["flops_ratio"] for row in summary[0]["inference"]}
+    assert inference["fmlora_no_prompt_merged_timm"] == 1
+    assert inference["fmlora_no_prompt_merged"] == inference["plain_timm_class_token"] < 0.95
 
 
 def test_the_summary_says_how_it_was_made(summary):
@@ -54,7 +59,7 @@ def test_the_summary_says_how_it_was_made(summary):
     assert made["command"].startswith("python -m fmlora_kit.bench --quick --methods")
     assert made["device"] == "cpu" and made["batch_size"] == 4 and made["rounds"] == 2
     assert made["versions"].keys() >= {"python", "torch", "timm", "fmlora_kit"}
-    assert any(t["what"].startswith("merged F-LoRA") for t in summary[0]["targets"])
+    assert any(t["what"].startswith("fmlora_no_prompt_merged") for t in summary[0]["targets"])
 
 
 def test_the_tables_show_what_the_summary_holds(summary):

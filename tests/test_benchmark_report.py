@@ -53,5 +53,5 @@ def test_targets():
         "fmlora_no_prompt, step at task 50 / limit": (1.06, 1.05, False),
         "fmlora_no_prompt, step at task 50 / task 1": (1.06 / 1.02, 1.02, False),
         "fmlora_no_prompt, peak memory / PEFT LoRA of rank 32": (1.03, 1.02, False),
-        "merged F-LoRA, inference / plain timm": (1.005, 1.01, True),
+        "fmlora_no_prompt_merged, inference / plain timm": (1.005, 1.01, True),
     }

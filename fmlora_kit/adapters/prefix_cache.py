@@ -2,7 +2,7 @@
 
 Nothing that is trained or changes stands before block k: patch embedding and blocks 0 .. k - 1 give
 the same tokens for an image in every epoch, for every statistic and at every test. With k = depth
-the whole backbone is prefix, and what is kept are pooled features.
+the whole backbone is prefix, and what is kept are pooled features. See `adapters.passes`.
 """
 
 from __future__ import annotations
@@ -11,33 +11,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
-
-
-def enter(vit: VisionTransformer, pixels: Tensor, k: int) -> Tensor:
-    """Pixels (n, 3, H, W) -> what block ``k`` gets to see, (n, tokens, d).
-
-    With ``k`` = depth: pooled features (n, d). It repeats `VisionTransformer.forward_features` up
-    to there, see `splittable`.
-    """
-    if k == len(vit.blocks):
-        return vit.forward_head(vit.forward_features(pixels), pre_logits=True)
-    x = vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(pixels))))
-    return vit.blocks[:k](x)
-
-
-def leave(vit: VisionTransformer, x: Tensor, k: int) -> Tensor:
-    """What `enter` gave for ``k`` -> pooled features (n, d)."""
-    if k == len(vit.blocks):
-        return x
-    return vit.forward_head(vit.norm(vit.blocks[k:](x)), pre_logits=True)
-
-
-def splittable(vit: VisionTransformer) -> bool:
-    """Is its forward pass timm's own, without gradient checkpointing, so that it can be split?"""
-    own = type(vit).forward_features is VisionTransformer.forward_features
-    return own and not vit.grad_checkpointing
 
 
 class PrefixCache:

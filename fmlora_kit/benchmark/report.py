@@ -98,9 +98,9 @@ def targets(rows: Sequence[Row], inference: Sequence[Row]) -> list[Row]:
                 what = f"{name}, peak memory / PEFT LoRA of rank {rank}"
                 aimed.append((what, most / step[f"{peer}@1"]["peak_bytes"], MEMORY_TARGET))
     for row in inference:
-        if row["side"] == "fmlora_no_prompt_merged":
-            value = row["ratio"]["median"]
-            aimed.append(("merged F-LoRA, inference / plain timm", value, MERGED_TARGET))
+        if row["side"] in ("fmlora_no_prompt_merged", "fmlora_merged"):
+            what = f"{row['side']}, inference / plain timm"
+            aimed.append((what, row["ratio"]["median"], MERGED_TARGET))
     return [
         {"what": what, "value": value, "at_most": most, "met": value <= most}
         for what, value, most in aimed

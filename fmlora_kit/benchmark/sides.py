@@ -2,7 +2,8 @@
 
 The limit is what any method pays whose parameters sit in the first block: the forward pass, and the
 backward pass of activations only, down to the first block's input, with no weight's gradient but
-the head's.
+the head's. It and PEFT run timm's own forward pass; what this package saves of that pass (see
+`adapters.passes`) is told apart by a second limit, which saves it too.
 
 Frozen weights are shared between all sides, so that dozens of them fit into memory.
 """
@@ -24,7 +25,8 @@ from fmlora_kit.methods import METHODS, FLoRA, HeadOptions, Method
 from fmlora_kit.methods.frozen import FrozenBackbone
 from fmlora_kit.streams.task import Task
 
-LIMIT, NO_PROMPT = "frozen_limit", "fmlora_no_prompt"
+LIMIT, SHORT_LIMIT = "frozen_limit", "frozen_limit_class_token"
+NO_PROMPT = "fmlora_no_prompt"
 PEFT, PEFT_WIDE = "peft_lora", "peft_lora_r32"  # r as published; r = R of FM-LoRA
 CLASSES_PER_TASK = 2
 PROGRESS = 0.25  # of a task: ranks are being chosen, everything trains
@@ -39,7 +41,16 @@ NO_STEP = ("nearest_class_mean", "streaming_lda", "ranpac")  # nothing is traine
 MEASURED = (NO_PROMPT, *(name for name in METHODS if name not in (*SAME_STEP, *NO_STEP)))
 
 
-class FrozenLimit(FrozenBackbone):
+class TimmPass(FrozenBackbone):
+    """The frozen backbone, computed as timm does."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """All tokens through all blocks: uint8 (n, height, width, 3) -> (n, d)."""
+        x = self.pixels(images)
+        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).to(x)
+
+
+class FrozenLimit(TimmPass):
     """The frozen backbone, with a backward pass through all of its blocks; the head trains."""
 
     name = LIMIT
@@ -51,7 +62,14 @@ class FrozenLimit(FrozenBackbone):
         )
 
 
-class PEFTLoRA(FrozenBackbone):
+class ShortLimit(FrozenLimit):
+    """The same limit, with the last block for the class token alone, as this package does."""
+
+    name = SHORT_LIMIT
+    features = FrozenBackbone.features
+
+
+class PEFTLoRA(TimmPass):
     """PEFT's own LoRA on the fused qkv map of every block, beside the same head.
 
     Args:
@@ -156,8 +174,9 @@ def model_at(
     Earlier tasks are taken in from a snapshot of the first one, after a single step on a few
     images: the modules are those that the method has then, only their numbers are not.
     """
-    own = {LIMIT: FrozenLimit, PEFT: PEFTLoRA, PEFT_WIDE: PEFTLoRA, NO_PROMPT: METHODS["fmlora"]}
-    kind = {**METHODS, **own}[name]
+    limits = {LIMIT: FrozenLimit, SHORT_LIMIT: ShortLimit}
+    own = {PEFT: PEFTLoRA, PEFT_WIDE: PEFTLoRA, NO_PROMPT: METHODS["fmlora"]}
+    kind = {**METHODS, **limits, **own}[name]
     options = options_for(name, max(tasks), backbone.embed_dim)
     n_classes = CLASSES_PER_TASK * max(tasks)
     model = kind(backbone, n_classes, **options).to(device)
@@ -212,11 +231,16 @@ def share_weights(vit: nn.Module, backbone: VisionTransformer) -> None:
                 p.data = plain.data
 
 
-def merged(model: Method) -> FrozenBackbone:
-    """The plain timm model that is left when training is over, behind the same preprocessing."""
+def merged(model: Method, kind: type[FrozenBackbone] = FrozenBackbone) -> FrozenBackbone:
+    """The plain timm model that is left when training is over, behind the same preprocessing.
+
+    Args:
+        model: whose task has ended.
+        kind: whose forward pass: this package's, or with `TimmPass` timm's own.
+    """
     plain = model.to_timm()
     find_sites(plain)
-    return FrozenBackbone(plain, model.head.n_classes).to(model.device)
+    return kind(plain, model.head.n_classes).to(model.device)
 
 
 def make_sides(

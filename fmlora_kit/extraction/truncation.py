@@ -9,6 +9,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from fmlora_kit.adapters.passes import leave
 from fmlora_kit.analysis.truncation import TruncationTable
 from fmlora_kit.extraction.images import ProbeImages, probe_images
 from fmlora_kit.methods import FMLoRA
@@ -104,7 +105,9 @@ class _Probe:
         self._set({self._layers[k]: self._core(self._layers[k], task, rank) for k in every})
         first = min(self._blocks[k] for k in every)
         with precision(self._model.device):
-            features = [self._leave(inputs[first], first) for inputs in self._inputs]
+            features = [
+                leave(self._model.vit, inputs[first], first).cpu() for inputs in self._inputs
+            ]
         self._set({self._layers[k]: self._core(self._layers[k], task, None) for k in every})
         return self._images.predict(self._model, features)
 
@@ -135,13 +138,6 @@ class _Probe:
         for hook in hooks:
             hook.remove()
         return seen
-
-    def _leave(self, x: Tensor, first: int) -> Tensor:
-        """Features (n, d) from what block number ``first`` gets to see."""
-        vit = self._model.vit
-        for block in vit.blocks[first:]:
-            x = block(x)
-        return vit.forward_head(vit.norm(x), pre_logits=True).cpu()
 
 
 def _cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) -> list[tuple]:

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from fmlora_kit.adapters.feed import Rows, precision, to_device
 from fmlora_kit.adapters.head import SET_AFTERWARDS, Head, class_means
-from fmlora_kit.adapters.prefix_cache import PrefixCache, enter, leave, splittable
+from fmlora_kit.adapters.passes import enter, leave, pooled, splittable
+from fmlora_kit.adapters.prefix_cache import PrefixCache
 from fmlora_kit.adapters.sites import Site, adapted, find_sites, to_timm
 from fmlora_kit.methods import card
 from fmlora_kit.streams.task import Task
@@ -249,7 +250,7 @@ class Method(nn.Module):
         if images.is_floating_point() and images.ndim < 4 and self.n_frozen_blocks:
             return leave(self.vit, images, self.n_frozen_blocks).to(self.pixel_mean)
         x = self.pixels(images)
-        return self.vit.forward_head(self.vit.forward_features(x), pre_logits=True).to(x)
+        return pooled(self.vit, x).to(x)
 
     def pixels(self, images: Tensor) -> Tensor:
         """What the ViT takes: uint8 (n, height, width, 3) -> normalised (n, 3, height, width)."""
