@@ -2,8 +2,8 @@
 
 Every method in the state of its first, 10th, 20th and 50th task, PEFT's LoRA and full fine-tuning,
 in turns, as a ratio to the frozen-backbone limit (`benchmark.sides`): seconds, multiplications,
-peak memory; then merged inference beside plain timm. The backbone's weights are random: they change
-no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
+peak memory; a profile of one step of some; then merged inference beside plain timm. The backbone's
+weights are random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.benchmark import report
-from fmlora_kit.benchmark.measure import flops, peak_bytes, take_turns
+from fmlora_kit.benchmark.measure import flops, operators, peak_bytes, take_turns
 from fmlora_kit.benchmark.sides import (
     LIMIT,
     MEASURED,
@@ -48,6 +48,7 @@ from fmlora_kit.training.device import pick_device, precision
 
 # No task changes their step.
 CONSTANT = (PEFT, PEFT_WIDE, "full_finetuning", "frozen_backbone", "l2p")
+PROFILED = (LIMIT, SHORT_LIMIT, NO_PROMPT, "fmlora", PEFT)
 QUICK = {"batch_size": 4, "rounds": 2, "tasks": [1, 2, 3]}
 
 
@@ -94,10 +95,13 @@ def measure(asked: argparse.Namespace) -> dict:
     turns = {"rounds": asked.rounds, "device": device, "times": asked.steps, "say": _say}
     timed = take_turns(limit.step, {side.key: side.step for side in sides}, **turns)
     rows = report.step_rows(*timed, counted)
+    shown = {side.name: side for side in (limit, *sides) if side.name in PROFILED}  # last tasks
+    profile = {side.key: operators(side.step, device) for side in shown.values()}
     inference = _inference(backbone, sides, asked.batch_size, within=low, **turns)
     return {
         "made": _made(asked, device, backbone),
         "steps": rows,
+        "profile": profile,
         "inference": inference,
         "expected_hours": report.expected_hours(rows, asked.batch_size, asked.epochs),
         "targets": report.targets(rows, inference),

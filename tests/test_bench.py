@@ -54,6 +54,17 @@ def test_what_is_counted_is_in_order(summary):
     assert inference["fmlora_no_prompt_merged"] == inference["plain_timm_class_token"] < 0.95
 
 
+def test_a_profile_shows_where_the_time_goes(summary):
+    found, tables = summary
+    keys = ["frozen_limit@1", "frozen_limit_class_token@1", "fmlora_no_prompt@3"]
+    assert list(found["profile"]) == keys
+    for took in found["profile"].values():
+        assert took["aten::mm"] > 0 and list(took.values()) == sorted(took.values(), reverse=True)
+    assert f"| ms of one step, profiled | {' | '.join(keys)} |" in tables
+    longest = max(found["profile"]["fmlora_no_prompt@3"], key=found["profile"][keys[2]].get)
+    assert f"| `{longest}` |" in tables
+
+
 def test_the_summary_says_how_it_was_made(summary):
     made = summary[0]["made"]
     assert made["command"].startswith("python -m fmlora_kit.bench --quick --methods")

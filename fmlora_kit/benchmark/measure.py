@@ -46,6 +46,22 @@ def peak_bytes(act: Callable[[], object], device: torch.device) -> int:
     return int(np.cumsum([0, *(n for _, n in sorted(changes))]).max())
 
 
+def operators(act: Callable[[], object], device: torch.device) -> dict[str, float]:
+    """Seconds that each of PyTorch's operators takes by itself in ``act()``, the longest first.
+
+    On CUDA of the GPU, under the names of its kernels, elsewhere of the CPU.
+    """
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    if device.type == "cuda":
+        kinds.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=kinds) as profile:
+        act()
+        _wait(device)
+    own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    took = {event.key: getattr(event, own) / 1e6 for event in profile.key_averages()}
+    return dict(sorted(((k, t) for k, t in took.items() if t > 0), key=lambda pair: -pair[1]))
+
+
 def seconds(act: Callable[[], object], device: torch.device, times: int = 1) -> float:
     """Mean wall-clock time of one of ``times`` calls in a row, until the device has finished."""
     _wait(device)

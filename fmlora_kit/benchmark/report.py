@@ -10,6 +10,7 @@ from fmlora_kit.benchmark.sides import LIMIT, NO_STEP, PEFT, PEFT_WIDE, SAME_STE
 CIFAR100_IMAGES = 50_000
 STEP_TARGET, GROWTH_TARGET, MERGED_TARGET, MEMORY_TARGET = 1.05, 1.02, 1.01, 1.02
 GIGABYTE = 1e9
+PROFILE_ROWS = 12
 Row = dict[str, object]
 
 
@@ -119,6 +120,7 @@ def markdown(summary: Mapping) -> str:
         _same_steps(),
         _inference_table(summary["inference"]),
         _target_table(summary["targets"]),
+        _profile_table(summary["profile"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -169,6 +171,23 @@ def _target_table(rows: Sequence[Row]) -> str:
         met = "yes" if row["met"] else "no"
         lines.append(f"| {row['what']} | {row['value']:.3f} | {row['at_most']} | {met} |")
     return "\n".join(lines) if rows else ""
+
+
+def _profile_table(profile: Mapping[str, Mapping[str, float]]) -> str:
+    """Milliseconds of the operators that take longest, and of all the others together."""
+    most: dict[str, float] = {}
+    for took in profile.values():
+        for name, seconds in took.items():
+            most[name] = max(seconds, most.get(name, 0))
+    shown = sorted(most, key=lambda name: -most[name])[:PROFILE_ROWS]
+    lines = ["| ms of one step, profiled | " + " | ".join(profile) + " |"]
+    lines.append("|:--|" + "--:|" * len(profile))
+    for name in shown:
+        cells = " | ".join(f"{1e3 * took.get(name, 0):.1f}" for took in profile.values())
+        lines.append(f"| `{name}` | {cells} |")
+    rest = (sum(took.values()) - sum(took.get(n, 0) for n in shown) for took in profile.values())
+    lines.append("| all others | " + " | ".join(f"{1e3 * seconds:.1f}" for seconds in rest) + " |")
+    return "\n".join(lines)
 
 
 def _key(row: Row) -> str:

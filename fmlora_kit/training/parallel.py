@@ -17,6 +17,7 @@ task, and what is added up is few low-rank numbers. Only the main process writes
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -30,6 +31,8 @@ from fmlora_kit.methods.base import EVALUATION_BATCH, Method
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+PATIENCE = 10.0  # s that a process waits when another is gone: the one that failed is to be named
 
 
 class Group:
@@ -152,8 +155,7 @@ def launch(
         )
     except ChildFailedError as error:
         reasons = {rank: _reason(one.message) for rank, one in sorted(error.failures.items())}
-        # The others fail within the same second, for want of the one that did.
-        own = [rank for rank, reason in reasons.items() if "Connection closed" not in reason]
+        own = [rank for rank, reason in reasons.items() if not _lost(reason)]
         rank = own[0] if own else error.get_first_failure()[0]
         raise RuntimeError(f"process {rank} failed: {reasons[rank]}") from error
 
@@ -177,8 +179,18 @@ def _begin(function: Callable[[Accelerator], None], cpu: bool) -> None:
     if cpu:
         torch.set_num_threads(1)  # threads do not survive the fork
     accelerator = import_accelerate().Accelerator(cpu=cpu)
-    function(accelerator)
+    try:
+        function(accelerator)
+    except RuntimeError as error:
+        if _lost(str(error)):
+            time.sleep(PATIENCE)
+        raise
     accelerator.end_training()
+
+
+def _lost(reason: str) -> bool:
+    """Did a process fail for want of another one?"""
+    return any(words in reason for words in ("Connection closed", "Connection reset", "Broken pipe"))
 
 
 def _reason(message: str | dict) -> str:
