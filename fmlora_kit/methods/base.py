@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,15 +12,12 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.feed import Rows, precision, to_device
+from fmlora_kit.adapters.feed import to_device
 from fmlora_kit.adapters.head import SET_AFTERWARDS, Head, class_means
-from fmlora_kit.adapters.passes import enter, leave, pooled, splittable
-from fmlora_kit.adapters.prefix_cache import PrefixCache
-from fmlora_kit.adapters.sites import Site, adapted, find_sites, to_timm
+from fmlora_kit.adapters.sites import adapted, to_timm
 from fmlora_kit.methods import card
+from fmlora_kit.methods.encoder import Encoder
 from fmlora_kit.streams.task import Task
-
-EVALUATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class HeadOptions:
     projections: int = 1000
 
 
-class Method(nn.Module):
+class Method(Encoder):
     """One frozen backbone, one head, and four verbs: prepare a task, loss, finish a task, predict.
 
     A subclass says what else is trained (`parts`) and what a task leaves behind (`snapshot`). Time
@@ -68,9 +64,7 @@ class Method(nn.Module):
     grows = False  # stores modules per task: the deployed size grows with the tasks
     keeps_features = False  # stores features or samples of earlier tasks, not only statistics
     needs_n_tasks = False  # takes the stream's length as its option `n_tasks`
-    has_prefix = False  # blocks before the first adapted one stay as they are, for every image
     loss_by_image = True  # a mean over images, plus terms that know no image: can be shared out
-    group = None  # the processes that learn together, see `training.parallel`
     # For the run card, in words:
     trained = "the task's head rows"  # by gradient, on every task unless it says otherwise
     frozen = "the backbone; head rows of other classes"  # while a task is learned
@@ -89,34 +83,19 @@ class Method(nn.Module):
         head: HeadOptions | None = None,
         seed: int = 0,
     ):
-        super().__init__()
-        find_sites(backbone)
+        super().__init__(backbone)
         lr = self.default_lr if lr is None else lr
         for what, rate in (("lr", lr), ("head_lr", head_lr)):
             if not rate >= 0:
                 raise ValueError(f"{what} must not be negative, got {rate}")
-        self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
         options = head or HeadOptions(self.default_head)
-        dtype = next(self.vit.parameters()).dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
+        dtype = self.pixel_mean.dtype
         self.head = Head(n_classes, self.vit.num_features, seed=seed, **asdict(options)).to(dtype)
         self.lr, self.head_lr, self.seed = lr, head_lr, seed
-        self.sites: tuple[Site, ...] = ()
         self.seen: tuple[int, ...] = ()
         self.n_tasks_done = 0
         self.scalars: dict[str, float] = {}
         self.ranks: list[int] = []
-        self.prefix_cache: PrefixCache | None = None
-        cfg = getattr(backbone, "pretrained_cfg", None) or {}
-        self.backbone_name = cfg.get("architecture", "custom")
-        self.input_facts: dict = {"tag": cfg.get("tag")}
-        for what in ("pixel_mean", "pixel_std"):
-            value = [float(v) for v in cfg.get(what.removeprefix("pixel_"), (0.5, 0.5, 0.5))]
-            self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
-            self.input_facts[what] = value
-        self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
-        self.input_facts |= {what: cfg[what] for what in card.SOURCE if what in cfg}
         self.described = {
             "backbone": self.backbone_name,
             "weights": checksum(backbone),
@@ -224,11 +203,6 @@ class Method(nn.Module):
         return tuple(site.name for site in self.sites)
 
     @property
-    def device(self) -> torch.device:
-        """Where the model lives."""
-        return self.pixel_mean.device
-
-    @property
     def n_deployed(self) -> int:
         """Numbers needed to run the model: backbone, adapters, prompt, head."""
         inside = [*self.vit.parameters(), *self._deployed_buffers()]
@@ -245,87 +219,11 @@ class Method(nn.Module):
     def _deployed_buffers(self) -> list[Tensor]:
         return []
 
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features: uint8 (n, height, width, 3), or tokens of the prefix -> (n, d)."""
-        if images.is_floating_point() and images.ndim < 4 and self.n_frozen_blocks:
-            return leave(self.vit, images, self.n_frozen_blocks).to(self.pixel_mean)
-        x = self.pixels(images)
-        return pooled(self.vit, x).to(x)
-
-    def pixels(self, images: Tensor) -> Tensor:
-        """What the ViT takes: uint8 (n, height, width, 3) -> normalised (n, 3, height, width)."""
-        size = self.vit.patch_embed.img_size
-        if images.dtype != torch.uint8:
-            raise ValueError(f"images must be uint8 (bytes 0..255), got {images.dtype}")
-        if images.ndim != 4 or images.shape[-1] != 3 or tuple(images.shape[1:3]) != tuple(size):
-            raise ValueError(
-                f"images must be (n, {size[0]}, {size[1]}, 3), got {tuple(images.shape)}"
-            )
-        x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255
-        return (x - self.pixel_mean) / self.pixel_std
-
-    @torch.inference_mode()
-    def extract(self, images: np.ndarray) -> Tensor:
-        """Features of many images, batch by batch: (n, d), on the CPU."""
-        with precision(self.device):
-            if self.group is not None:
-                return self.group.extract(self, images)
-            return torch.cat([self.features(b) for b in self.batches(images)]).cpu()
-
     @torch.inference_mode()
     def scores(self, features: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
         """Logits from extracted features: (n, d) -> (n, classes)."""
         wanted = self.seen if classes is None else classes
         return self.head(features.to(self.device), wanted).cpu().numpy()
-
-    def batches(self, images: np.ndarray) -> Iterator[Tensor]:
-        """The images, or their tokens if held, on the model's device, a batch at a time."""
-        rows = self.rows(images, whole=False)
-        for batch in torch.arange(len(images)).split(EVALUATION_BATCH):
-            yield rows[batch]
-
-    def rows(self, images: np.ndarray, *, whole: bool | None = None) -> Rows:
-        """The images, or their tokens if held, to take batches of; ``whole``: see `Rows`."""
-        kept = None if self.prefix_cache is None else self.prefix_cache.get(images)
-        return Rows(images if kept is None else kept, self.device, whole=whole)
-
-    def release(self, images: np.ndarray) -> None:
-        """Forget what `hold` kept of this array."""
-        if self.prefix_cache is not None:
-            self.prefix_cache.drop(images)
-
-    @property
-    def n_frozen_blocks(self) -> int:
-        """The prefix: so many blocks at the start give the same for an image for ever."""
-        if not self.has_prefix or not splittable(self.vit):
-            return 0
-        return min((site.block for site in self.sites), default=len(self.vit.blocks))
-
-    def cache_prefix(self, n_bytes: int, device: torch.device | None = None) -> None:
-        """From now on keep up to ``n_bytes`` of what the frozen first blocks give; 0: nothing.
-
-        It makes a difference where `n_frozen_blocks` is not 0, and only to the time: the training
-        loop holds each task's training images and, as far as there is room, all test images.
-
-        Args:
-            n_bytes: float32 tokens of one image take 4 * tokens * d bytes.
-            device: where they are kept; None: on the model's.
-        """
-        self.prefix_cache = PrefixCache(n_bytes, device) if n_bytes else None
-
-    def hold(self, images: np.ndarray, *, urgent: bool = False) -> None:
-        """Compute the prefix of this very array once, if a cache is on and has room for it.
-
-        Args:
-            images: uint8 (n, height, width, 3); it must not change any more.
-            urgent: drop other arrays where there is no room.
-        """
-        k, cache = self.n_frozen_blocks, self.prefix_cache
-        if cache is None or not k:
-            return
-        with precision(self.device):
-            batches = self.batches(images)
-            cache.hold(images, batches, lambda b: enter(self.vit, self.pixels(b), k), urgent=urgent)
 
     def generator(self, *purpose: int) -> torch.Generator:
         """Randomness that depends on nothing but the seed and what it is for."""

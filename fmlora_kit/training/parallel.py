@@ -27,11 +27,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.methods.base import EVALUATION_BATCH, Method
+from fmlora_kit.methods.base import Method
+from fmlora_kit.methods.encoder import EVALUATION_BATCH
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+LOST = ("Connection closed", "Connection reset", "Broken pipe")  # what gloo then says
 PATIENCE = 10.0  # s that a process waits when another is gone: the one that failed is to be named
 
 
@@ -190,7 +192,7 @@ def _begin(function: Callable[[Accelerator], None], cpu: bool) -> None:
 
 def _lost(reason: str) -> bool:
     """Did a process fail for want of another one?"""
-    return any(words in reason for words in ("Connection closed", "Connection reset", "Broken pipe"))
+    return any(words in reason for words in LOST)
 
 
 def _reason(message: str | dict) -> str:

@@ -1,0 +1,133 @@
+"""How images reach a ViT: normalised, batch by batch, through frozen first blocks only once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from fmlora_kit.adapters.feed import Rows, precision
+from fmlora_kit.adapters.passes import enter, leave, pooled, splittable
+from fmlora_kit.adapters.prefix_cache import PrefixCache
+from fmlora_kit.adapters.sites import Site, find_sites
+from fmlora_kit.methods import card
+
+EVALUATION_BATCH = 256
+
+
+class Encoder(nn.Module):
+    """A frozen copy of a timm `VisionTransformer`, from uint8 images to features.
+
+    Args:
+        backbone: see `Method`.
+
+    Raises:
+        ValueError: ``backbone`` is no timm ViT, or in other numbers than float32 or float64.
+    """
+
+    has_prefix = False  # blocks before the first adapted one stay as they are, for every image
+    group = None  # the processes that learn together, see `training.parallel`
+
+    def __init__(self, backbone: VisionTransformer):
+        super().__init__()
+        find_sites(backbone)
+        self.vit = copy.deepcopy(backbone).eval().requires_grad_(False)
+        dtype = next(self.vit.parameters()).dtype
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
+        self.sites: tuple[Site, ...] = ()
+        self.prefix_cache: PrefixCache | None = None
+        cfg = getattr(backbone, "pretrained_cfg", None) or {}
+        self.backbone_name = cfg.get("architecture", "custom")
+        self.input_facts: dict = {"tag": cfg.get("tag")}
+        for what in ("pixel_mean", "pixel_std"):
+            value = [float(v) for v in cfg.get(what.removeprefix("pixel_"), (0.5, 0.5, 0.5))]
+            self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
+            self.input_facts[what] = value
+        self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
+        self.input_facts |= {what: cfg[what] for what in card.SOURCE if what in cfg}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.pixel_mean.device
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled features: uint8 (n, height, width, 3), or tokens of the prefix -> (n, d)."""
+        if images.is_floating_point() and images.ndim < 4 and self.n_frozen_blocks:
+            return leave(self.vit, images, self.n_frozen_blocks).to(self.pixel_mean)
+        x = self.pixels(images)
+        return pooled(self.vit, x).to(x)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """What the ViT takes: uint8 (n, height, width, 3) -> normalised (n, 3, height, width)."""
+        size = self.vit.patch_embed.img_size
+        if images.dtype != torch.uint8:
+            raise ValueError(f"images must be uint8 (bytes 0..255), got {images.dtype}")
+        if images.ndim != 4 or images.shape[-1] != 3 or tuple(images.shape[1:3]) != tuple(size):
+            raise ValueError(
+                f"images must be (n, {size[0]}, {size[1]}, 3), got {tuple(images.shape)}"
+            )
+        x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255
+        return (x - self.pixel_mean) / self.pixel_std
+
+    @torch.inference_mode()
+    def extract(self, images: np.ndarray) -> Tensor:
+        """Features of many images, batch by batch: (n, d), on the CPU."""
+        with precision(self.device):
+            if self.group is not None:
+                return self.group.extract(self, images)
+            return torch.cat([self.features(b) for b in self.batches(images)]).cpu()
+
+    def batches(self, images: np.ndarray) -> Iterator[Tensor]:
+        """The images, or their tokens if held, on the model's device, a batch at a time."""
+        rows = self.rows(images, whole=False)
+        for batch in torch.arange(len(images)).split(EVALUATION_BATCH):
+            yield rows[batch]
+
+    def rows(self, images: np.ndarray, *, whole: bool | None = None) -> Rows:
+        """The images, or their tokens if held, to take batches of; ``whole``: see `Rows`."""
+        kept = None if self.prefix_cache is None else self.prefix_cache.get(images)
+        return Rows(images if kept is None else kept, self.device, whole=whole)
+
+    def release(self, images: np.ndarray) -> None:
+        """Forget what `hold` kept of this array."""
+        if self.prefix_cache is not None:
+            self.prefix_cache.drop(images)
+
+    @property
+    def n_frozen_blocks(self) -> int:
+        """The prefix: so many blocks at the start give the same for an image for ever."""
+        if not self.has_prefix or not splittable(self.vit):
+            return 0
+        return min((site.block for site in self.sites), default=len(self.vit.blocks))
+
+    def cache_prefix(self, n_bytes: int, device: torch.device | None = None) -> None:
+        """From now on keep up to ``n_bytes`` of what the frozen first blocks give; 0: nothing.
+
+        It makes a difference where `n_frozen_blocks` is not 0, and only to the time: the training
+        loop holds each task's training images and, as far as there is room, all test images.
+
+        Args:
+            n_bytes: float32 tokens of one image take 4 * tokens * d bytes.
+            device: where they are kept; None: on the model's.
+        """
+        self.prefix_cache = PrefixCache(n_bytes, device) if n_bytes else None
+
+    def hold(self, images: np.ndarray, *, urgent: bool = False) -> None:
+        """Compute the prefix of this very array once, if a cache is on and has room for it.
+
+        Args:
+            images: uint8 (n, height, width, 3); it must not change any more.
+            urgent: drop other arrays where there is no room.
+        """
+        k, cache = self.n_frozen_blocks, self.prefix_cache
+        if cache is None or not k:
+            return
+        with precision(self.device):
+            batches = self.batches(images)
+            cache.hold(images, batches, lambda b: enter(self.vit, self.pixels(b), k), urgent=urgent)
