@@ -62,7 +62,10 @@ def test_a_forward_pass_of_ones_own_cannot_be_split():
             return super().forward_features(x, **options) + 1
 
     assert splittable(tiny.vit())
-    assert not splittable(Own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2))
+    own = Own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0).eval()
+    assert not splittable(own)
+    with torch.no_grad():
+        assert torch.equal(pooled(own, X), timms_own(own, X))
     checkpointed = tiny.vit()
     checkpointed.set_grad_checkpointing()
     assert not splittable(checkpointed)
