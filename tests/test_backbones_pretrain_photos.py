@@ -17,6 +17,8 @@ there = pytest.mark.skipif(
     reason=f"tiny_imagenet_36px_val.npz is not in {FOLDER}: FMLORA_DATA names the folder",
 )
 
+with_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch before 2.9")
+
 
 @pytest.fixture
 def tiny(monkeypatch):
@@ -30,22 +32,24 @@ def tiny(monkeypatch):
     monkeypatch.setattr(pretrain_photos, "ARCHITECTURE", {**pretrain_photos.ARCHITECTURE, **small})
 
 
+@with_muon
 def test_a_few_steps_at_both_sizes_learn_and_the_card_says_so(tiny, tmp_path):
     out = tmp_path / "made"
     pretrain_photos.main(
-        ["--images", "any", "--early-steps", "60", "--steps", "90", "--device", "cpu"]
+        ["--images", "any", "--early-steps", "60", "--steps", "150", "--device", "cpu"]
         + ["--out", str(out)]
     )
     card = json.loads((out / "photo_vit.json").read_text())
     weights = load_file(out / "photo_vit.safetensors")
     assert card["top_1"] > 0.9  # chance: 0.5
-    assert card["steps"] == 90 and card["of_these_at_24_pixels"] == 60
+    assert card["steps"] == 150 and card["of_these_at_24_pixels"] == 60
     assert card["training_images"] == 64 and card["architecture"]["img_size"] == 36
-    assert card["command"].endswith("--early-steps 60 --steps 90 --seed 0")
+    assert card["command"].endswith("--early-steps 60 --steps 150 --seed 0")
     assert {value.dtype for value in weights.values()} == {torch.float16}
     assert weights["pos_embed"].shape == (1, 37, 32)
 
 
+@with_muon
 def test_the_same_seed_gives_the_same_weights(tiny):
     options = {"early_steps": 1, "steps": 2, "batch_size": 8}
     runs = [pretrain_photos.pretrain("any", **options, seed=s)["model"] for s in (1, 1, 2)]
@@ -60,6 +64,12 @@ def test_early_steps_are_fewer_than_all(early):
         ValueError, match=f"early_steps must be from 0 to steps - 1 = 4, got {early}"
     ):
         pretrain_photos.pretrain("any", early_steps=early, steps=5)
+
+
+def test_an_old_torch_is_named(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    with pytest.raises(RuntimeError, match="torch 2.9 or later, got"):
+        pretrain_photos.pretrain("any", early_steps=0, steps=1)
 
 
 def test_the_embedded_weights_are_those_of_the_card():
