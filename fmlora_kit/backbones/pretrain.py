@@ -103,7 +103,8 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
 def warmed_cosine(
     optimiser: torch.optim.Optimizer, steps: int, warm_up: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear warm-up over ``warm_up`` steps times cosine decay over all ``steps``."""
+    """Linear warm-up (``warm_up`` steps, at most a tenth of all) times cosine decay over all."""
+    warm_up = max(1, min(warm_up, steps // 10))
     return torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda k: min(1, (k + 1) / warm_up) * (1 + math.cos(math.pi * k / steps)) / 2
     )

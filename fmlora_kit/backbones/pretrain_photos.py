@@ -56,8 +56,8 @@ def pretrain(
     """Train from scratch; return the weights (key "model") and what the card says (key "card").
 
     Muon for the matrices of the blocks and AdamW for the rest, weight decay 0.05, warm-up over 1000
-    steps, cosine decay, random crops and mirrors, mixup 0.2 or CutMix 1 on half of the batches,
-    label smoothing 0.1, bfloat16 autocast.
+    steps (at most a tenth of all), cosine decay, random crops and mirrors, mixup 0.2 or CutMix 1 on
+    half of the batches, label smoothing 0.1, bfloat16 autocast.
 
     Args:
         folder: where Tiny-ImageNet lies: see `tiny_imagenet.LAYOUT`.
@@ -138,7 +138,7 @@ def pretrain(
 
 
 def _optimisers(model: VisionTransformer, lr: float) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) learns in far fewer steps than AdamW, but takes matrices only."""
+    """Muon (Jordan et al. 2024) for what it takes, matrices, and AdamW for the rest."""
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     of_muon = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in of_muon]
