@@ -26,7 +26,7 @@ help:  ## list the targets
 env: $(READY)  ## only make the environment (.venv, from Python 3.11 or newer)
 
 demo: $(READY)  ## train and compare on the glyphs stream, write build/demo/index.html (METHODS=all SEEDS=5)
-	@$(PY) -m fmlora_kit.demo $(if $(strip $(METHODS)),--methods $(METHODS)) \
+	@$(PY) -m fmlora_kit demo $(if $(strip $(METHODS)),--methods $(METHODS)) \
 	    $(if $(strip $(SEEDS)),--seeds $(SEEDS)) --out build/demo $(ARGS)
 
 lab: $(READY)  ## open the first notebook in JupyterLab
@@ -52,10 +52,10 @@ notebooks: $(READY)  ## run every notebook again and store its outputs, without 
 	    --extra-keys "metadata.language_info.version" $(NOTEBOOKS)
 
 site: $(READY)  ## make offline pages of the notebooks as they are stored: build/site/index.html
-	@$(PY) -m fmlora_kit.site --out build/site $(ARGS)
+	@$(PY) -m fmlora_kit site --out build/site $(ARGS)
 
 gallery: $(READY)  ## draw the figures tagged for the README into notebooks/gallery (needs Chromium)
-	@$(PY) -m fmlora_kit.site --gallery notebooks/gallery $(ARGS)
+	@$(PY) -m fmlora_kit site --gallery notebooks/gallery $(ARGS)
 
 pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 cores), into data/
 	@$(PY) -m fmlora_kit.backbones.pretrain $(ARGS)
@@ -64,13 +64,13 @@ pretrain-photos: $(READY)  ## train the backbone for photos again (hours on 2 co
 	@$(PY) -m fmlora_kit.backbones.pretrain_photos --images $(IMAGES) $(ARGS)
 
 ablation: $(READY)  ## remake the table that the method's defaults are chosen from
-	@$(PY) -m fmlora_kit.ablation $(ARGS)
+	@$(PY) -m fmlora_kit ablation $(ARGS)
 
 compare: $(READY)  ## every method on the four embedded streams, 3 seeds (about an hour on 2 cores): build/compare
-	@OMP_NUM_THREADS=1 $(PY) -m fmlora_kit.comparison --out build/compare $(ARGS)
+	@OMP_NUM_THREADS=1 $(PY) -m fmlora_kit compare --out build/compare $(ARGS)
 
 bench: $(READY)  ## time a training step of every method, and PEFT's, on ViT-B/16: build/bench
-	@$(PY) -m fmlora_kit.bench --out build/bench $(ARGS)
+	@$(PY) -m fmlora_kit bench --out build/bench $(ARGS)
 
 clean:  ## remove what was built; keeps .venv (rm -r .venv removes that too)
 	rm -rf build dist .coverage .coverage.* .pytest_cache .ruff_cache

@@ -2,9 +2,9 @@
 
 Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`,
 `record`, `analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are
-imported when used. Two rooms take a live model and hand plain arrays on to the analysis:
-`extraction` and `attribution`. `interchange` exchanges models with
-PEFT and timm; `series` holds the small runs that the notebooks share.
+imported when used. `probes` take a live model and hand plain arrays on to the analysis,
+`interchange` exchanges models with PEFT and timm, `pages` write HTML, `commands` are the programs,
+and `lessons` holds the small runs that the notebooks share.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from importlib import import_module
 _ROOMS = (
     "adapters",
     "analysis",
-    "attribution",
     "backbones",
-    "extraction",
     "figures",
     "interchange",
+    "lessons",
     "methods",
+    "pages",
+    "probes",
     "record",
-    "series",
     "streams",
     "training",
     "widgets",

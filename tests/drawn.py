@@ -9,9 +9,8 @@ from typing import NamedTuple
 import real_data
 
 from fmlora_kit.streams import STREAMS
-from fmlora_kit.streams.dn4il import DN4IL
-from fmlora_kit.streams.domainnet import DOMAINNET
-from fmlora_kit.streams.layouts import LAYOUTS
+from fmlora_kit.streams.catalogue import LAYOUTS
+from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET
 
 BIRD = "images/003.Owl/bird_1.jpg"
 ART = "n02007558/art_1.jpg"

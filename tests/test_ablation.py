@@ -6,9 +6,9 @@ import json
 import pytest
 from hand_made import make_record
 
-from fmlora_kit import ablation
-from fmlora_kit.adapters.bases import BASES
+from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.analysis import metrics
+from fmlora_kit.commands import ablation
 from fmlora_kit.methods import FLoRA
 
 VARIANTS = list(ablation.variants())

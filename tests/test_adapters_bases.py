@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import generator
 
-from fmlora_kit.adapters import bases
+from fmlora_kit.adapters import flora
 
 W = torch.randn(12, 20, generator=generator(7))
 MIXED = torch.randn(20, 20, generator=generator(8))
@@ -12,16 +12,16 @@ MIXED = torch.randn(20, 20, generator=generator(8))
 
 def make(kind, rank):
     if kind == "pretrained":
-        return bases.from_weight(W, rank)
+        return flora.from_weight(W, rank)
     if kind == "activation":
-        return bases.from_moment(W, MIXED @ MIXED.T, rank)
+        return flora.from_moment(W, MIXED @ MIXED.T, rank)
     if kind == "random":
-        return bases.from_noise(W, rank, generator(1))
+        return flora.from_noise(W, rank, generator(1))
     delta = torch.randn(12, 2, generator=generator(2)) @ torch.randn(2, 20, generator=generator(3))
-    return bases.from_update(delta, rank, min(2, rank), generator(1))[:2]
+    return flora.from_update(delta, rank, min(2, rank), generator(1))[:2]
 
 
-@pytest.mark.parametrize("kind", bases.BASES)
+@pytest.mark.parametrize("kind", flora.BASES)
 @pytest.mark.parametrize("rank", [1, 5, 12])
 def test_bases_are_orthonormal(kind, rank):
     a, b = make(kind, rank)
@@ -31,7 +31,7 @@ def test_bases_are_orthonormal(kind, rank):
 
 
 def test_from_weight_spans_the_best_approximation_of_the_weight():
-    a, b = bases.from_weight(W, 4)
+    a, b = flora.from_weight(W, 4)
     u, s, v = torch.linalg.svd(W.double(), full_matrices=False)
     best = (u[:, :4] * s[:4]) @ v[:4]
     projected = a @ (a.T @ W @ b.T) @ b
@@ -42,7 +42,7 @@ def test_from_moment_catches_planted_directions_strongest_first():
     planted = torch.linalg.qr(torch.randn(20, 3, generator=generator(4))).Q
     x = torch.randn(500, 3, generator=generator(5)) * torch.tensor([1.0, 9.0, 3.0]) @ planted.T
     x = x + 0.01 * torch.randn(500, 20, generator=generator(6))
-    a, b = bases.from_moment(W, x.T @ x, 3)
+    a, b = flora.from_moment(W, x.T @ x, 3)
     cosines = (b @ planted).abs()
     assert cosines[0, 1] > 0.99 and cosines[1, 2] > 0.99 and cosines[2, 0] > 0.99
     sent = W @ b.T  # A spans where W0 sends them
@@ -50,7 +50,7 @@ def test_from_moment_catches_planted_directions_strongest_first():
 
 
 def test_from_noise_is_decided_by_the_generator():
-    first, again, other = (bases.from_noise(W, 3, generator(s)) for s in (1, 1, 2))
+    first, again, other = (flora.from_noise(W, 3, generator(s)) for s in (1, 1, 2))
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     assert not torch.allclose(first[0], other[0])
 
@@ -60,7 +60,7 @@ def test_from_update_reproduces_a_learned_update(used):
     delta = torch.randn(12, used, generator=generator(2)) @ torch.randn(
         used, 20, generator=generator(3)
     )
-    a, b, core = bases.from_update(delta, 6, used, generator(1))
+    a, b, core = flora.from_update(delta, 6, used, generator(1))
     torch.testing.assert_close(a @ core @ b, delta, atol=1e-5, rtol=1e-5)
     assert core[used:].abs().max() == 0 if used < 6 else True
     strength = core.diag()[:used]
@@ -69,13 +69,13 @@ def test_from_update_reproduces_a_learned_update(used):
 
 def test_from_update_leaves_room_orthogonal_to_what_was_learned():
     delta = torch.randn(12, 2, generator=generator(2)) @ torch.randn(2, 20, generator=generator(3))
-    a, b, _ = bases.from_update(delta, 6, 2, generator(1))
+    a, b, _ = flora.from_update(delta, 6, 2, generator(1))
     assert (a[:, 2:].T @ delta).abs().max() < 1e-5
     assert (delta @ b[2:].T).abs().max() < 1e-5
 
 
 def test_from_update_of_nothing_learned_is_still_a_base():
-    a, b, core = bases.from_update(torch.zeros(12, 20), 4, 2, generator(1))
+    a, b, core = flora.from_update(torch.zeros(12, 20), 4, 2, generator(1))
     torch.testing.assert_close(a.T @ a, torch.eye(4), atol=1e-5, rtol=0)
     torch.testing.assert_close(b @ b.T, torch.eye(4), atol=1e-5, rtol=0)
     assert core.abs().max() == 0

@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters.dual_gpm import DualGPM, leading_directions, rising_share
+from fmlora_kit.adapters.protection import DualGPM, leading_directions, rising_share
 
 SPECTRUM = [5.0, 3.0, 1.5, 0.5, 0.2, 0.1, 0.0, 0.0]
 

@@ -5,8 +5,8 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters import feed
-from fmlora_kit.adapters.feed import Rows
+from fmlora_kit.backbones import batches
+from fmlora_kit.backbones.batches import Rows
 
 CPU = torch.device("cpu")
 IMAGES = tiny.noise(7, 4)
@@ -30,7 +30,7 @@ def test_a_memory_map_is_read_row_by_row_and_never_written(tmp_path):
 
 
 def test_what_is_moved_as_a_whole_is_moved_in_parts(monkeypatch, tmp_path):
-    monkeypatch.setattr(feed, "_AT_ONCE", 3)
+    monkeypatch.setattr(batches, "_AT_ONCE", 3)
     rows = Rows(IMAGES, CPU, whole=True)
     assert isinstance(rows.held, torch.Tensor)
     np.testing.assert_array_equal(rows.held, IMAGES)
@@ -45,4 +45,4 @@ def test_tensors_are_taken_from_as_well():
 @pytest.mark.parametrize(("free", "whole"), [(4 * IMAGES.nbytes, True), (IMAGES.nbytes, False)])
 def test_a_gpu_holds_what_takes_a_quarter_of_its_free_memory(monkeypatch, free, whole):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10 * free))
-    assert feed._fits(IMAGES, torch.device("cuda")) is whole
+    assert batches._fits(IMAGES, torch.device("cuda")) is whole

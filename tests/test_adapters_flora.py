@@ -5,7 +5,7 @@ import torch
 from tiny import generator
 
 from fmlora_kit.adapters.flora import FactorizedUpdate
-from fmlora_kit.adapters.protect import protection
+from fmlora_kit.adapters.protection import protection
 
 D_IN, D_OUT, R, ALPHA = 10, 8, 4, 6.0
 

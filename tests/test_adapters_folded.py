@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters.folded import FoldedUpdate
+from fmlora_kit.adapters.updates import FoldedUpdate
 
 
 def noise(*shape, seed=0):

@@ -5,8 +5,7 @@ import pytest
 import torch
 from tiny import generator
 
-from fmlora_kit.adapters.head import Head, class_means
-from fmlora_kit.adapters.ridge import RIDGES
+from fmlora_kit.adapters.head import RIDGES, Head, class_means
 
 FEATURES = torch.randn(5, 6, generator=generator(1))
 

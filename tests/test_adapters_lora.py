@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import generator
 
-from fmlora_kit.adapters.lora import LoRAUpdate, check_rank
+from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
 
 
 def test_the_update_is_s_a_b_and_starts_at_zero():

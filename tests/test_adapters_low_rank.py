@@ -5,11 +5,9 @@ import torch
 from tiny import generator
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.folded import FoldedUpdate
-from fmlora_kit.adapters.lora import LoRAUpdate
-from fmlora_kit.adapters.low_rank import updated_linear
 from fmlora_kit.adapters.sites import AdaptedLinear
-from fmlora_kit.benchmark.measure import flops, peak_bytes
+from fmlora_kit.adapters.updates import FoldedUpdate, LoRAUpdate, updated_linear
+from fmlora_kit.commands.bench_measure import flops, peak_bytes
 
 CPU = torch.device("cpu")
 ROWS = (slice(0, 4), slice(6, 10))  # of ten rows, as q and v of a fused map

@@ -11,7 +11,7 @@ from timm.models.vision_transformer import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from fmlora_kit.adapters.passes import enter, leave, pooled, reads_class_token, splittable
+from fmlora_kit.backbones.forward import enter, leave, pooled, reads_class_token, splittable
 
 X = torch.randn(3, 3, 32, 32, generator=tiny.generator(1))
 VARIANTS = {

@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters.prefix import prefixed
+from fmlora_kit.adapters.prompts import prefixed
 
 D, LENGTH = 32, 3
 

@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters.prefix_cache import PrefixCache
+from fmlora_kit.backbones.frozen_blocks import PrefixCache
 
 FIRST, SECOND, THIRD = (tiny.noise(4, seed=s) for s in range(3))
 SIZE = 4 * 8 * 4  # bytes of `tokens` of four images

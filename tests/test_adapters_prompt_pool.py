@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters.prompt_pool import PromptPool
+from fmlora_kit.adapters.prompts import PromptPool
 
 
 def pool(d=16, **changes):

@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 
-from fmlora_kit.adapters.protect import input_moments, protection
+from fmlora_kit.adapters.protection import input_moments, protection
 from fmlora_kit.adapters.sites import find_sites
 
 

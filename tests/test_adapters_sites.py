@@ -9,8 +9,8 @@ from timm.layers import SwiGLU
 from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
 
 from fmlora_kit.adapters.dmp import add_prompt
-from fmlora_kit.adapters.lora import LoRAUpdate
 from fmlora_kit.adapters.sites import MAPS, adapted, attach, base_weight, find_sites, to_timm
+from fmlora_kit.adapters.updates import LoRAUpdate
 
 X = torch.randn(3, 3, 32, 32, generator=tiny.generator(1))
 D = 32

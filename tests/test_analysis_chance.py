@@ -5,7 +5,7 @@ import pytest
 import tiny
 from hand_updates import E1, E2, E3, MOMENTS, flora_record, lora_record
 
-from fmlora_kit.analysis.chance import expected_overlap, open_directions, random_angles, room
+from fmlora_kit.analysis.subspaces import expected_overlap, open_directions, random_angles, room
 from fmlora_kit.analysis.updates import shared_bases, task_updates
 
 

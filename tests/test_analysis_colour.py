@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fmlora_kit.analysis import accuracy_by_colour
-from fmlora_kit.streams import Stream, Task
+from fmlora_kit.streams import Stream, Task, accuracy_by_colour
 
 
 def plain(*colours):

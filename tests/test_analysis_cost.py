@@ -3,13 +3,12 @@
 import pytest
 import real_data
 
-from fmlora_kit.analysis import N_IMAGES, decoded_gigabytes, expected_hours
+from fmlora_kit.streams import N_IMAGES, decoded_gigabytes, expected_hours
 from fmlora_kit.streams.cifar100 import N_TEST, N_TRAIN
 from fmlora_kit.streams.cub200 import N_IMAGES as CUB200_IMAGES
-from fmlora_kit.streams.dn4il import DN4IL
-from fmlora_kit.streams.domainnet import DOMAINNET
+from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET
+from fmlora_kit.streams.files import read_list
 from fmlora_kit.streams.imagenet_r import N_IMAGES as IMAGENET_R_IMAGES
-from fmlora_kit.streams.lists import read_list
 
 
 def test_hours_by_hand():

@@ -9,15 +9,8 @@ import pytest
 from compared import a_run, joint_run, runs
 
 from fmlora_kit.analysis import Interval, compare_records, csv, latex, markdown
-from fmlora_kit.analysis.render import (
-    latex_escape,
-    overview,
-    parameters,
-    percent,
-    points,
-    seconds,
-    size,
-)
+from fmlora_kit.analysis.formats import parameters, percent, points, seconds, size
+from fmlora_kit.analysis.tables import latex_escape, overview
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from fmlora_kit.analysis.subspaces import (
     pairs,
     principal_angles,
     share_in_earlier,
+    task_pair,
     update_cosine,
 )
-from fmlora_kit.analysis.task_pair import task_pair
 from fmlora_kit.analysis.updates import task_updates
 
 Q, V = 0, 1  # the layers of the hand-made record

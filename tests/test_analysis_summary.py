@@ -9,7 +9,8 @@ import pytest
 from hand_made import THREE_TASKS, make_record
 
 from fmlora_kit.analysis import mean_ci95, paired_metric, summarise, table
-from fmlora_kit.analysis.summary import COSTS, METRICS, count
+from fmlora_kit.analysis.comparison import COSTS, METRICS
+from fmlora_kit.analysis.formats import count
 
 
 def shifted(seed, by):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from attributed import learned, normalised, pictures, traces
 
-from fmlora_kit.attribution import grad_cam
-from fmlora_kit.attribution.cam import tapped
+from fmlora_kit.probes import grad_cam
+from fmlora_kit.probes.cam import tapped
 
 
 def by_hand(model, images, targets, prefix):

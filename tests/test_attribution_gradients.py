@@ -10,7 +10,7 @@ import torch
 from attributed import NAMES, Linear, learned, normalised, own_logit, pictures, traces
 
 import fmlora_kit as fk
-from fmlora_kit.attribution import attribute, integrated_gradients, saliency
+from fmlora_kit.probes import attribute, integrated_gradients, saliency
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

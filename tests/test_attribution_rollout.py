@@ -6,8 +6,8 @@ import tiny
 import torch
 from attributed import NAMES, learned, normalised, pictures, traces
 
-from fmlora_kit.attribution import attention_rollout
-from fmlora_kit.attribution.rollout import attentions, rollout
+from fmlora_kit.probes import attention_rollout
+from fmlora_kit.probes.rollout import attentions, rollout
 
 
 def by_hand(model, images):

@@ -8,9 +8,9 @@ import tiny
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.attribution import attribute, over_time
-from fmlora_kit.attribution.scores import other_rows
 from fmlora_kit.methods import HeadOptions
+from fmlora_kit.probes import attribute, over_time
+from fmlora_kit.probes.scores import other_rows
 
 
 @cache
@@ -164,4 +164,4 @@ def test_a_method_that_chooses_for_each_image_is_refused(method):
     tiny.learn(model, stream)
     images, labels = stream[0].test_images[:1], stream[0].test_labels[:1]
     with pytest.raises(ValueError, match="one for all images to be explained; 'l2p'"):
-        fk.attribution.attribute(model, images, labels, method=method)
+        fk.probes.attribute(model, images, labels, method=method)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import fmlora_kit as fk
 from fmlora_kit.backbones import EMBEDDED, load
 from fmlora_kit.backbones.pretrain import ARCHITECTURE, normalise, symbol_images
-from fmlora_kit.streams.scripts import PRETRAINING_SYMBOLS
+from fmlora_kit.streams.rendering import PRETRAINING_SYMBOLS
 
 FOLDER = next(f for f in load.DATA_FOLDERS if (f / "glyph_vit.json").exists())
 HERE = [name for name in EMBEDDED if (FOLDER / f"{name}.json").exists()]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fmlora_kit.backbones.views import _maps, random_views
+from fmlora_kit.backbones.random_crops import _maps, random_views
 
 RAMP = torch.arange(8.0).expand(8, 8)
 IMAGES = torch.stack([RAMP, RAMP.T, 10 * RAMP])[None]  # (1, 3, 8, 8): columns, rows, both scales

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from fmlora_kit import bench
+from fmlora_kit.commands import bench
 
 METHODS = ["fmlora_no_prompt", "sd_lora", "l2p", "full_finetuning"]
 
@@ -67,7 +67,7 @@ def test_a_profile_shows_where_the_time_goes(summary):
 
 def test_the_summary_says_how_it_was_made(summary):
     made = summary[0]["made"]
-    assert made["command"].startswith("python -m fmlora_kit.bench --quick --methods")
+    assert made["command"].startswith("python -m fmlora_kit bench --quick --methods")
     assert made["device"] == "cpu" and made["batch_size"] == 4 and made["rounds"] == 2
     assert made["versions"].keys() >= {"python", "torch", "timm", "fmlora_kit"}
     assert any(t["what"].startswith("fmlora_no_prompt_merged") for t in summary[0]["targets"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fmlora_kit.benchmark import measure
-from fmlora_kit.benchmark.measure import flops, peak_bytes, seconds, spread, take_turns
+from fmlora_kit.commands import bench_measure
+from fmlora_kit.commands.bench_measure import flops, peak_bytes, seconds, spread, take_turns
 
 CPU = torch.device("cpu")
 
@@ -32,7 +32,7 @@ def test_the_peak_is_the_most_that_is_there_at_one_time():
 
 def test_a_timing_is_the_mean_of_its_calls(monkeypatch):
     clock = iter([10.0, 16.0])
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(bench_measure.time, "perf_counter", lambda: next(clock))
     calls = []
     assert seconds(lambda: calls.append(1), CPU, times=3) == 2.0
     assert len(calls) == 3
@@ -46,7 +46,7 @@ def test_ratios_are_to_the_limit_just_before_and_just_after(monkeypatch):
     def seconds(act, device, times):
         return act() * (1 + 0.1 * next(now))
 
-    monkeypatch.setattr(measure, "seconds", seconds)
+    monkeypatch.setattr(bench_measure, "seconds", seconds)
     sides = {name: (lambda name=name: order.append(name) or 2.0) for name in "abcdef"}
     limits, took, ratios = take_turns(lambda: 1.0, sides, rounds=3, device=CPU, say=said.append)
     assert len(limits) == 3 * 3  # before, between (after four), after

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmlora_kit.benchmark.report import expected_hours, inference_rows, step_rows, targets
+from fmlora_kit.commands.bench_report import expected_hours, inference_rows, step_rows, targets
 
 COUNTED = {
     "frozen_limit@1": {"flops": 100, "peak_bytes": 10, "resident_bytes": 90},

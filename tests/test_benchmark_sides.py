@@ -9,8 +9,8 @@ import tiny
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from fmlora_kit.benchmark.measure import flops, peak_bytes
-from fmlora_kit.benchmark.sides import (
+from fmlora_kit.commands.bench_measure import flops, peak_bytes
+from fmlora_kit.commands.bench_sides import (
     LIMIT,
     MEASURED,
     NO_PROMPT,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from fmlora_kit import _browser
+from fmlora_kit.pages import browser
 
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
     """A PATH with nothing in it but what the returned function puts there."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(_browser.VARIABLE, raising=False)
+    monkeypatch.delenv(browser.VARIABLE, raising=False)
 
     def install(name):
         program = tmp_path / name
@@ -21,29 +21,29 @@ def programs(tmp_path, monkeypatch):
 
 
 def test_no_browser_is_none_and_starting_one_says_what_was_looked_for(programs):
-    assert _browser.find_browser() is None
+    assert browser.find_browser() is None
     pytest.importorskip("playwright")
     with pytest.raises(FileNotFoundError, match="chromium, chromium-browser, google-chrome"):
-        with _browser.chromium():
+        with browser.chromium():
             pass
 
 
 def test_the_first_known_name_in_path_is_taken(programs):
     chrome = programs("google-chrome")
-    assert _browser.find_browser() == chrome
+    assert browser.find_browser() == chrome
     chromium = programs("chromium")
-    assert _browser.find_browser() == chromium
+    assert browser.find_browser() == chromium
 
 
 def test_the_variable_goes_first(programs, monkeypatch):
     programs("chromium")
     mine = programs("mine")
-    monkeypatch.setenv(_browser.VARIABLE, mine)
-    assert _browser.find_browser() == mine
+    monkeypatch.setenv(browser.VARIABLE, mine)
+    assert browser.find_browser() == mine
 
 
 def test_a_variable_that_names_no_program_is_an_error(programs, monkeypatch):
     programs("chromium")
-    monkeypatch.setenv(_browser.VARIABLE, "/no/such/browser")
+    monkeypatch.setenv(browser.VARIABLE, "/no/such/browser")
     with pytest.raises(ValueError, match="FMLORA_BROWSER must name a program.*'/no/such/browser'"):
-        _browser.find_browser()
+        browser.find_browser()

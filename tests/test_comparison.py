@@ -8,10 +8,10 @@ import re
 import pytest
 
 import fmlora_kit as fk
-from fmlora_kit import comparison
-from fmlora_kit.analysis import compare_records, render
+from fmlora_kit.analysis import compare_records, tables
+from fmlora_kit.commands import compare
 from fmlora_kit.record import load_briefs
-from fmlora_kit.training import comparing
+from fmlora_kit.training import sweep
 
 METHODS = "nearest_class_mean,streaming_lda"
 
@@ -21,10 +21,10 @@ def out(tmp_path_factory):
     """A finished comparison of two methods on a tiny stream, over two seeds."""
     folder = tmp_path_factory.mktemp("compare")
     with pytest.MonkeyPatch.context() as patch:
-        tiny = comparing.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
-        patch.setitem(comparing.SETTINGS, "tiny", tiny)
+        tiny = sweep.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
+        patch.setitem(sweep.SETTINGS, "tiny", tiny)
         words = ["--methods", METHODS, "--streams", "tiny", "--seeds", "2", "--epochs", "1"]
-        assert comparison.main([*words, "--workers", "1", "--out", str(folder)]) == 0
+        assert compare.main([*words, "--workers", "1", "--out", str(folder)]) == 0
     return folder
 
 
@@ -39,7 +39,7 @@ def test_the_summary_holds_what_the_records_say(out):
         for seed in (0, 1)
     ]
     table = compare_records(records)
-    assert comparison.tables_of(summary(out)) == {"tiny": table}
+    assert compare.tables_of(summary(out)) == {"tiny": table}
     assert [row.method for row in table.rows if row.seeds == (0, 1)]
     made = summary(out)["made"]
     assert made["runs"] == 4 and made["training"]["epochs"] == 1
@@ -47,10 +47,10 @@ def test_the_summary_holds_what_the_records_say(out):
 
 
 def test_the_tables_are_the_summary_rendered(out):
-    table = comparison.tables_of(summary(out))["tiny"]
-    assert (out / "tables.md").read_text(encoding="utf-8") == render.markdown(table)
-    assert (out / "tables.tex").read_text(encoding="utf-8") == render.latex(table)
-    assert (out / "tables.csv").read_text(encoding="utf-8") == render.csv(table)
+    table = compare.tables_of(summary(out))["tiny"]
+    assert (out / "tables.md").read_text(encoding="utf-8") == tables.markdown(table)
+    assert (out / "tables.tex").read_text(encoding="utf-8") == tables.latex(table)
+    assert (out / "tables.csv").read_text(encoding="utf-8") == tables.csv(table)
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "streaming LDA" in page and 'src="http' not in page
 
@@ -60,17 +60,17 @@ def test_the_brief_records_give_the_same_table(out):
     assert {(r.method, r.seed) for r in briefs} == {
         (method, seed) for method in METHODS.split(",") for seed in (0, 1)
     }
-    assert compare_records(briefs) == comparison.tables_of(summary(out))["tiny"]
+    assert compare_records(briefs) == compare.tables_of(summary(out))["tiny"]
     assert (out / "tiny.json").stat().st_size < 30_000
 
 
 def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monkeypatch):
-    monkeypatch.setitem(comparing.SETTINGS, "tiny", comparing.Setting("glyphs", {}))
+    monkeypatch.setitem(sweep.SETTINGS, "tiny", sweep.Setting("glyphs", {}))
     readme = tmp_path / "README.md"
     marks = [f"<!-- {mark} -->\nstale\n<!-- /{mark} -->" for mark in ("overview", "compare")]
     readme.write_text("before\n" + "\nbetween\n".join(marks) + "\nafter\n")
     for _ in range(2):
-        comparison.publish(out, readme, tmp_path / "shipped")
+        compare.publish(out, readme, tmp_path / "shipped")
         text = readme.read_text(encoding="utf-8")
         assert text.startswith("before\n<!-- overview -->\n| final accuracy, %")
         assert "<!-- compare -->\n**glyphs, 2 tasks, 20 classes" in text
@@ -90,16 +90,16 @@ def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monk
 )
 def test_bad_words_are_refused_before_anything_is_done(words, message, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        comparison.main([*words, "--out", str(tmp_path / "out")])
+        compare.main([*words, "--out", str(tmp_path / "out")])
     error = " ".join(capsys.readouterr().err.split())
     assert re.search(message, error), error
     assert not (tmp_path / "out").exists()
 
 
 def test_if_every_run_fails_the_reason_is_told(tmp_path, capsys, monkeypatch):
-    gone = comparing.Setting("pacs", {}, "nowhere")
-    monkeypatch.setitem(comparing.SETTINGS, "gone", gone)
+    gone = sweep.Setting("pacs", {}, "nowhere")
+    monkeypatch.setitem(sweep.SETTINGS, "gone", gone)
     words = ["--methods", "streaming_lda", "--streams", "gone", "--seeds", "1"]
-    assert comparison.main([*words, "--out", str(tmp_path), "--workers", "1"]) == 1
+    assert compare.main([*words, "--out", str(tmp_path), "--workers", "1"]) == 1
     assert "no run was finished" in capsys.readouterr().err
     assert not (tmp_path / "summary.json").exists()

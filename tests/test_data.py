@@ -6,10 +6,10 @@ import sys
 import pytest
 import real_data
 
-from fmlora_kit import data
+from fmlora_kit.commands import data
 from fmlora_kit.streams import PRESETS
-from fmlora_kit.streams.dn4il import DN4IL
-from fmlora_kit.streams.layouts import LAYOUTS
+from fmlora_kit.streams.catalogue import LAYOUTS
+from fmlora_kit.streams.domainnet import DN4IL
 from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
 
 
@@ -145,7 +145,7 @@ def test_unknown_names_list_the_known_ones(tmp_path, capsys):
 
 @real_data.needs("CUB_200_2011")
 def test_as_a_program_on_real_images():
-    run = [sys.executable, "-m", "fmlora_kit.data", "check", "cub200", "--folder"]
+    run = [sys.executable, "-m", "fmlora_kit", "data", "check", "cub200", "--folder"]
     done = subprocess.run([*run, str(real_data.FOLDER)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "  there    images/: 2,889 images\n" in done.stdout

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from plotly.offline import get_plotlyjs
 
-from fmlora_kit import demo
 from fmlora_kit.analysis import metrics, summarise, table
+from fmlora_kit.commands import demo
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record
 

@@ -6,7 +6,7 @@ import tiny
 from hand_made import make_record
 
 import fmlora_kit as fk
-from fmlora_kit.extraction import features_now, features_over_time
+from fmlora_kit.probes import features_now, features_over_time
 
 
 def finished(name="fmlora", stream=None):

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 import fmlora_kit as fk
-from fmlora_kit.extraction import swap_prompts
+from fmlora_kit.probes import swap_prompts
 
 
 def backbone():

@@ -8,8 +8,8 @@ import pytest
 import tiny
 
 import fmlora_kit as fk
-from fmlora_kit.extraction import truncate_ranks
-from fmlora_kit.extraction.images import probe_images
+from fmlora_kit.probes import truncate_ranks
+from fmlora_kit.probes.images import probe_images
 
 
 def backbone():

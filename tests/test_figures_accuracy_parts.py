@@ -3,13 +3,13 @@
 import pytest
 from hand_made import THREE_TASKS, make_record
 
-from fmlora_kit.figures import accuracy_parts
+from fmlora_kit.figures import accuracy
 
 
 @pytest.fixture
 def figure():
     worse = make_record(THREE_TASKS - 0.2)
-    return accuracy_parts(
+    return accuracy(
         {"L2P": [worse, make_record(THREE_TASKS - 0.4)], "FM-LoRA": make_record()}
     )
 
@@ -36,4 +36,4 @@ def test_the_best_at_the_end_is_on_top(figure):
 
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="at least one record"):
-        accuracy_parts({})
+        accuracy({})

@@ -12,7 +12,7 @@ from fmlora_kit.figures import (
     explanation_movement,
     task_colors,
 )
-from fmlora_kit.figures.overlay import POSITIVE_SCALE, SIGNED_SCALE, faded_grey, limit_of
+from fmlora_kit.figures.attribution import POSITIVE_SCALE, SIGNED_SCALE, faded_grey, limit_of
 
 
 def traces(figure, kind):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fmlora_kit.analysis.stored import KINDS
-from fmlora_kit.figures.kinds import KIND_STYLES, OURS_STYLE, apart
+from fmlora_kit.analysis.storage import KINDS
+from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, apart
 
 
 def test_labels_with_room_stay():

@@ -5,7 +5,7 @@ import pytest
 from hand_made import make_record
 
 from fmlora_kit.figures import task_colors
-from fmlora_kit.figures.live import training_progress
+from fmlora_kit.figures.run import training_progress
 
 
 def lines(figure):

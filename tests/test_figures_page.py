@@ -10,9 +10,8 @@ from hand_made import make_record, make_stream, make_task, plausible_record
 from plotly.offline import get_plotlyjs
 
 from fmlora_kit.analysis import mean_ci95, summarise
-from fmlora_kit.figures.findings import against, best, bound, findings, percent, points, size
-from fmlora_kit.figures.page import comparison_page
-from fmlora_kit.figures.page_tables import results_table
+from fmlora_kit.analysis.sentences import against, best, bound, findings, percent, points, size
+from fmlora_kit.pages.comparison import comparison_page, results_table
 
 UP = np.array([[0.9, np.nan], [0.8, 0.9]])  # final .85, forgetting .1, learning .9
 DOWN = np.array([[0.8, np.nan], [0.4, 0.8]])  # final .6, forgetting .4, learning .8

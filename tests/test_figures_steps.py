@@ -5,7 +5,7 @@ import pytest
 from hand_made import THREE_TASKS, make_record
 
 from fmlora_kit.figures import fall_per_step, forward_transfer
-from fmlora_kit.figures.steps import signed
+from fmlora_kit.figures.forgetting import signed
 
 NAN = np.nan
 

@@ -6,7 +6,7 @@ import pytest
 from plotly.colors import hex_to_rgb
 
 from fmlora_kit.figures import method_styles, task_colors
-from fmlora_kit.figures.template import (
+from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
     OKABE_ITO,

@@ -6,7 +6,7 @@ from hand_made import make_record
 from hand_updates import flora_record, lora_record, orthonormal
 
 from fmlora_kit.figures import core_energy, earlier_span, singular_values
-from fmlora_kit.figures.template import task_colors
+from fmlora_kit.figures.style import task_colors
 
 ROOT = np.sqrt(2)
 

@@ -12,20 +12,22 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "fmlora_kit"
 LEFT = ("streams", "backbones", "adapters", "methods", "training")
 RIGHT = ("record", "analysis", "figures", "widgets")
-LIVE = ("attribution", "extraction")  # take a live model, hand plain arrays on to the analysis
-SHARED = ("series", "interchange", "benchmark")  # runs of notebooks; other formats; costs
+LIVE = ("probes",)  # take a live model, hand plain arrays on to the analysis
+SHARED = ("lessons", "interchange")  # runs of notebooks; other formats
+PAGES = ("pages",)  # write HTML from what is right of the record
 MODEL_PACKAGES = {"torch", "torchvision", "timm", "captum"}
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
 # A program is run, not imported: it may use every room, and print. ruff's table names them.
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAY_PRINT = SETTINGS["tool"]["ruff"]["lint"]["per-file-ignores"]
-PROGRAMS = {ROOT / path for path in MAY_PRINT if path.startswith(PACKAGE)}
+PROGRAMS = {path for place in MAY_PRINT if place.startswith(PACKAGE) for path in ROOT.glob(place)}
+PROGRAMS.add(ROOT / PACKAGE / "__main__.py")
 
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 LIBRARY = [path for path in FILES if path not in PROGRAMS]
-ROOMS = {*LEFT, *RIGHT, *LIVE, *SHARED}
+ROOMS = {*LEFT, *RIGHT, *LIVE, *SHARED, *PAGES}
 
 
 def short(path):
@@ -55,6 +57,8 @@ def allowed(name):
     """Return the rooms that files of one room may import from."""
     if name in LIVE:
         return {*LEFT, "record", "analysis", name}
+    if name in PAGES:
+        return {"record", "analysis", "figures", name}
     if name in SHARED:
         return {*LEFT, "record", name}
     if name in LEFT:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.comparison import documented
+from fmlora_kit.commands.compare import documented
 from fmlora_kit.methods import METHODS
 from fmlora_kit.methods.base import Method, numpy
 

@@ -11,7 +11,7 @@ import torch
 import fmlora_kit as fk
 from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions, Method
-from fmlora_kit.methods.card import FACTS, PIXELS, options_of
+from fmlora_kit.methods.description import FACTS, PIXELS, options_of
 
 GRADIENT = [name for name in METHODS if METHODS[name].trained != "nothing"]
 

@@ -6,7 +6,7 @@ import tiny
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.bases import BASES
+from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.sites import base_weight
 from fmlora_kit.methods import HeadOptions
 

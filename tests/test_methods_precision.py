@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.bases import BASES
+from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions
 

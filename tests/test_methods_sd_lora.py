@@ -6,7 +6,7 @@ import tiny
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.decoupled import DecoupledUpdate, Magnitudes
+from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes
 from fmlora_kit.analysis import forgetting_max
 from fmlora_kit.methods.sd_lora import SDLoRA, SDLoRARR
 from fmlora_kit.training import Budget

@@ -8,10 +8,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.task_choice import TaskChoice
+from fmlora_kit.adapters.task_guess import TaskChoice
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.task_lora import OUTSIDE, TaskLoRA
-from fmlora_kit.training.evaluate import evaluate
+from fmlora_kit.training.loop import evaluate
 from fmlora_kit.training.rebuild import replay
 
 IMAGES = tiny.noise(6)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from hand_made import make_record
 
-from fmlora_kit import near_duplicate, streams
+from fmlora_kit import streams
+from fmlora_kit.commands import near_duplicate
 
 
 def test_the_same_last_task_closes_both_streams():

@@ -11,7 +11,7 @@ from hand_made import make_record, make_task
 
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS, HeadOptions
-from fmlora_kit.methods.card import FACTS
+from fmlora_kit.methods.description import FACTS
 from fmlora_kit.record import Record, run_card
 from fmlora_kit.record.card import NOT_RECORDED, flat
 

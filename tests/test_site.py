@@ -12,7 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from fmlora_kit import site
+from fmlora_kit.pages import notebooks
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,7 +28,7 @@ def figure_output(title="a figure", **layout):
         "frames": [{"name": "later"}],
         "config": {"plotlyServerURL": "https://plot.ly"},
     }
-    return new_output("display_data", {site.PLOTLY: figure, "text/plain": "Figure()"})
+    return new_output("display_data", {notebooks.PLOTLY: figure, "text/plain": "Figure()"})
 
 
 def write(path, *cells, first=FIRST):
@@ -38,7 +38,7 @@ def write(path, *cells, first=FIRST):
 
 def built(folder, *paths):
     """Build the site and return {file name: parsed page}."""
-    site.build(paths, folder)
+    notebooks.build(paths, folder)
     return {
         p.name: BeautifulSoup(p.read_text(), "html.parser") for p in sorted(folder.glob("*.html"))
     }
@@ -77,7 +77,7 @@ def test_a_figure_keeps_its_data_layout_and_frames_but_no_address(tmp_path):
 
 
 def test_a_widget_becomes_a_note(tmp_path):
-    view = {site.WIDGET: {"model_id": "abc"}, "text/plain": "VBox(children=(IntSlider(),))"}
+    view = {notebooks.WIDGET: {"model_id": "abc"}, "text/plain": "VBox(children=(IntSlider(),))"}
     cell = new_code_cell("panel", outputs=[new_output("execute_result", view)])
     page = built(tmp_path / "site", write(tmp_path / "01_a.ipynb", cell))["01_a.html"]
     assert text(page.find(class_="widget-note")).startswith("Here stands a dashboard")
@@ -85,7 +85,7 @@ def test_a_widget_becomes_a_note(tmp_path):
 
 
 def test_a_progress_bar_leaves_nothing(tmp_path):
-    view = {site.WIDGET: {"model_id": "abc"}, "text/plain": "Greek:   0%|          | 0/40"}
+    view = {notebooks.WIDGET: {"model_id": "abc"}, "text/plain": "Greek:   0%|          | 0/40"}
     cell = new_code_cell("run()", outputs=[new_output("display_data", view)])
     page = built(tmp_path / "site", write(tmp_path / "01_a.ipynb", cell))["01_a.html"]
     assert not page.find(class_="widget-note") and "Greek" not in str(page)
@@ -166,17 +166,17 @@ def test_each_page_leads_to_the_one_before_and_the_one_after(tmp_path):
 @pytest.mark.parametrize("first", ["Question?", "# A title", "**Question.** Why?"])
 def test_a_notebook_that_does_not_begin_as_the_series_does_is_named(tmp_path, first):
     with pytest.raises(ValueError, match=r"01_a\.ipynb must begin with .* got "):
-        site.read_page(write(tmp_path / "01_a.ipynb", first=first))
+        notebooks.read_page(write(tmp_path / "01_a.ipynb", first=first))
 
 
 def test_no_notebook_is_an_error_that_is_said(tmp_path, capsys):
-    assert site.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "site")]) == 1
+    assert notebooks.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "site")]) == 1
     assert "notebooks must be at least one, got none" in capsys.readouterr().err
 
 
 def test_nothing_asked_for_is_a_usage_error(capsys):
     with pytest.raises(SystemExit, match="2"):
-        site.main([])
+        notebooks.main([])
     assert "--out FOLDER or --gallery FOLDER" in capsys.readouterr().err
 
 
@@ -186,13 +186,13 @@ def test_the_gallery_holds_the_figures_of_tagged_cells(tmp_path):
         new_code_cell("a", outputs=[figure_output("not this")]),
         new_code_cell("b", outputs=[figure_output("this")], metadata=tagged),
     ]
-    figures = site.gallery_figures([write(tmp_path / "01_a.ipynb", *cells)])
+    figures = notebooks.gallery_figures([write(tmp_path / "01_a.ipynb", *cells)])
     assert {name: f["layout"]["title"]["text"] for name, f in figures.items()} == {"ranks": "this"}
 
 
 def test_a_gallery_without_a_tag_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="a cell tagged gallery-NAME, got none"):
-        site.gallery_figures([write(tmp_path / "01_a.ipynb")])
+        notebooks.gallery_figures([write(tmp_path / "01_a.ipynb")])
 
 
 @pytest.mark.parametrize(
@@ -203,17 +203,17 @@ def test_a_gallery_tag_stands_on_one_cell_with_one_figure(tmp_path, n_figures, n
     tagged = {"tags": ["gallery-ranks"]}
     cells = [new_code_cell("a", outputs=outputs, metadata=tagged) for _ in range(n_cells)]
     with pytest.raises(ValueError, match=f"gallery-ranks must stand on one cell.*{got}"):
-        site.gallery_figures([write(tmp_path / "01_a.ipynb", *cells)])
+        notebooks.gallery_figures([write(tmp_path / "01_a.ipynb", *cells)])
 
 
 def test_the_site_is_built_without_torch():
-    code = "import sys, fmlora_kit.site; print(*sys.modules)"
+    code = "import sys, fmlora_kit.pages.notebooks; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision", "timm", "captum"} & set(done.stdout.split())
 
 
 def test_the_program_builds_the_stored_notebooks(tmp_path, capsys):
-    assert site.main(["--notebooks", str(ROOT / "notebooks"), "--out", str(tmp_path)]) == 0
+    assert notebooks.main(["--notebooks", str(ROOT / "notebooks"), "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith(f"{len(NOTEBOOKS)} notebooks with ")
     assert {p.name for p in tmp_path.iterdir()} == {
         *(f"{path.stem}.html" for path in NOTEBOOKS),
@@ -229,12 +229,14 @@ def test_every_figure_and_widget_of_a_notebook_is_on_its_page(path, real):
         for cell in nbformat.read(path, as_version=4).cells
         for out in cell.get("outputs", ())
     ]
-    stored = [data[site.PLOTLY]["data"] for data in outputs if site.PLOTLY in data]
+    stored = [data[notebooks.PLOTLY]["data"] for data in outputs if notebooks.PLOTLY in data]
     assert [figure["data"] for figure in figures_in(page).values()] == stored
     assert [p["data-figure"] for p in page.find_all(attrs={"data-figure": True})] == [
         f"figure-{k + 1}" for k in range(len(stored))
     ]
-    n_widgets = sum(site.WIDGET in data and "(children=" in data["text/plain"] for data in outputs)
+    n_widgets = sum(
+        notebooks.WIDGET in data and "(children=" in data["text/plain"] for data in outputs
+    )
     assert len(page.find_all(class_="widget-note")) == n_widgets
 
 
@@ -264,6 +266,6 @@ def test_links_lead_somewhere_and_the_only_addresses_are_those_of_references(pat
 
 def test_every_tagged_figure_lies_in_the_gallery_and_the_readme_shows_no_other():
     pictures = {path.stem for path in (ROOT / "notebooks" / "gallery").glob("*.png")}
-    assert pictures == set(site.gallery_figures(NOTEBOOKS))
+    assert pictures == set(notebooks.gallery_figures(NOTEBOOKS))
     shown = re.findall(r"\(notebooks/gallery/([^)]*)\.png\)", (ROOT / "README.md").read_text())
     assert shown and set(shown) <= pictures

@@ -1,7 +1,7 @@
 """Every way a tree can be broken, for every stream of files: one clear error, nothing changed.
 
-Each case is checked three times: by the stream, by ``fmlora_kit.data check``, which must say the
-same, and by what is on the disk afterwards.
+Each case is checked three times: by the stream, by ``fmlora_kit.commands.data``, which must say
+the same, and by what is on the disk afterwards.
 """
 
 import pickle
@@ -15,8 +15,8 @@ import real_data
 from drawn import OF_IMAGES, READERS, read
 from PIL import Image
 
-from fmlora_kit import data
-from fmlora_kit.streams.layouts import LAYOUTS
+from fmlora_kit.commands import data
+from fmlora_kit.streams.catalogue import LAYOUTS
 
 BIRD, ART, COW = drawn.BIRD, drawn.ART, drawn.COW
 

@@ -12,7 +12,7 @@ import pytest
 import real_data
 from drawn import OF_IMAGES, read
 
-from fmlora_kit.streams import Stream, Task, cub200, decoded
+from fmlora_kit.streams import Stream, Task, cub200, pixel_cache
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def store(tmp_path):
 
 
 def forbid(monkeypatch):
-    monkeypatch.setattr(decoded, "decode", None)  # whoever decodes fails
+    monkeypatch.setattr(pixel_cache, "decode", None)  # whoever decodes fails
 
 
 def kept(folder):
@@ -80,7 +80,7 @@ def retime(photos, store, monkeypatch):
 
 
 def newer(photos, store, monkeypatch):
-    monkeypatch.setattr(decoded, "__version__", "99.0")
+    monkeypatch.setattr(pixel_cache, "__version__", "99.0")
 
 
 def damage_key(photos, store, monkeypatch):
@@ -118,7 +118,7 @@ def test_the_key_says_what_it_is_of(photos, store):
     read("class", photos, decoded=store)
     key = json.loads(next(store.glob("own-8px-*.json")).read_text())
     assert key["folder"] == str(photos) and key["images"] == 6 and key["image_size"] == 8
-    assert key["upright"] and key["versions"]["fmlora_kit"] == decoded.__version__
+    assert key["upright"] and key["versions"]["fmlora_kit"] == pixel_cache.__version__
     assert np.load(next(store.glob("*.npy"))).shape == (6, 8, 8, 3)  # a plain file of NumPy's
 
 
@@ -139,9 +139,9 @@ def test_what_is_interrupted_begins_anew(photos, store, monkeypatch):
         write(rows, first, images[:1])
         raise KeyboardInterrupt
 
-    write = decoded._Rows.__call__
+    write = pixel_cache._Rows.__call__
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(decoded._Rows, "__call__", stop)
+        patch.setattr(pixel_cache._Rows, "__call__", stop)
         read("class", photos, decoded=store)
     assert kept(store) == []
     whole = read("class", photos, decoded=store).describe()
@@ -170,7 +170,7 @@ def test_a_disk_that_fills_up(photos, store, monkeypatch):
         def write(self, images):
             raise OSError(28, "No space left on device")
 
-    rows = decoded._Rows(Full(), 192, print)
+    rows = pixel_cache._Rows(Full(), 192, print)
     with pytest.raises(OSError, match="images.part must be written whole, got: .*No space left"):
         rows(0, np.zeros((1, 8, 8, 3), dtype=np.uint8))
 

@@ -3,9 +3,9 @@
 import pytest
 import real_data
 
-from fmlora_kit.streams import dn4il
-from fmlora_kit.streams.dn4il import DN4IL
-from fmlora_kit.streams.lists import listed_classes, read_list
+from fmlora_kit.streams import domainnet
+from fmlora_kit.streams.domainnet import DN4IL
+from fmlora_kit.streams.files import listed_classes, read_list
 
 DOMAINS = ("real", "clipart", "infograph", "painting", "sketch", "quickdraw")
 
@@ -17,7 +17,7 @@ def tree(tmp_path):
 
 
 def test_six_domains_in_the_authors_order(tree):
-    stream = dn4il(tree, image_size=8)
+    stream = domainnet(tree, image_size=8)
     assert stream.name == "dn4il" and stream.scenario == "domain-incremental"
     assert tuple(task.name for task in stream) == DOMAINS
     for d, task in enumerate(stream):
@@ -32,11 +32,11 @@ def test_the_images_may_be_those_of_a_larger_folder(tree):
     for domain in DOMAINS:
         (tree / "dn4il" / domain).rename(tree / "domainnet" / domain)
         real_data.draw(tree / "domainnet" / domain / "lion" / "0.jpg", 999)
-    stream = dn4il(tree / "domainnet", lists=tree / "dn4il", image_size=8, n_train=1)
+    stream = domainnet(tree / "domainnet", lists=tree / "dn4il", image_size=8, n_train=1)
     assert stream.describe()["train_images"] == [2] * 6
     assert stream.about["partial"].endswith("; at most 1 training images per class")
     with pytest.raises(FileNotFoundError, match="must hold real, .*lists= that of the lists"):
-        dn4il(tree / "dn4il")
+        domainnet(tree / "dn4il")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_images_may_be_those_of_a_larger_folder(tree):
 )
 def test_bad_arguments(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        dn4il(tmp_path, **options)
+        domainnet(tmp_path, **options)
 
 
 @real_data.needs("dn4il")
@@ -66,4 +66,4 @@ def test_the_real_lists():
     with pytest.raises(
         FileNotFoundError, match="dn4il must hold real, clipart, .* Fetch the lists"
     ):
-        dn4il(root)
+        domainnet(root)

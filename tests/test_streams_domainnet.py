@@ -6,7 +6,7 @@ import real_data
 
 from fmlora_kit.streams import domainnet
 from fmlora_kit.streams.domainnet import DOMAINNET
-from fmlora_kit.streams.lists import listed_classes, read_list
+from fmlora_kit.streams.files import listed_classes, read_list
 
 DOMAINS = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
 NAMES = ("owl", "red_jay", "cow", "t-shirt")

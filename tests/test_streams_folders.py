@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmlora_kit.streams.folders import (
+from fmlora_kit.streams.files import (
     class_files,
     count_images,
     find_root,

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from fmlora_kit.streams import glyph_styles, glyphs
-from fmlora_kit.streams.rendering import FACES, STYLES, character_mask, render
-from fmlora_kit.streams.scripts import PRETRAINING_SYMBOLS, SCRIPTS
+from fmlora_kit.streams.rendering import (
+    FACES,
+    PRETRAINING_SYMBOLS,
+    SCRIPTS,
+    STYLES,
+    character_mask,
+    render,
+)
 
 CHARACTERS = "".join(SCRIPTS.values())
 SMALL = {"n_train": 1, "n_test": 1}

@@ -5,8 +5,8 @@ import pytest
 import real_data
 
 from fmlora_kit.streams import imagenet_r
+from fmlora_kit.streams.files import listed_classes, read_list
 from fmlora_kit.streams.imagenet_r import LISTED_FROM, LISTS
-from fmlora_kit.streams.lists import listed_classes, read_list
 
 WNIDS, LABELS, TRAIN = real_data.WNIDS, real_data.LABELS, real_data.TRAIN
 

@@ -1,7 +1,7 @@
 """The table of data sets on the disk covers every stream of real images."""
 
 from fmlora_kit.streams import STREAMS
-from fmlora_kit.streams.layouts import LAYOUTS
+from fmlora_kit.streams.catalogue import LAYOUTS
 
 
 def test_every_stream_of_files_has_its_layout():

@@ -3,7 +3,7 @@
 import pytest
 import real_data
 
-from fmlora_kit.streams.lists import count_images, listed_classes, present, read_list
+from fmlora_kit.streams.files import count_present, listed_classes, present, read_list
 
 TRAIN = "a/owl/1.jpg 1\na/owl/2.jpg 1\na/red_jay/1.jpg 0\n"
 TEST = "a/owl/3.jpg 1\n"
@@ -61,7 +61,7 @@ def test_damaged_yaml(tmp_path, text, message):
 
 def test_classes_by_label_with_both_parts(tmp_path, lists):
     classes = listed_classes(tmp_path, lists, 2)
-    assert list(classes) == [0, 1] and count_images(classes) == 4
+    assert list(classes) == [0, 1] and count_present(classes) == 4
     assert classes[0].name == "red jay" and classes[0].test == ()
     assert classes[1].train == (tmp_path / "a/owl/1.jpg", tmp_path / "a/owl/2.jpg")
     assert classes[1].test == (tmp_path / "a/owl/3.jpg",)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import real_data
 
-from fmlora_kit.streams import PRESETS, STREAMS, preset, presets
+from fmlora_kit.streams import PRESETS, STREAMS, catalogue, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_gives_options_that_its_stream_has_and_says_whose_it_is(name):
     chosen = PRESETS[name]
-    assert STREAMS[chosen.stream] is presets.READERS[chosen.stream]
+    assert STREAMS[chosen.stream] is catalogue.READERS[chosen.stream]
     assert set(chosen.options) <= set(inspect.signature(STREAMS[chosen.stream]).parameters)
     assert len(chosen.whose) > 20 and not chosen.whose.endswith(".")
 
@@ -29,7 +29,7 @@ def test_the_numbers_that_the_protocols_are_known_for():
 
 
 def test_a_preset_is_its_stream_and_names_itself(tmp_path):
-    real_data.draw_domains(tmp_path, presets.domainnet.__kwdefaults__["domains"], "abcde")
+    real_data.draw_domains(tmp_path, catalogue.domainnet.__kwdefaults__["domains"], "abcde")
     stream = preset("domainnet-sdlora-5", tmp_path, image_size=8, n_train=1)
     order = [k for k in np.random.RandomState(1993).permutation(345) if k < 5]
     assert [task.class_names for task in stream] == [("abcde"[k],) for k in order]

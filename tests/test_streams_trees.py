@@ -5,7 +5,7 @@ import pytest
 import real_data
 from PIL import Image
 
-from fmlora_kit.streams.trees import write_tree
+from fmlora_kit.streams.synthetic import write_tree
 
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 CONTENT = {"a/one.png": Image.fromarray(PIXELS), "list.txt": "größer\n"}

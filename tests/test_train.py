@@ -5,7 +5,7 @@ import re
 import pytest
 
 import fmlora_kit as fk
-from fmlora_kit import train
+from fmlora_kit.commands import train
 from fmlora_kit.training import Budget, Job
 from fmlora_kit.training.job import run_job
 

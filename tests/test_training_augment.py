@@ -6,10 +6,9 @@ import tiny
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.backbones.views import random_views
+from fmlora_kit.backbones.random_crops import random_views
 from fmlora_kit.training import Budget
-from fmlora_kit.training.augment import crop_flip
-from fmlora_kit.training.loop import describe
+from fmlora_kit.training.loop import crop_flip, describe
 
 IMAGES = torch.from_numpy(tiny.noise(5))
 

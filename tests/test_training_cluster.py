@@ -11,8 +11,8 @@ from distributed import LocalCluster
 from distributed.utils import get_mp_context
 
 import fmlora_kit as fk
-from fmlora_kit.training import Budget, FailedRuns, Job, cluster, comparing, run_many
-from fmlora_kit.training.many import run_job
+from fmlora_kit.training import Budget, FailedRuns, Job, pool, run_many, sweep
+from fmlora_kit.training.pool import run_job
 
 BUDGET = Budget(epochs=1, batch_size=32)
 
@@ -85,16 +85,16 @@ def test_the_job_of_a_worker_that_dies_goes_on_in_another(workers, tmp_path):
 
 def test_a_record_that_does_not_come_here_is_told(tmp_path):
     finished = SimpleNamespace(status="finished")
-    error = cluster._error(finished, job(tmp_path / "elsewhere"))
+    error = pool._error(finished, job(tmp_path / "elsewhere"))
     assert isinstance(error, FileNotFoundError)
     assert "folder must lie on a file system that all workers share" in str(error)
-    assert "gave the job up: lost" in str(cluster._error(SimpleNamespace(status="lost"), None))
+    assert "gave the job up: lost" in str(pool._error(SimpleNamespace(status="lost"), None))
 
 
 def test_workers_belong_to_this_machine_or_to_the_cluster(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="workers must not be given with a cluster"):
         run_many([job(tmp_path)], workers=2, cluster="tcp://host:8786")
-    monkeypatch.setattr(comparing, "run_many", lambda jobs, **asked: asked_for.update(asked))
+    monkeypatch.setattr(sweep, "run_many", lambda jobs, **asked: asked_for.update(asked))
     asked_for = {}
     fk.compare([], ["digits"], [0], folder=tmp_path, cluster="tcp://host:8786")
     assert asked_for["cluster"] == "tcp://host:8786" and asked_for["workers"] is None

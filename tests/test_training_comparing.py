@@ -8,20 +8,20 @@ import pytest
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams import STREAMS
-from fmlora_kit.training import SETTINGS, Budget, comparing
+from fmlora_kit.training import SETTINGS, Budget, sweep
 
-TINY = comparing.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
+TINY = sweep.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(comparing.SETTINGS, "tiny", TINY)
-    gone = comparing.Setting("pacs", {"n_train": 2, "n_test": 1}, "no such folder")
-    monkeypatch.setitem(comparing.SETTINGS, "gone", gone)
+    monkeypatch.setitem(sweep.SETTINGS, "tiny", TINY)
+    gone = sweep.Setting("pacs", {"n_train": 2, "n_test": 1}, "no such folder")
+    monkeypatch.setitem(sweep.SETTINGS, "gone", gone)
 
 
 def test_all_methods_on_the_main_streams_by_default(tmp_path):
-    jobs = comparing.jobs(None, comparing.MAIN, range(3), folder=tmp_path)
+    jobs = sweep.jobs(None, sweep.MAIN, range(3), folder=tmp_path)
     assert len(jobs) == len({job.folder for job in jobs}) == len(METHODS) * 4 * 3
     first = jobs[: len(METHODS) * 4]
     assert {job.seed for job in first} == {0}  # whole tables of one seed come first
@@ -30,14 +30,14 @@ def test_all_methods_on_the_main_streams_by_default(tmp_path):
 
 def test_every_setting_names_a_stream(tmp_path):
     assert {setting.stream for setting in SETTINGS.values()} <= set(STREAMS)
-    (job,) = comparing.jobs(["fmlora"], ["pacs"], [4], folder=tmp_path, data="/images")
+    (job,) = sweep.jobs(["fmlora"], ["pacs"], [4], folder=tmp_path, data="/images")
     assert job.stream_options["folder"] == "/images/PACS"
     assert job.folder == tmp_path / "pacs" / "fmlora" / "seed_4"
 
 
 def test_photos_go_to_the_backbone_for_photos_at_its_size(tmp_path):
     names = [name for name in SETTINGS if name not in ("tiny", "gone")]
-    for job in comparing.jobs(["fmlora"], names, [0], folder=tmp_path):
+    for job in sweep.jobs(["fmlora"], names, [0], folder=tmp_path):
         photos = job.stream not in ("glyphs", "glyph_styles", "digits")
         assert job.backbone == ("photo_vit" if photos else "glyph_vit")
         assert job.stream_options.get("image_size") == (36 if photos else None)

@@ -16,7 +16,7 @@ import fmlora_kit as fk
 from fmlora_kit.methods.base import checksum
 from fmlora_kit.training import Budget, FailedRuns, Job, run_many
 from fmlora_kit.training import job as jobs_of
-from fmlora_kit.training.many import device_names, run_job
+from fmlora_kit.training.pool import device_names, run_job
 
 BUDGET = Budget(epochs=1, batch_size=32)
 SMALL = {"n_tasks": 2, "n_train": 2, "n_test": 1}

@@ -9,8 +9,8 @@ import tiny
 import torch
 
 import fmlora_kit as fk
-from fmlora_kit.attribution.scores import undisturbed
-from fmlora_kit.extraction import truncate_ranks
+from fmlora_kit.probes import truncate_ranks
+from fmlora_kit.probes.scores import undisturbed
 from fmlora_kit.training import Budget
 
 ROOM = 2**24

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
-from fmlora_kit.methods.card import FACTS, WORDS
+from fmlora_kit.methods.description import FACTS, WORDS
 from fmlora_kit.training.rebuild import replay
 
 IMAGES = tiny.noise(6)

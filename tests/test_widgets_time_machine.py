@@ -7,7 +7,7 @@ from explained import MAPS, NAN, make_explanations
 from nbval_tolerance import as_numbers
 from timed import typical
 
-from fmlora_kit.figures.overlay import limit_of
+from fmlora_kit.figures.attribution import limit_of
 from fmlora_kit.widgets import TimeMachine
 from fmlora_kit.widgets.figure_box import PLOTLY
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import tiny
 
 import fmlora_kit as fk
-from fmlora_kit import train
+from fmlora_kit.commands import train
 from fmlora_kit.training import Budget, parallel
 
 CASES = {  # the last batch of an epoch is one image: nothing is left for the second process

@@ -14,7 +14,7 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.feed import to_device
+from fmlora_kit.backbones.batches import to_device
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.low_rank import LowRankUpdate, updated_linear
+from fmlora_kit.adapters.updates import LowRankUpdate, updated_linear
 
 MAPS = ("q", "k", "v", "proj", "fc1", "fc2")
 

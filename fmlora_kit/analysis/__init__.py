@@ -5,13 +5,24 @@ name is reached with `from fmlora_kit.analysis.metrics import ...`, and all of i
 here too.
 """
 
-from fmlora_kit.analysis.colour import accuracy_by_colour
+from fmlora_kit.analysis.attribution import (
+    ATTRIBUTION_METHODS,
+    Explanations,
+    attribution_movement,
+    completeness_gap,
+    movement_between_images,
+    top_classes,
+)
 from fmlora_kit.analysis.comparison import (
     Comparison,
     Row,
+    by_name,
     compare_records,
     difference,
+    paired_metric,
     place,
+    summarise,
+    table,
     tied,
 )
 from fmlora_kit.analysis.confusion import (
@@ -23,20 +34,11 @@ from fmlora_kit.analysis.confusion import (
     lost_images,
     task_confusion,
 )
-from fmlora_kit.analysis.cost import N_IMAGES, decoded_gigabytes, expected_hours
 from fmlora_kit.analysis.embedding import (
     Embedding,
     embed,
     feature_neighbours_kept,
     own_task_share,
-)
-from fmlora_kit.analysis.explanations import (
-    ATTRIBUTION_METHODS,
-    Explanations,
-    attribution_movement,
-    completeness_gap,
-    movement_between_images,
-    top_classes,
 )
 from fmlora_kit.analysis.features import (
     FeatureHistory,
@@ -44,12 +46,15 @@ from fmlora_kit.analysis.features import (
     cka_since_learned,
     linear_cka,
 )
+from fmlora_kit.analysis.formats import count
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
 from fmlora_kit.analysis.metrics import (
     DEFINITIONS,
+    accuracy_parts,
     average_accuracy,
     average_anytime_accuracy,
     backward_transfer,
+    before_learning,
     competition,
     drift_forgetting,
     final_accuracy,
@@ -60,9 +65,9 @@ from fmlora_kit.analysis.metrics import (
     forward_transfer,
     learning_accuracy,
     metrics,
+    step_changes,
     task_forgetting,
 )
-from fmlora_kit.analysis.parts import accuracy_parts
 from fmlora_kit.analysis.prompts import (
     PromptEffect,
     PromptMoves,
@@ -70,24 +75,28 @@ from fmlora_kit.analysis.prompts import (
     prompt_moves,
     prompt_similarity,
 )
-from fmlora_kit.analysis.published import beside
-from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
-from fmlora_kit.analysis.render import csv, latex, markdown
+from fmlora_kit.analysis.ranks import (
+    GateTrace,
+    RankTable,
+    TruncationTable,
+    expected_ranks,
+    gate_trace,
+    rank_table,
+)
+from fmlora_kit.analysis.sentences import standing
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
-from fmlora_kit.analysis.standing import by_name, standing
-from fmlora_kit.analysis.steps import before_learning, step_changes
-from fmlora_kit.analysis.stored import Stored, per_task, stored
+from fmlora_kit.analysis.storage import Stored, per_task, stored
 from fmlora_kit.analysis.subspaces import (
     Pairs,
+    TaskPair,
     directions,
     pairs,
     principal_angles,
     share_in_earlier,
+    task_pair,
     update_cosine,
 )
-from fmlora_kit.analysis.summary import count, paired_metric, summarise, table
-from fmlora_kit.analysis.task_pair import TaskPair, task_pair
-from fmlora_kit.analysis.truncation import TruncationTable
+from fmlora_kit.analysis.tables import beside, csv, latex, markdown
 from fmlora_kit.analysis.updates import (
     Update,
     core_changes,
@@ -102,7 +111,6 @@ from fmlora_kit.analysis.updates import (
 __all__ = [
     "ATTRIBUTION_METHODS",
     "DEFINITIONS",
-    "N_IMAGES",
     "ClassConfusion",
     "ClassHistory",
     "Comparison",
@@ -122,7 +130,6 @@ __all__ = [
     "TaskSimilarity",
     "TruncationTable",
     "Update",
-    "accuracy_by_colour",
     "accuracy_parts",
     "attribution_movement",
     "average_accuracy",
@@ -142,13 +149,11 @@ __all__ = [
     "core_energy",
     "count",
     "csv",
-    "decoded_gigabytes",
     "difference",
     "directions",
     "drift_forgetting",
     "embed",
     "errors_by_closeness",
-    "expected_hours",
     "expected_ranks",
     "feature_neighbours_kept",
     "feature_similarity",

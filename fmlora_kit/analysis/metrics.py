@@ -8,6 +8,10 @@ T is the last finished task. Forgetting and transfer need two tasks: with fewer 
 In class-incremental learning a task's accuracy falls for two reasons: its features moved (*drift*),
 or more classes compete for the arg-max (*competition*). `drift_forgetting` and `competition` tell
 them apart.
+
+What every single step of a stream did to the tasks before it.
+
+Where accuracy goes from when a task was learned to the end: drift, and competition.
 """
 
 from __future__ import annotations
@@ -241,3 +245,70 @@ def _mean(values) -> float:
     """Mean of the values that are known; NaN if there is none."""
     known = _known(np.asarray(values, dtype=float))
     return float(known.mean()) if known.size else float("nan")
+
+
+def step_changes(accuracy: np.ndarray) -> np.ndarray:
+    """(T, T) a[t, i] - a[t-1, i]: how learning task t changed the accuracy on task i < t.
+
+    Its mean per row, averaged over the rows and negated, is `forgetting_step`; the sum of a column
+    is a[T, i] - a[i, i], so that every task's whole fall is shared out over those who caused it.
+
+    Args:
+        accuracy: (T, T) accuracy matrix a[t, i], NaN where not evaluated.
+
+    Returns:
+        Fractions; NaN where i >= t, and where one of the two was not evaluated.
+
+    Raises:
+        ValueError: the matrix is not square.
+    """
+    accuracy = np.asarray(accuracy, dtype=float)
+    if accuracy.ndim != 2 or accuracy.shape[0] != accuracy.shape[1]:
+        raise ValueError(f"accuracy must be a square matrix (T, T); got shape {accuracy.shape}")
+    changes = np.full(accuracy.shape, np.nan)
+    changes[1:] = np.diff(accuracy, axis=0)
+    changes[~np.tri(len(accuracy), k=-1, dtype=bool)] = np.nan
+    return changes
+
+
+def before_learning(record: Record) -> np.ndarray:
+    """(tasks finished,) accuracy on each task just before it was learned; NaN where not tested.
+
+    With task identity given, that is arg-max over the task's own classes. Less chance, and averaged
+    over the tasks, it is the forward transfer of Lopez-Paz and Ranzato, arXiv 1706.08840.
+    """
+    n = len(record.tasks)
+    return np.append(
+        np.full(min(n, 1), np.nan), np.diag(record.oracle_accuracy, k=1)[: max(n - 1, 0)]
+    )
+
+
+LEARNED, GIVEN, END = "just learned, task given", "at the end, task given", "at the end"
+
+
+def accuracy_parts(record: Record) -> dict[str, float]:
+    """Three accuracies, means over tasks, and what lies between them; fractions.
+
+    LEARNED is mean_i of the accuracy on task i after task i, GIVEN that after the last task, both
+    with task identity given (arg-max over the task's own classes); END is the final accuracy over
+    all classes. "drift" is LEARNED - GIVEN, "competition" GIVEN - END.
+
+    Args:
+        record: with at least one finished task.
+
+    Raises:
+        ValueError: no task is finished.
+    """
+    n = len(record.tasks)
+    if not n:
+        raise ValueError("record must have a finished task; got none")
+    oracle = record.oracle_accuracy[:n, :n]
+    learned, given = float(np.mean(np.diag(oracle))), float(np.mean(oracle[-1]))
+    end = float(np.mean(record.accuracy[n - 1, :n]))
+    return {
+        LEARNED: learned,
+        GIVEN: given,
+        END: end,
+        "drift": learned - given,
+        "competition": given - end,
+    }

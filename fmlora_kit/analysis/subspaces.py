@@ -7,6 +7,21 @@ Subspaces of dimensions k and l have min(k, l) principal angles (Bjorck and Golu
 Methods for Computing Angles Between Linear Subspaces", 1973); for k != l they say how far the
 smaller one is from lying inside the larger (Ye and Lim, "Schubert Varieties and Distances between
 Subspaces of Different Dimensions", arXiv 1407.0900). Pooled always means: averaged over layers.
+
+Two tasks looked at closely: every principal angle, the overlap, and all chance levels.
+
+What two updates would share by chance: the reference that angles and overlaps are read against.
+
+Two random subspaces are never quite apart: of dimensions k and l inside d dimensions they overlap
+by max(k, l) / d on average, which is much if d is small. The later update of a pair is taken at
+random from the directions where its method left it room, the earlier one as it is. `WITHIN` names
+how much of the method is taken for granted:
+
+space   all directions of the layer
+core    FM-LoRA: the span of the shared bases, outside of which no update can lie
+open    FM-LoRA: of that, on the input side, what the protection of earlier tasks leaves open
+
+For methods without shared bases all three are the whole space.
 """
 
 from __future__ import annotations
@@ -17,15 +32,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import orth, subspace_angles
 
-from fmlora_kit.analysis.chance import (
-    SIDES,
-    check_choice,
-    expected_overlap,
-    random_angles,
-    room,
-)
 from fmlora_kit.analysis.ranks import place
-from fmlora_kit.analysis.updates import task_updates
+from fmlora_kit.analysis.updates import shared_bases, task_updates
 from fmlora_kit.record import Record
 
 ENERGY = 0.95
@@ -264,3 +272,213 @@ def _chance_of_share(span: np.ndarray, where: np.ndarray | None) -> float:
     if where is None:
         return span.shape[1] / len(span)
     return float(np.sum((span.T @ where) ** 2) / where.shape[1]) if where.shape[1] else np.nan
+
+
+@dataclass(frozen=True, eq=False)
+class TaskPair:
+    """How two tasks' updates lie to each other, at one layer or as the mean over all.
+
+    Attributes:
+        earlier: number of the task learned first, from 0.
+        later: number of the task learned after it.
+        layer: name of the adapted map; None: mean over all layers.
+        sizes: (2,) directions compared of the earlier and of the later update.
+        angles: by side ("output", "input"), (n,) principal angles in degrees, ascending. Over all
+            layers: mean over those that have as many.
+        angles_chance: by side, (n,) the same for a random later update.
+        overlap: by side, mean cos^2 of the angles.
+        overlap_chance: by side and by where chance draws from (`analysis.chance.WITHIN`; "space"
+            only for methods without shared bases).
+        cosine: Frobenius cosine between the two updates.
+    """
+
+    earlier: int
+    later: int
+    layer: str | None
+    sizes: np.ndarray
+    angles: dict[str, np.ndarray]
+    angles_chance: dict[str, np.ndarray]
+    overlap: dict[str, float]
+    overlap_chance: dict[str, dict[str, float]]
+    cosine: float
+
+
+def task_pair(
+    record: Record,
+    first: int | str,
+    second: int | str,
+    *,
+    layer: int | str | None = None,
+    energy: float = ENERGY,
+    within: str = "open",
+) -> TaskPair:
+    """Angles, overlaps and their chance levels for two tasks.
+
+    Args:
+        record: a run of a method with low-rank updates.
+        first: one task, by name or place from 0.
+        second: another task; which of the two came later is seen from the record.
+        layer: an adapted map, by name or place; None: mean over all layers.
+        energy: share of an update's energy that the compared directions hold.
+        within: where the random later updates of `angles_chance` come from.
+
+    Raises:
+        ValueError: an argument is unknown, both tasks are the same, or the method has no low-rank
+            updates.
+    """
+    numbers = sorted(place(task, record.task_names, "task") for task in (first, second))
+    earlier, later = numbers
+    if earlier == later:
+        raise ValueError(f"first and second must be two different tasks; got {first!r} twice")
+    maps = range(len(record.layers))
+    maps = maps if layer is None else [place(layer, record.layers, "layer")]
+    table = directions(record, energy)
+    places = WITHIN if shared_bases(record) else WITHIN[:1]
+    found = {
+        side: [_one_layer(record, table, numbers, k, side, within, energy) for k in maps]
+        for side in SIDES
+    }
+    return TaskPair(
+        earlier,
+        later,
+        None if layer is None else record.layers[maps[0]],
+        np.mean([[table[t][k].k for t in numbers] for k in maps], axis=0),
+        {side: _mean_of_ragged([angles for angles, _ in found[side]]) for side in SIDES},
+        {side: _mean_of_ragged([chance for _, chance in found[side]]) for side in SIDES},
+        {side: _overlap([angles for angles, _ in found[side]]) for side in SIDES},
+        {
+            side: {name: _chance(record, table, numbers, maps, side, name) for name in places}
+            for side in SIDES
+        },
+        float(_known_mean(update_cosine(record)[list(maps), earlier, later])),
+    )
+
+
+def _one_layer(record, table, numbers, k, side, within, energy) -> tuple[np.ndarray, np.ndarray]:
+    """Principal angles of one map, and the mean ones of a random later update."""
+    old, new = (getattr(table[t][k], side) for t in numbers)
+    where = room(record, numbers[1], k, side, within)
+    angles = principal_angles(record, *numbers, k, side, energy=energy)
+    return angles, random_angles(old, new.shape[1], where).mean(axis=0)
+
+
+def _chance(record, table, numbers, maps, side: str, within: str) -> float:
+    earlier, later = numbers
+    levels = [
+        expected_overlap(
+            getattr(table[earlier][k], side),
+            table[later][k].k,
+            room(record, later, k, side, within),
+        )
+        for k in maps
+    ]
+    return _known_mean(np.array(levels))
+
+
+def _overlap(rows: list[np.ndarray]) -> float:
+    return _known_mean(
+        np.array([np.mean(np.cos(np.radians(row)) ** 2) if len(row) else np.nan for row in rows])
+    )
+
+
+def _mean_of_ragged(rows: list[np.ndarray]) -> np.ndarray:
+    """Mean of the k-th entries of the rows that have one."""
+    longest = max(map(len, rows))
+    return np.array([np.mean([row[k] for row in rows if len(row) > k]) for k in range(longest)])
+
+
+def _known_mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+WITHIN = ("space", "core", "open")
+SIDES = ("output", "input")
+_DRAWS = 100
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError, naming the parameter, unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+
+
+def room(record: Record, t: int, layer: int, side: str, within: str = "open") -> np.ndarray | None:
+    """Where the update of task `t` could lie: orthonormal columns (d, p); None: everywhere.
+
+    Args:
+        record: a run.
+        t: number of the task, from 0.
+        layer: number of the adapted map, from 0.
+        side: "output" (column space, d = d_out) or "input" (row space, d = d_in).
+        within: one of `WITHIN`.
+
+    Raises:
+        ValueError: `side` or `within` is unknown.
+    """
+    check_choice("side", side, SIDES)
+    check_choice("within", within, WITHIN)
+    bases = shared_bases(record)
+    if bases is None or within == "space":
+        return None
+    a, b = bases[layer]
+    if side == "output":
+        return a
+    if within == "core" or t == 0:
+        return b.T
+    share = record.config["method"]["flora"]["protect"]
+    moment = record.tasks[t - 1].state[f"{record.layers[layer]}.moment"]
+    return b.T @ open_directions(moment, share)
+
+
+def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
+    """(R, p) directions of the core that `adapters.protect.protection` leaves to a new update.
+
+    Args:
+        moment: (R, R) second moment of z = B x over earlier tasks.
+        share: share of its energy that is protected.
+    """
+    energy, vectors = np.linalg.eigh(np.asarray(moment, dtype=float))
+    energy, vectors = np.clip(energy[::-1], 0, None), vectors[:, ::-1]
+    if share == 0 or energy.sum() == 0:
+        return np.eye(len(energy))
+    held_before = (np.cumsum(energy) - energy) / energy.sum()
+    return vectors[:, held_before >= share - 1e-9]
+
+
+def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> float:
+    """Mean cos^2 of the principal angles to a random k-dimensional subspace, exactly.
+
+    k |Q^T S|_F^2 / (p min(k, l)) for Q (d, l) the earlier directions and S (d, p) the room; inside
+    a room that holds Q this is max(k, l) / p. NaN where either has no direction.
+    """
+    n_earlier = earlier.shape[1]
+    p = len(earlier) if where is None else where.shape[1]
+    if not min(k, n_earlier, p):
+        return float("nan")
+    inside = n_earlier if where is None else np.sum((earlier.T @ where) ** 2)
+    return float(k * inside / p / min(k, n_earlier))
+
+
+def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.ndarray:
+    """(draws, min(k, l)) principal angles in degrees, ascending, to random subspaces of the room.
+
+    Args:
+        earlier: (d, l) orthonormal directions of the earlier update.
+        k: dimension of the random subspaces.
+        where: (d, p) orthonormal directions of the room; None: all d. At most p of k are drawn.
+    """
+    p = len(earlier) if where is None else where.shape[1]
+    k = min(k, p)
+    if not min(k, earlier.shape[1]):
+        return np.zeros((_DRAWS, 0))
+    seen = earlier.T if where is None else earlier.T @ where  # (l, p)
+    cosines = np.linalg.svd(seen @ _random_subspaces(p, k), compute_uv=False)
+    return np.degrees(np.arccos(np.clip(cosines, 0, 1)))
+
+
+@lru_cache(maxsize=64)
+def _random_subspaces(p: int, k: int) -> np.ndarray:
+    """(draws, p, k) orthonormal columns, uniformly at random; the same ones in every call."""
+    noise = np.random.default_rng([p, k]).standard_normal((_DRAWS, p, k))
+    return np.linalg.qr(noise).Q

@@ -22,8 +22,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from tqdm.auto import trange
 
-from fmlora_kit.streams.rendering import IMAGE_SIZE, render
-from fmlora_kit.streams.scripts import PRETRAINING_SYMBOLS
+from fmlora_kit.streams.rendering import IMAGE_SIZE, PRETRAINING_SYMBOLS, render
 
 log = logging.getLogger(__name__)
 

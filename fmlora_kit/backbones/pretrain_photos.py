@@ -24,7 +24,7 @@ from tqdm.auto import trange
 
 from fmlora_kit.backbones import tiny_imagenet
 from fmlora_kit.backbones.pretrain import MEAN, STD, normalise, save, top_1, warmed_cosine
-from fmlora_kit.backbones.views import random_views
+from fmlora_kit.backbones.random_crops import random_views
 
 log = logging.getLogger(__name__)
 

@@ -3,41 +3,56 @@
 Nothing here shows, prints or reads a file.
 """
 
-from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, forgetting_curves
+from fmlora_kit.figures.accuracy import (
+    accuracy_curves,
+    accuracy_matrices,
+    accuracy_matrix,
+    accuracy_parts,
+    domain_curves,
+)
 from fmlora_kit.figures.accuracy_by_size import accuracy_by_size
-from fmlora_kit.figures.accuracy_parts import accuracy_parts
 from fmlora_kit.figures.attribution import attribution_methods, attribution_over_time
-from fmlora_kit.figures.classes import class_confusion, class_forgetting
-from fmlora_kit.figures.comparison_dots import comparison_dots
-from fmlora_kit.figures.comparison_table import comparison_table
-from fmlora_kit.figures.confusion import forgotten_to, task_confusion
-from fmlora_kit.figures.core import core_contents
-from fmlora_kit.figures.definitions import forgetting_definitions
-from fmlora_kit.figures.domains import domain_curves
-from fmlora_kit.figures.drs import complexity_and_rank
-from fmlora_kit.figures.embedding import embedding
-from fmlora_kit.figures.features import feature_drift
-from fmlora_kit.figures.gates import expected_rank, gate_probabilities
-from fmlora_kit.figures.live import training_progress
-from fmlora_kit.figures.matrices import accuracy_matrices
-from fmlora_kit.figures.metrics_table import metrics_table
-from fmlora_kit.figures.moments import class_probabilities, explanation_at
-from fmlora_kit.figures.movement import explanation_movement
-from fmlora_kit.figures.parameters import parameters_stored
-from fmlora_kit.figures.photo_scores import photo_scores
+from fmlora_kit.figures.attribution_shift import (
+    class_probabilities,
+    explanation_at,
+    explanation_movement,
+    photo_scores,
+)
+from fmlora_kit.figures.comparison import comparison_dots, comparison_table, metrics_table
+from fmlora_kit.figures.confusion import (
+    class_confusion,
+    class_forgetting,
+    forgotten_to,
+    task_confusion,
+)
+from fmlora_kit.figures.features import embedding, feature_drift
+from fmlora_kit.figures.forgetting import (
+    fall_per_step,
+    forgetting_curves,
+    forgetting_definitions,
+    forward_transfer,
+)
 from fmlora_kit.figures.prompts import meta_prompt_similarity, prompt_effect, prompt_movement
-from fmlora_kit.figures.ranks import rank_allocation
-from fmlora_kit.figures.run_card import run_card_table
+from fmlora_kit.figures.ranks import (
+    complexity_and_rank,
+    expected_rank,
+    gate_probabilities,
+    rank_allocation,
+)
+from fmlora_kit.figures.run import run_card_table, training_progress
 from fmlora_kit.figures.similarity import class_distances, errors_to_nearest, task_similarity
-from fmlora_kit.figures.steps import fall_per_step, forward_transfer
-from fmlora_kit.figures.storage_growth import storage_growth
-from fmlora_kit.figures.storage_table import storage_table
+from fmlora_kit.figures.storage import parameters_stored, storage_growth, storage_table
 from fmlora_kit.figures.stream import samples
-from fmlora_kit.figures.subspace_pair import subspace_pair
+from fmlora_kit.figures.style import TEMPLATE, method_styles, task_colors
 from fmlora_kit.figures.subspaces import grassmann_distance, subspace_angles, subspace_overlap
-from fmlora_kit.figures.template import TEMPLATE, method_styles, task_colors
 from fmlora_kit.figures.truncation import truncation_curves, what_if
-from fmlora_kit.figures.updates import core_energy, earlier_span, singular_values
+from fmlora_kit.figures.updates import (
+    core_contents,
+    core_energy,
+    earlier_span,
+    singular_values,
+    subspace_pair,
+)
 
 __all__ = [
     "TEMPLATE",

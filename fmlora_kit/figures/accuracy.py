@@ -1,23 +1,49 @@
-"""Accuracy and forgetting: the matrix, the curves, and what forgetting is made of."""
+"""Accuracy and forgetting: the matrix, the curves, and what forgetting is made of.
+
+Accuracy matrices of several runs side by side, on one colour scale.
+
+The life of every domain: a small panel each, a line per method.
+
+Where accuracy goes: just learned, at the end with the task given, at the end without it.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.metrics import FORGETTING, average_accuracy, forgetting_curve
-from fmlora_kit.analysis.names import run_name
-from fmlora_kit.figures.curves import add_curve, seeds_note, task_axis
-from fmlora_kit.figures.tables import Curve, Records, by_label, curve, single
-from fmlora_kit.figures.template import (
+from fmlora_kit.analysis.metrics import (
+    END,
+    GIVEN,
+    LEARNED,
+    average_accuracy,
+)
+from fmlora_kit.analysis.metrics import accuracy_parts as accuracy_parts_of
+from fmlora_kit.analysis.names import NAMES, OURS, run_name
+from fmlora_kit.figures.curves import (
+    Curve,
+    Records,
+    add_curve,
+    by_label,
+    curve,
+    joined,
+    longest,
+    seeds_note,
+    single,
+    stream_names,
+    task_axis,
+)
+from fmlora_kit.figures.style import (
     AVERAGE_COLOR,
     FRACTION_SCALE,
     INK,
     OKABE_ITO,
     TEMPLATE,
     LineStyle,
-    faded,
     method_styles,
     name_axis,
     new_figure,
@@ -26,14 +52,7 @@ from fmlora_kit.figures.template import (
 )
 from fmlora_kit.record import Record
 
-FORGETTING_FORMULAS = {
-    "max": "mean over earlier tasks of (best accuracy so far − accuracy now)",
-    "first": "mean over earlier tasks of (accuracy when just learned − accuracy now)",
-    "step": "mean over steps of the fall of earlier tasks within the step",
-}
 _AVERAGE_STYLE = LineStyle(AVERAGE_COLOR, "solid", "circle")
-_FORGETTING_STYLE = LineStyle(AVERAGE_COLOR, "solid", "circle")
-_DRIFT_STYLE = LineStyle(OKABE_ITO[1], "dash", "square")
 
 
 def accuracy_matrix(record: Record, *, oracle: bool = False) -> go.Figure:
@@ -107,57 +126,17 @@ def accuracy_curves(records: Records, *, average: str = "micro") -> go.Figure:
         return _task_curves(record, mean, average)
     table = by_label(records)
     curves = [curve(label, runs, measure) for label, runs in table.items()]
-    streams = _streams(table)
+    streams = stream_names(table)
     figure = new_figure(
         f"Average accuracy on the tasks seen so far: {streams}",
-        _joined(f"{average} average over the tasks seen", seeds_note(curves)),
+        joined(f"{average} average over the tasks seen", seeds_note(curves)),
     )
     styles = method_styles(table)
     for one in curves:
         add_curve(figure, one, styles[one.label])
-    figure.update_xaxes(task_axis(_length(table)))
+    figure.update_xaxes(task_axis(longest(table)))
     figure.update_yaxes(title_text="average accuracy (%)", rangemode="tozero")
     return figure
-
-
-def forgetting_curves(records: Records, *, definition: str = "max") -> go.Figure:
-    """Forgetting in percentage points as more tasks are learned, and how much of it is drift.
-
-    Drift forgetting is measured with task identity given, so only a loss of features counts; the
-    rest is competition, more classes to confuse. One record: both lines, with competition as the
-    area between them. Records by label: forgetting on the left, drift forgetting on the right.
-
-    Args:
-        records: a record, or records by label.
-        definition: "max" (Chaudhry et al.), "first" (minus BWT) or "step" (CODA-Prompt).
-
-    Raises:
-        ValueError: `definition` is unknown, or a record has fewer than two finished tasks.
-    """
-    if definition not in FORGETTING:
-        raise ValueError(f"definition must be one of {sorted(FORGETTING)}; got {definition!r}")
-    table = by_label(records)
-    for label, runs in table.items():
-        if (fewest := min(len(record.tasks) for record in runs)) < 2:
-            raise ValueError(f"forgetting needs at least 2 finished tasks; {label!r} has {fewest}")
-    total = [
-        curve(label, runs, lambda r: forgetting_curve(r.accuracy, definition=definition), skip=1)
-        for label, runs in table.items()
-    ]
-    drift = [
-        curve(
-            label,
-            runs,
-            lambda r: forgetting_curve(r.oracle_accuracy, definition=definition),
-            skip=1,
-        )
-        for label, runs in table.items()
-    ]
-    formula = f"Forgetting ({definition}): {FORGETTING_FORMULAS[definition]}"
-    subtitle = _joined(formula, seeds_note(total))
-    if len(table) == 1:
-        return _forgetting_parts(table, total[0], drift[0], subtitle)
-    return _forgetting_compared(table, total, drift, subtitle)
 
 
 def _task_curves(record: Record, mean: Curve, average: str) -> go.Figure:
@@ -190,58 +169,6 @@ def _task_curves(record: Record, mean: Curve, average: str) -> go.Figure:
     return figure
 
 
-def _forgetting_parts(table, total: Curve, drift: Curve, subtitle: str) -> go.Figure:
-    (record, *_) = next(iter(table.values()))
-    figure = new_figure(
-        f"Forgetting and what it is made of: {total.label} on {record.stream}", subtitle
-    )
-    add_curve(figure, drift, _DRIFT_STYLE, unit="points")
-    figure.data[-1].update(name="drift (task identity given)", legendrank=3)
-    figure.add_scatter(
-        x=np.concatenate([total.tasks, total.tasks[::-1]]),
-        y=100 * np.concatenate([total.mean, drift.mean[::-1]]),
-        fill="toself",
-        fillcolor=faded(OKABE_ITO[0]),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        name="competition (the difference)",
-        legendrank=2,
-    )
-    add_curve(figure, total, _FORGETTING_STYLE, unit="points", width=4)
-    figure.data[-1].update(name="forgetting", legendrank=1)
-    figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_xaxes(task_axis(record.n_tasks))
-    figure.update_yaxes(title_text="forgetting (percentage points)", rangemode="tozero")
-    return figure
-
-
-def _forgetting_compared(table, total, drift, subtitle: str) -> go.Figure:
-    panels = ("forgetting = drift + competition", "drift alone (task identity given)")
-    figure = make_subplots(
-        cols=2, shared_yaxes=True, subplot_titles=panels, horizontal_spacing=0.04
-    )
-    styles = method_styles(table)
-    for col, curves in enumerate((total, drift), start=1):
-        for one in curves:
-            add_curve(
-                figure, one, styles[one.label], unit="points", showlegend=col == 1, row=1, col=col
-            )
-        figure.add_hline(y=0, line={"color": INK, "width": 1}, row=1, col=col)
-    figure.update_xaxes(task_axis(_length(table), panels=2))
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_annotations(font_size=13)
-    figure.update_yaxes(title_text="forgetting (percentage points)", col=1)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Forgetting as more tasks are learned: {_streams(table)}"},
-        title_subtitle_text=subtitle,
-        height=450,
-        margin={"t": 100},
-    )
-    return figure
-
-
 def _cell_texts(percent: np.ndarray, digits: int) -> list[list[str]]:
     return [["" if np.isnan(v) else f"{v:.{digits}f}" for v in row] for row in percent]
 
@@ -257,13 +184,234 @@ def _done(record: Record) -> str:
     return "" if done == record.n_tasks else f"{done} of {record.n_tasks} tasks finished. "
 
 
-def _joined(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+_MATRIX_COLUMNS = 3
+_LONG = 8  # tasks: more leave no room for numbers in cells
 
 
-def _streams(table) -> str:
-    return ", ".join(dict.fromkeys(record.stream for runs in table.values() for record in runs))
+def accuracy_matrices(records: Records) -> go.Figure:
+    """Heat maps of a[t, i] in %: rows are the tasks learned, columns the test sets, by number.
+
+    Args:
+        records: a record, or records by label; several seeds of one label are averaged, as far as
+            all of them came.
+
+    Raises:
+        ValueError: a record has no finished task.
+    """
+    table = by_label(records)
+    columns = min(_MATRIX_COLUMNS, len(table))
+    rows = math.ceil(len(table) / columns)
+    figure = make_subplots(
+        rows,
+        columns,
+        subplot_titles=[short(label, 34) for label in table],
+        horizontal_spacing=0.13,
+        vertical_spacing=0.26 / rows,
+    )
+    for place, runs in enumerate(table.values()):
+        where = {"row": place // columns + 1, "col": place % columns + 1}
+        n = min(len(record.tasks) for record in runs)
+        percent = 100 * np.mean([record.accuracy[:n, :n] for record in runs], axis=0)
+        percent[~np.tri(n, dtype=bool)] = np.nan
+        figure.add_trace(_heat_map(percent, runs[0].task_names), **where)
+        numbers = list(range(n))
+        ticks = {"tickvals": numbers, "showgrid": False}
+        figure.update_xaxes(ticks | {"ticktext": [str(k + 1) for k in numbers]}, **where)
+        names = [f"{short(runs[0].task_names[k], 11)} {k + 1}" for k in numbers]
+        figure.update_yaxes(ticks | {"ticktext": names, "autorange": "reversed"}, **where)
+    figure.update_xaxes(title_text="test set of task", row=rows)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": "Accuracy on each task (columns) after learning each task (rows)"},
+        title_subtitle_text="In %, one colour scale. Down a column: a task's life.",
+        height=120 + 300 * rows,
+        margin={"t": 95},
+        coloraxis={
+            "cmin": 0,
+            "cmax": 100,
+            "colorscale": FRACTION_SCALE,
+            "colorbar": {
+                "title": {"text": "accuracy (%)", "side": "right"},
+                "thickness": 14,
+                "len": 250,
+                "lenmode": "pixels",
+                "y": 1,
+                "yanchor": "top",
+            },
+        },
+    )
+    return figure
 
 
-def _length(table) -> int:
-    return max(record.n_tasks for runs in table.values() for record in runs)
+def _heat_map(percent: np.ndarray, names: tuple[str, ...]) -> go.Heatmap:
+    n = len(percent)
+    learned, tested = np.meshgrid(names[:n], names[:n], indexing="ij")
+    return go.Heatmap(
+        z=percent.round(2),
+        x=list(range(n)),
+        y=list(range(n)),
+        coloraxis="coloraxis",
+        text=[["" if np.isnan(v) else f"{v:.0f}" for v in row] for row in percent],
+        texttemplate="%{text}" if n <= _LONG else "",
+        textfont={"size": 11, "color": INK},
+        customdata=np.stack([learned, tested], axis=-1),
+        hovertemplate=(
+            "%{z:.1f} % on <b>%{customdata[1]}</b>"
+            "<br>after learning %{customdata[0]}<extra></extra>"
+        ),
+        hoverongaps=False,
+        xgap=1,
+        ygap=1,
+    )
+
+
+_DOMAIN_COLUMNS = 5
+_PANEL = 190  # pixels
+
+
+def domain_curves(records: Records) -> go.Figure:
+    """Accuracy in % on the test images of each task, after each task, from when it was learned on.
+
+    Args:
+        records: a record, or records (or lists of them, one per seed) by label.
+
+    Raises:
+        ValueError: a record has no finished task.
+    """
+    table = by_label(records)
+    first = next(iter(table.values()))[0]
+    n = min(len(record.tasks) for runs in table.values() for record in runs)
+    n_cols = min(_DOMAIN_COLUMNS, n)
+    n_rows = math.ceil(n / n_cols)
+    figure = make_subplots(
+        n_rows,
+        n_cols,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=[f"{k + 1} {short(first.task_names[k], 16)}" for k in range(n)],
+        horizontal_spacing=0.02,
+        vertical_spacing=0.2 / n_rows,
+    )
+    styles = method_styles(table)
+    curves = []
+    for k in range(n):
+        where = {"row": k // n_cols + 1, "col": k % n_cols + 1}
+        for label, runs in table.items():
+            one = curve(label, runs, lambda record, k=k: record.accuracy[:, k], skip=k)
+            curves.append(one)
+            add_curve(figure, one, styles[label], width=2, showlegend=k == 0, **where)
+    figure.update_traces(marker_size=5, selector={"mode": "lines+markers"})
+    figure.update_annotations(font_size=12.5)
+    note = seeds_note(curves)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"Accuracy on each task, as further tasks come: {first.stream}"},
+        title_subtitle_text="From when it was learned on" + (f"; {note}" if note else ""),
+        height=170 + _PANEL * n_rows,
+        margin={"t": 105, "b": 90},
+        legend={"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xanchor": "center"},
+    )
+    figure.update_xaxes(range=[0.5, n + 0.5], dtick=1 if n <= 5 else 3, tick0=1)
+    figure.update_xaxes(title_text="tasks learned", row=n_rows)
+    figure.update_yaxes(range=_span(figure))
+    figure.update_yaxes(title_text="accuracy (%)", col=1)
+    return figure
+
+
+def _span(figure: go.Figure) -> list[float]:
+    """Room for all lines; intervals may run out of it."""
+    lines = [t.y for t in figure.data if t.mode == "lines+markers"]
+    every = np.concatenate([np.asarray(y, dtype=float) for y in lines])
+    low, high = np.nanmin(every), np.nanmax(every)
+    pad = 0.08 * (high - low) or 1
+    return [max(low - pad, 0), min(high + pad, 101)]
+
+
+_DOTS = {  # colour and shape of the three accuracies
+    LEARNED: (OKABE_ITO[5], "circle-open"),
+    GIVEN: (OKABE_ITO[0], "square"),
+    END: (OKABE_ITO[1], "diamond"),
+}
+_ROW = 24  # pixels
+
+
+def accuracy_parts(records: Records) -> go.Figure:
+    """A row per method, the best at the end on top: three accuracies and what lies between them.
+
+    From the first dot to the second: drift, what a task's own classes lost by later training. From
+    the second to the third: competition, images of a task that are given to other tasks' classes.
+    Means over tasks, and over seeds.
+
+    Args:
+        records: a record, or records (or lists of them, one per seed) by label. Of
+            domain-incremental streams the last two are the same.
+
+    Raises:
+        ValueError: there is none, or one has no finished task.
+    """
+    table = by_label(records)
+    means = {label: _means(runs) for label, runs in table.items()}
+    labels = sorted(means, key=lambda label: -means[label][-1])
+    percent = 100 * np.array([means[label] for label in labels])  # (methods, 3)
+    first = next(iter(table.values()))[0]
+    figure = new_figure(
+        f"Where accuracy goes: {first.stream}, {first.n_tasks} tasks",
+        "First dot to second: drift. Second to third: competition between tasks.",
+        height=165 + _ROW * len(labels),
+        margin={"t": 75, "b": 85, "l": 140},
+        legend={"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xanchor": "center"},
+    )
+    places = np.arange(len(labels))
+    _bars(figure, percent[:, 2], percent[:, 1], "competition", "#f3d2bd")
+    _bars(figure, percent[:, 1], percent[:, 0], "drift", "#bcdff3")
+    for k, (name, (color, symbol)) in enumerate(_DOTS.items()):
+        figure.add_scatter(
+            x=percent[:, k],
+            y=places,
+            mode="markers",
+            marker={"color": color, "symbol": symbol, "size": 10, "line": {"width": 2}},
+            name=name,
+            customdata=[_said(label, row) for label, row in zip(labels, percent, strict=True)],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    figure.update_xaxes(title_text="accuracy, mean over tasks (%)", rangemode="tozero")
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[_bold(short(label, 20)) for label in labels],
+        range=[len(labels) - 0.4, -0.6],
+        tickfont={"size": 11.5},
+    )
+    return figure
+
+
+def _means(runs: Sequence[Record]) -> list[float]:
+    parts = [accuracy_parts_of(record) for record in runs]
+    return [float(np.mean([part[name] for part in parts])) for name in _DOTS]
+
+
+def _bars(figure: go.Figure, low: np.ndarray, high: np.ndarray, name: str, color: str) -> None:
+    """From low to high in every row; where a task was better later on, high is lower."""
+    figure.add_bar(
+        x=high - low,
+        base=low,
+        y=np.arange(len(low)),
+        orientation="h",
+        width=0.5,
+        marker={"color": color, "line": {"color": INK, "width": 0}},
+        name=name,
+        hoverinfo="skip",
+    )
+    figure.update_layout(barmode="overlay")
+
+
+def _said(label: str, row: Sequence[float]) -> str:
+    before, given, end = row
+    return (
+        f"<b>{label}</b><br>just learned, task given: {before:.1f} %"
+        f"<br>at the end, task given: {given:.1f} %<br>at the end: {end:.1f} %"
+    )
+
+
+def _bold(label: str) -> str:
+    return f"<b>{label}</b>" if label == NAMES[OURS] else label

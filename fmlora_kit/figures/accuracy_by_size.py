@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import plotly.graph_objects as go
 
 from fmlora_kit.analysis.comparison import Comparison, compare_records
+from fmlora_kit.analysis.formats import parameters, percent
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
-from fmlora_kit.analysis.render import parameters, percent
-from fmlora_kit.analysis.stored import KINDS, SAMPLES, Stored, stored
-from fmlora_kit.figures.kinds import KIND_STYLES, OURS_STYLE, style_of
-from fmlora_kit.figures.template import INK, new_figure, short
+from fmlora_kit.analysis.storage import KINDS, SAMPLES, Stored, stored
+from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, style_of
+from fmlora_kit.figures.style import INK, new_figure, short
 from fmlora_kit.record import Record
 
 _WIDTH, _HEIGHT = 890, 440  # pixels that the axes span on a page of 1000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from fmlora_kit.figures.template import new_figure
+from fmlora_kit.figures.style import new_figure
 
 HEIGHT = 350  # pixels: two rows of panels fit on a laptop's screen
 _CROWDED = 42  # letters of tick labels that fit side by side in half a page

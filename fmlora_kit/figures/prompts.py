@@ -14,9 +14,17 @@ from fmlora_kit.analysis.prompts import (
     prompt_moves,
     prompt_similarity,
 )
-from fmlora_kit.figures.curves import add_curve, seeds_note, task_axis
-from fmlora_kit.figures.tables import Curve, Records, by_label, curve, single
-from fmlora_kit.figures.template import (
+from fmlora_kit.figures.curves import (
+    Curve,
+    Records,
+    add_curve,
+    by_label,
+    curve,
+    seeds_note,
+    single,
+    task_axis,
+)
+from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     GAIN_SCALE,
     INK,
@@ -122,7 +130,7 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
     The row of the model's own prompt has accuracies in %, the others points gained or lost.
 
     Args:
-        effect: measured by `fmlora_kit.extraction.swap_prompts`.
+        effect: measured by `fmlora_kit.probes.swap_prompts`.
     """
     pooled = np.average(effect.accuracy, axis=1, weights=effect.n_images)
     percent = 100 * np.column_stack([effect.accuracy, pooled])

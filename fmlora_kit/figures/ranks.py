@@ -1,13 +1,38 @@
-"""Which rank each adapted map got for each task."""
+"""Which rank each adapted map got for each task.
+
+The rank selector (DRS): why each task got the rank that it got.
+
+How ranks were chosen: gate probabilities, temperature and expected rank over training steps.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.figures.tables import single
-from fmlora_kit.figures.template import INK, RANK_SCALE, name_axis, new_figure
+from fmlora_kit.analysis.ranks import (
+    GateTrace,
+    RankTable,
+    expected_ranks,
+    gate_trace,
+    place,
+    rank_table,
+)
+from fmlora_kit.figures.curves import Records, by_label, single
+from fmlora_kit.figures.style import (
+    FRACTION_SCALE,
+    INK,
+    OKABE_ITO,
+    RANK_SCALE,
+    SYMBOLS,
+    TEMPLATE,
+    name_axis,
+    new_figure,
+    short,
+    task_colors,
+)
 from fmlora_kit.record import Record
 
 
@@ -75,3 +100,314 @@ def _add_cells(figure: go.Figure, record: Record, ranks: np.ndarray) -> None:
             "dtick": max(1, highest // 4),
         },
     )
+
+
+_DIFFICULTY, _NOVELTY = OKABE_ITO[5], OKABE_ITO[4]
+_FEW = 8  # tasks: with more, bars are too narrow for words
+
+
+def complexity_and_rank(records: Records) -> go.Figure:
+    """Complexity H of each task, split into difficulty and novelty, and the rank that it got.
+
+    One record: a bar per task, of height H = difficulty / 2 + novelty / 2; the rank axis on the
+    right is R times the left one, so that a diamond as high as its bar is the rank that H
+    alone asks for. Records by label: mean rank against H, one point per task and record.
+
+    Args:
+        records: a record, or records by label.
+
+    Raises:
+        ValueError: a record has no finished task, no ranks, or no complexity.
+    """
+    if isinstance(records, Record):
+        return _bars(single(records))
+    labelled = by_label(records)
+    if sum(len(runs) for runs in labelled.values()) == 1:
+        return _bars(next(iter(labelled.values()))[0])
+    return _points(labelled)
+
+
+def _bars(record: Record) -> go.Figure:
+    """One record: halves of difficulty and novelty on top of each other, rank on a second axis."""
+    table = rank_table(record)
+    places = np.arange(len(table.task_names))
+    bars, diamonds = places - 0.12, places + 0.24  # side by side: none covers another's number
+    most = int(table.mean.argmax())
+    figure = new_figure(
+        f"Complexity of each task, and the rank it got: {run_name(record)}",
+        f"Most rank: {table.task_names[most]}, {table.mean[most]:.1f} of {table.max_rank}. "
+        "A diamond as high as its bar: complexity alone set the rank; lower: training saved some.",
+        height=470,
+        barmode="stack",
+        legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
+        margin={"r": 70},
+    )
+    halves = (("difficulty", table.difficulty, _DIFFICULTY), ("novelty", table.novelty, _NOVELTY))
+    for name, values, color in halves:
+        figure.add_bar(
+            x=bars,
+            y=values / 2,
+            name=f"{name} / 2",
+            marker={"color": color, "line": {"color": "white", "width": 1}},
+            width=0.5,
+            text=[f"{name}<br>{value:.2f}" for value in values],
+            textposition="inside" if len(places) <= _FEW else "none",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": INK, "size": 12},
+            customdata=table.task_names,
+            hovertemplate=f"<b>%{{customdata}}</b><br>{name} / 2 = %{{y:.3f}}<extra></extra>",
+        )
+    _add_ranks(figure, table, diamonds)
+    _add_rank_axis(figure, table)
+    return figure
+
+
+def _add_ranks(figure: go.Figure, table: RankTable, places: np.ndarray) -> None:
+    """Mean chosen rank as a diamond, with a whisker from the smallest to the largest."""
+    figure.add_scatter(
+        x=places,
+        y=table.mean,
+        yaxis="y2",
+        mode="markers+text" if len(places) <= 2 * _FEW else "markers",
+        marker={"symbol": "diamond", "size": 12, "color": INK},
+        error_y={
+            "array": table.highest - table.mean,
+            "arrayminus": table.mean - table.lowest,
+            "symmetric": False,
+            "color": INK,
+            "thickness": 1.5,
+            "width": 5,
+        },
+        name="chosen rank, mean of all layers (whisker: smallest and largest)",
+        text=[f"<b>{mean:.1f}</b>" for mean in table.mean],
+        textposition="middle right",
+        textfont={"size": 13},
+        customdata=np.stack(
+            [table.complexity, table.expected, table.lowest, table.highest], axis=-1
+        ),
+        hovertemplate=(
+            "mean rank <b>%{y:.1f}</b>, %{customdata[2]:.0f} to %{customdata[3]:.0f}"
+            "<br>H = %{customdata[0]:.2f} asks for %{customdata[1]:.1f}<extra></extra>"
+        ),
+    )
+
+
+def _add_rank_axis(figure: go.Figure, table: RankTable) -> None:
+    """H from 0 to 1 on the left, rank from 0 to R on the right: the same heights."""
+    figure.update_xaxes(name_axis(table.task_names, "task"))
+    figure.update_layout(
+        yaxis={"title": {"text": "complexity H"}, "range": [0, 1.02], "dtick": 0.25},
+        yaxis2={
+            "title": {"text": f"rank (R = {table.max_rank})"},
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 1.02 * table.max_rank],
+            "dtick": table.max_rank / 4,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+
+
+def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
+    """Several records: mean rank against complexity."""
+    tables = {label: [rank_table(run) for run in runs] for label, runs in labelled.items()}
+    every = [table for runs in tables.values() for table in runs]
+    top = max(table.max_rank for table in every)
+    figure = new_figure(
+        "Complexity of each task, and the rank it got",
+        "A point per task and run, in the task's colour. On the dashed line: complexity alone "
+        "sets the rank, r = R H.",
+        height=480,
+    )
+    for r in sorted({table.max_rank for table in every}):
+        figure.add_scatter(
+            x=[0, 1],
+            y=[0, r],
+            mode="lines",
+            line={"color": "#888888", "dash": "dash", "width": 1.5},
+            name=f"r = {r} H",
+            hoverinfo="skip",
+        )
+    for k, (label, runs) in enumerate(tables.items()):
+        _add_points(figure, label, runs, labelled[label], SYMBOLS[k % len(SYMBOLS)])
+    _add_task_names(figure, [run for runs in labelled.values() for run in runs])
+    figure.update_xaxes(title_text="complexity H of the task", range=[0, 1.02])
+    figure.update_yaxes(title_text="chosen rank, mean of all layers", range=[0, 1.04 * top])
+    return figure
+
+
+def _add_points(
+    figure: go.Figure, label: str, tables: list[RankTable], runs: tuple[Record, ...], symbol: str
+) -> None:
+    colors = [
+        color
+        for table, run in zip(tables, runs, strict=True)
+        for color in task_colors(run.n_tasks)[: len(table.mean)]
+    ]
+    names = [name for table in tables for name in table.task_names]
+    figure.add_scatter(
+        x=np.concatenate([table.complexity for table in tables]),
+        y=np.concatenate([table.mean for table in tables]),
+        mode="markers",
+        marker={
+            "symbol": symbol,
+            "size": 11,
+            "color": colors,
+            "line": {"color": INK, "width": 0.8},
+        },
+        name=label,
+        showlegend=False,
+        text=names,
+        hovertemplate=(
+            f"<b>%{{text}}</b>, {label}<br>H %{{x:.2f}}, mean rank %{{y:.1f}}<extra></extra>"
+        ),
+    )
+    _add_key(figure, label, INK, symbol)
+
+
+def _add_task_names(figure: go.Figure, runs: list[Record]) -> None:
+    """The colours of the tasks in the legend, if all runs have the same tasks."""
+    longest = max(runs, key=lambda run: len(run.tasks))
+    names = longest.task_names
+    if any(run.task_names != names[: len(run.tasks)] for run in runs):
+        return
+    for name, color in zip(names, task_colors(longest.n_tasks), strict=False):
+        _add_key(figure, short(name), color, "circle")
+
+
+def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
+    """An entry of the legend without a point."""
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={"symbol": symbol, "size": 11, "color": color},
+        name=name,
+        hoverinfo="skip",
+    )
+
+
+def gate_probabilities(
+    record: Record, task: int | str, layer: int | str | None = None
+) -> go.Figure:
+    """How the rank of one task was chosen: probability of each rank over the training steps.
+
+    Top: heat map of the gate probabilities with E[r] as a line. Bottom: the temperature of the
+    Gumbel-Softmax that the gates are drawn with.
+
+    Args:
+        record: one run of FM-LoRA with DRS.
+        task: place from 0, or name.
+        layer: place or name of an adapted map; None averages over the maps.
+
+    Raises:
+        ValueError: no such task or layer, or the record has no trace of the choice.
+    """
+    trace = gate_trace(single(record), task, layer)
+    name = record.task_names[place(task, record.task_names, "task")]
+    layer_name = None if layer is None else record.layers[place(layer, record.layers, "layer")]
+    where = f"layer {layer_name}" if layer_name else f"mean of {len(record.layers)} layers"
+    taken = f"{trace.chosen:.0f}" if layer_name else f"{trace.chosen:.1f} on average"
+    figure = make_subplots(
+        rows=2, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
+    )
+    _add_gates(figure, trace)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"How {name} got its rank: {where}"},
+        title_subtitle_text=(
+            f"Dark: likely. Black line: expected rank. Rank taken in the end: {taken}. "
+            f"Fixed after step {len(trace.temperature)} of {trace.n_steps}."
+        ),
+        height=480,
+        margin={"t": 80},
+        showlegend=False,
+    )
+    return figure
+
+
+def expected_rank(record: Record) -> go.Figure:
+    """E[r], mean over the adapted maps, over the steps in which ranks are chosen: a line per task.
+
+    The diamond behind each line is the mean rank that was taken.
+
+    Args:
+        record: one run of FM-LoRA with DRS.
+
+    Raises:
+        ValueError: the record has no finished task, or no trace of the choice.
+    """
+    record = single(record)
+    lines, taken = expected_ranks(record), record.ranks.mean(axis=1)
+    figure = new_figure(
+        f"Expected rank while ranks are chosen: {run_name(record)}",
+        "A line starts where the task's complexity H puts it; training moves it. "
+        "Diamond: the rank taken, mean of all layers.",
+        legend={"title": {"text": "task, mean rank taken"}},
+    )
+    end = max(len(line) for line in lines) + 1
+    for t, color in zip(range(len(lines)), task_colors(record.n_tasks), strict=False):
+        name = record.task_names[t]
+        figure.add_scatter(
+            x=np.arange(1, len(lines[t]) + 1),
+            y=lines[t],
+            mode="lines",
+            line={"color": color, "width": 2.5},
+            name=f"{t + 1} {short(name)}  {taken[t]:.1f}",
+            hovertemplate=f"<b>{name}</b><br>E[r] %{{y:.1f}} at step %{{x}}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=[end],
+            y=[taken[t]],
+            mode="markers",
+            marker={"symbol": "diamond", "size": 11, "color": color},
+            showlegend=False,
+            name=f"{name}: rank taken",
+            hovertemplate=f"<b>{name}</b><br>mean rank taken %{{y:.1f}}<extra></extra>",
+        )
+    figure.update_xaxes(title_text="training step of the task", range=[0, end + 0.6])
+    figure.update_yaxes(title_text="expected rank E[r], mean of all layers", rangemode="tozero")
+    return figure
+
+
+def _add_gates(figure: go.Figure, trace: GateTrace) -> None:
+    """Heat map of the probabilities with E[r], and the temperature beneath."""
+    steps = np.arange(1, len(trace.temperature) + 1)
+    figure.add_heatmap(
+        x=steps,
+        y=trace.candidates,
+        z=trace.probabilities.T,
+        zmin=0,
+        zmax=max(float(trace.probabilities.max()), 1e-9),
+        colorscale=FRACTION_SCALE,
+        hovertemplate="rank %{y}: <b>%{z:.2f}</b><br>step %{x}<extra></extra>",
+        colorbar={
+            "title": {"text": "probability", "side": "right"},
+            "thickness": 14,
+            "len": 0.72,
+            "y": 1,
+            "yanchor": "top",
+        },
+        row=1,
+        col=1,
+    )
+    lines = (
+        ("expected rank", trace.expected_rank, INK, "solid"),
+        ("temperature", trace.temperature, OKABE_ITO[1], "solid"),
+    )
+    for row, (name, values, color, dash) in enumerate(lines, start=1):
+        figure.add_scatter(
+            x=steps,
+            y=values,
+            mode="lines",
+            line={"color": color, "width": 3, "dash": dash},
+            name=name,
+            hovertemplate=f"{name} <b>%{{y:.2f}}</b><br>step %{{x}}<extra></extra>",
+            row=row,
+            col=1,
+        )
+    figure.update_yaxes(title_text="rank", tickvals=trace.candidates, showgrid=False, row=1, col=1)
+    figure.update_yaxes(title_text="temperature", rangemode="tozero", row=2, col=1)
+    figure.update_xaxes(title_text="training step of the task", row=2, col=1)

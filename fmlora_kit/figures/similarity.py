@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.confusion import ClassConfusion
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness
-from fmlora_kit.figures.template import (
+from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
     RANK_SCALE,

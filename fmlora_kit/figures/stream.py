@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import plotly.graph_objects as go
 
-from fmlora_kit.figures.template import new_figure, task_colors
+from fmlora_kit.figures.style import new_figure, task_colors
 
 LONGEST_SIDE = 48  # pixels of a picture in the grid; larger ones are thinned out
 FEW_COLUMNS = 12  # up to so many pictures in a row, class names find room beside them

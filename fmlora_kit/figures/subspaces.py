@@ -8,12 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.chance import SIDES
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import place
-from fmlora_kit.analysis.subspaces import ENERGY, Pairs, pairs
-from fmlora_kit.figures.tables import Records, by_label
-from fmlora_kit.figures.template import GAIN_SCALE, INK, TEMPLATE, name_axis, short
+from fmlora_kit.analysis.subspaces import ENERGY, SIDES, Pairs, pairs
+from fmlora_kit.figures.curves import Records, by_label
+from fmlora_kit.figures.style import GAIN_SCALE, INK, TEMPLATE, name_axis, short
 from fmlora_kit.record import Record
 
 SIDE_NAMES = {"output": "what updates write (output)", "input": "what updates look at (input)"}

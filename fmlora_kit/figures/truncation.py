@@ -6,9 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.ranks import place
-from fmlora_kit.analysis.truncation import ALL_LAYERS, TruncationTable
-from fmlora_kit.figures.template import (
+from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable, place
+from fmlora_kit.figures.style import (
     INK,
     SYMBOLS,
     TEMPLATE,
@@ -28,7 +27,7 @@ def what_if(
     """Accuracy of every task, full ranks against one task's pair cut to its first columns.
 
     Args:
-        table: measured by `fmlora_kit.extraction.truncate_ranks`.
+        table: measured by `fmlora_kit.probes.truncate_ranks`.
         task: whose pair is cut: place from 0, or name.
         layer: place or name of an adapted map; None or "all layers" for all at once.
         rank: how many columns are left, one of ``table.levels(task, layer)``; None cuts nothing.
@@ -72,7 +71,7 @@ def truncation_curves(table: TruncationTable, layer: int | str | None = None) ->
     Left: mean accuracy over all tasks. Right: share of all predictions that the cut changed.
 
     Args:
-        table: measured by `fmlora_kit.extraction.truncate_ranks`.
+        table: measured by `fmlora_kit.probes.truncate_ranks`.
         layer: place or name of an adapted map; None or "all layers" for all at once.
 
     Raises:

@@ -1,4 +1,9 @@
-"""What each task's update added: to the span of earlier ones, to the core, and with what rank."""
+"""What each task's update added: to the span of earlier ones, to the core, and with what rank.
+
+Two tasks' updates side by side: angles, overlap and singular values.
+
+What lies inside the shared core of one layer: a picture of every task's share of it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,20 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.chance import SIDES
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import place
-from fmlora_kit.analysis.subspaces import ENERGY, directions, share_in_earlier
+from fmlora_kit.analysis.subspaces import (
+    ENERGY,
+    SIDES,
+    TaskPair,
+    directions,
+    share_in_earlier,
+    task_pair,
+)
+from fmlora_kit.analysis.updates import core_changes, update_energy
 from fmlora_kit.analysis.updates import core_energy as energies
-from fmlora_kit.analysis.updates import update_energy
-from fmlora_kit.figures.subspaces import SIDE_NAMES, WITHIN_NAMES, one_each
-from fmlora_kit.figures.tables import Records, single
-from fmlora_kit.figures.template import (
+from fmlora_kit.figures.curves import Records, single
+from fmlora_kit.figures.style import (
     AVERAGE_COLOR,
     INK,
     OKABE_ITO,
@@ -25,6 +35,7 @@ from fmlora_kit.figures.template import (
     short,
     task_colors,
 )
+from fmlora_kit.figures.subspaces import SIDE_NAMES, WITHIN_NAMES, one_each
 from fmlora_kit.record import Record
 
 _MEAN_LINE = {"color": AVERAGE_COLOR, "width": 3.5}
@@ -290,3 +301,217 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 def _layer_name(record: Record, layer: int | str) -> str:
     return record.layers[place(layer, record.layers, "layer")]
+
+
+# Other colours than the tasks have, which stand in the same figure.
+SIDE_STYLES = {"output": ("#17534a", "circle"), "input": ("#8e44ad", "square")}
+_LEVELS = {
+    "open": "chance, room left",
+    "core": "chance, shared core",
+    "space": "chance, whole space",
+}
+
+
+def subspace_pair(
+    record: Record,
+    first: int | str,
+    second: int | str,
+    *,
+    layer: int | str | None = None,
+    energy: float = ENERGY,
+) -> go.Figure:
+    """Three panels on two tasks: principal angles, overlap against chance, singular values.
+
+    Args:
+        record: a run of a method with low-rank updates.
+        first: one task, by name or place from 0.
+        second: another task.
+        layer: an adapted map, by name or place; None: the mean over all layers.
+        energy: share of an update's energy that the compared directions hold.
+
+    Raises:
+        ValueError: the method has no low-rank updates, a task or layer is unknown, or both tasks
+            are the same.
+    """
+    record = single(record)
+    pair = task_pair(record, first, second, layer=layer, energy=energy)
+    figure = make_subplots(
+        cols=3,
+        subplot_titles=["principal angles", "overlap (mean cos²)", "singular values"],
+    )
+    for side in SIDES:
+        _add_angles(figure, pair, side)
+    _add_overlaps(figure, pair)
+    add_singular_values(figure, record, (pair.earlier, pair.later), layer, row=1, col=3)
+    _finish(figure, record, pair, energy)
+    return figure
+
+
+def verdict(record: Record, pair: TaskPair) -> str:
+    """One plain sentence on a pair: its overlaps and what chance gives, output side first."""
+    names = [record.task_names[t] for t in (pair.earlier, pair.later)]
+    where = "all layers" if pair.layer is None else pair.layer
+    if not pair.sizes.all():
+        nothing = [name for name, size in zip(names, pair.sizes, strict=True) if not size]
+        return f"{' and '.join(nothing)} changed nothing at {where}: there are no angles."
+    parts = [
+        f"{side} {pair.overlap[side]:.2f} (chance {_tightest(pair, side):.2f})" for side in SIDES
+    ]
+    return (
+        f"{names[0]} and {names[1]}, {where}: overlap of {parts[0]} and {parts[1]}; "
+        f"cosine between the updates {pair.cosine:.2f}."
+    )
+
+
+def _tightest(pair: TaskPair, side: str) -> float:
+    levels = pair.overlap_chance[side]
+    return levels.get("open", levels["space"])
+
+
+def _add_angles(figure: go.Figure, pair: TaskPair, side: str) -> None:
+    color, symbol = SIDE_STYLES[side]
+    for values, name, dash in (
+        (pair.angles[side], side, "solid"),
+        (pair.angles_chance[side], f"{side}, by chance", "dash"),
+    ):
+        measured = dash == "solid"
+        figure.add_scatter(
+            x=np.arange(1, len(values) + 1),
+            y=values,
+            mode="lines+markers" if measured else "lines",
+            line={"color": color, "dash": dash, "width": 2.5 if measured else 1.8},
+            marker={"color": color, "symbol": symbol, "size": 8},
+            name=name,
+            legend="legend",
+            hovertemplate=f"<b>{name}</b><br>angle %{{x}}: %{{y:.1f}}°<extra></extra>",
+            row=1,
+            col=1,
+        )
+
+
+def _add_overlaps(figure: go.Figure, pair: TaskPair) -> None:
+    """Bars from the top down: the pair and its chance levels, first output, then input."""
+    places, labels = [], []
+    for first, side in zip((0, 4.5), SIDES, strict=True):
+        levels = pair.overlap_chance[side]
+        kept = [name for name in _LEVELS if name in levels]
+        values = [pair.overlap[side], *(levels[name] for name in kept)]
+        own_places = [first + k for k in range(len(values))]
+        own_labels = [f"<b>{side}</b>, this pair", *(_LEVELS[name] for name in kept)]
+        places, labels = places + own_places, labels + own_labels
+        figure.add_bar(
+            x=values,
+            y=own_places,
+            orientation="h",
+            marker={"color": [SIDE_STYLES[side][0], *["#c8c8c8"] * len(kept)]},
+            text=["" if np.isnan(v) else f"{v:.2f}" for v in values],
+            textposition="outside",
+            textfont={"color": INK, "size": 12},
+            cliponaxis=False,
+            name=f"overlap, {side}",
+            showlegend=False,
+            hovertext=own_labels,
+            hovertemplate="%{hovertext}: %{x:.3f}<extra></extra>",
+            row=1,
+            col=2,
+        )
+    figure.update_yaxes(tickvals=places, ticktext=labels, showgrid=False, row=1, col=2)
+
+
+def _finish(figure: go.Figure, record: Record, pair: TaskPair, energy: float) -> None:
+    names = [short(record.task_names[t]) for t in (pair.earlier, pair.later)]
+    where = "mean over layers" if pair.layer is None else pair.layer
+    domains = ((0, 0.27), (0.46, 0.66), (0.75, 1))  # the middle panel has long labels
+    for col, (domain, title) in enumerate(zip(domains, figure.layout.annotations, strict=True), 1):
+        figure.update_xaxes(domain=domain, col=col)
+        title.update(x=sum(domain) / 2, font_size=13)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"{names[0]} and {names[1]}, {where}: {run_name(record)}"},
+        title_subtitle_text=(
+            f"Directions holding {100 * energy:g} % of each update's energy: "
+            f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}. A solid line "
+            "on its dashed one: no more shared than by chance."
+        ),
+        height=470,
+        margin={"t": 105, "b": 90},
+        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        bargap=0.25,
+    )
+    figure.update_xaxes(title_text="which angle", rangemode="tozero", col=1)
+    figure.update_yaxes(title_text="angle (degrees)", range=[0, 92], dtick=15, col=1)
+    figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
+    figure.update_yaxes(autorange="reversed", ticks="", tickfont_size=11, col=2)
+    figure.update_xaxes(title_text="direction", rangemode="tozero", col=3)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1, col=3)
+
+
+_COLUMNS = 3
+_PANEL = 250  # pixels
+# Orange: negative; white: zero; blue: positive, darker than elsewhere since nothing stands on it.
+_SIGNED = ((0.0, "#b35806"), (0.5, "#ffffff"), (1.0, "#0b5a8f"))
+
+
+def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
+    """What each task added to the core of one layer, M_t N_t; a panel per task, sharp where large.
+
+    Every panel has its own colour scale, since the first task's numbers are much larger; above it
+    stands its largest number. The core is the sum of all panels.
+
+    Args:
+        record: a run of FM-LoRA.
+        layer: an adapted map, by name or place.
+
+    Raises:
+        ValueError: the method has no core, or there is no such layer.
+    """
+    record = single(record)
+    changes = core_changes(record, layer)
+    largest = np.abs(changes).max(axis=(1, 2))
+    n_rows = -(-len(changes) // _COLUMNS)
+    figure = make_subplots(
+        rows=n_rows,
+        cols=_COLUMNS,
+        horizontal_spacing=0.06,
+        vertical_spacing=0.3 / n_rows,
+        subplot_titles=[
+            f"<b>{short(name)}</b>, largest {top:.2g}"
+            for name, top in zip(record.task_names, largest, strict=True)
+        ],
+    )
+    for t, (change, top) in enumerate(zip(changes, largest, strict=True)):
+        row, col = t // _COLUMNS + 1, t % _COLUMNS + 1
+        figure.add_heatmap(
+            x=np.arange(1, len(change) + 1),
+            y=np.arange(1, len(change) + 1),
+            z=change / (top or 1),
+            zmin=-1,
+            zmax=1,
+            colorscale=_SIGNED,
+            showscale=t == 0,
+            colorbar={
+                "title": {"text": "share of the panel's largest number", "side": "right"},
+                "thickness": 14,
+            },
+            name=record.task_names[t],
+            hovertemplate="output %{y}, input %{x}: %{z:.2f} of the largest<extra></extra>",
+            row=row,
+            col=col,
+        )
+        figure.update_yaxes(autorange="reversed", showgrid=False, row=row, col=col)
+        figure.update_xaxes(showgrid=False, row=row, col=col)
+    figure.update_yaxes(title_text="output direction", col=1)
+    figure.update_xaxes(title_text="input direction", row=n_rows)
+    figure.update_annotations(font_size=13)
+    name = record.layers[place(layer, record.layers, "layer")]
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"What each task put into the core of {name}: {run_name(record)}"},
+        title_subtitle_text=(
+            "Rows: directions of A, which the layer can write; columns: directions of B, which it "
+            "can look at.<br>White: nothing. The core is the sum of all panels."
+        ),
+        height=130 + _PANEL * n_rows,
+        margin={"t": 115},
+    )
+    return figure

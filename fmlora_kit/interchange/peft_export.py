@@ -13,13 +13,17 @@ so that the rank on qkv is the sum of its parts' ranks. Maps of different rank a
 A prompt is no part of a LoRA adapter. Where the model has one (FM-LoRA's `dmp`), the adapter is
 right only on a base that carries it: the frozen backbone with the prompt as register tokens is
 written beside it, base.safetensors.
+
+PEFT is optional: it is imported when an adapter goes out or comes in.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from safetensors.torch import save_file
@@ -27,11 +31,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from fmlora_kit.adapters.flora import FactorizedUpdate
-from fmlora_kit.adapters.folded import FoldedUpdate
 from fmlora_kit.adapters.sites import Site, adapted
-from fmlora_kit.adapters.task_choice import TaskUpdates
+from fmlora_kit.adapters.task_guess import TaskUpdates
+from fmlora_kit.adapters.updates import FoldedUpdate
 from fmlora_kit.interchange import checkpoint
-from fmlora_kit.interchange.optional import load_peft
 from fmlora_kit.methods import Method
 from fmlora_kit.record import TaskResult
 
@@ -180,3 +183,17 @@ def _without_updates(vit: VisionTransformer) -> VisionTransformer:
         module.unmerge()
         plain.set_submodule(path, module.base)
     return plain
+
+
+def load_peft() -> ModuleType:
+    """The library `peft`.
+
+    Raises:
+        ImportError: it is not installed (says how to).
+    """
+    try:
+        return import_module("peft")
+    except ImportError as error:
+        raise ImportError(
+            f"PEFT adapters need the library peft: pip install fmlora_kit[interchange] ({error})"
+        ) from error

@@ -17,11 +17,11 @@ from safetensors import safe_open
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from fmlora_kit.adapters import bases
+from fmlora_kit.adapters import flora
 from fmlora_kit.adapters.dmp import prompt_parameter
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.sites import Site
-from fmlora_kit.interchange.optional import load_peft
+from fmlora_kit.interchange.peft_export import load_peft
 from fmlora_kit.methods import FMLoRA, Method
 from fmlora_kit.streams import Task
 
@@ -75,7 +75,7 @@ class _FromAdapter(FMLoRA):
         self.imported = {
             site.name: (
                 used[site.name],
-                *bases.from_update(
+                *flora.from_update(
                     deltas[site.name] / self.updates[site.name].scale,
                     self.flora.max_rank,
                     used[site.name],

@@ -12,10 +12,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.feed import to_device
 from fmlora_kit.adapters.head import SET_AFTERWARDS, Head, class_means
 from fmlora_kit.adapters.sites import adapted, to_timm
-from fmlora_kit.methods import card
+from fmlora_kit.backbones.batches import to_device
+from fmlora_kit.methods import description
 from fmlora_kit.methods.encoder import Encoder
 from fmlora_kit.streams.task import Task
 
@@ -68,9 +68,9 @@ class Method(Encoder):
     # For the run card, in words:
     trained = "the task's head rows"  # by gradient, on every task unless it says otherwise
     frozen = "the backbone; head rows of other classes"  # while a task is learned
-    stores = card.NOTHING  # of earlier tasks, besides one set of adapters and the head's rows
-    masked = card.CURRENT_ONLY  # are other classes' logits left out of the loss?
-    tested = card.ALL_SEEN  # how a test image is judged
+    stores = description.NOTHING  # of earlier tasks, besides one set of adapters and head rows
+    masked = description.CURRENT_ONLY  # are other classes' logits left out of the loss?
+    tested = description.ALL_SEEN  # how a test image is judged
     head_rows = ""  # where the head's rows come from; default: by the head's kind
 
     def __init__(
@@ -193,7 +193,7 @@ class Method(Encoder):
 
     def describe(self) -> dict:
         """Everything that was chosen, and in words what it means, for the record's run card."""
-        words = card.words(self, self.head.kind)
+        words = description.words(self, self.head.kind)
         return {"method": self.name, **self.described, **words, **self.input_facts}
 
     # --- shared ----------------------------------------------------------------------------------

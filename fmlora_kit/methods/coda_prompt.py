@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.prefix import check_blocks, prefix_width, prefixed
-from fmlora_kit.methods import card
+from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.methods import description
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -56,7 +56,7 @@ class CODAPrompt(Method):
     trained = "the task's components (keys, attentions, prompts); the task's head rows"
     frozen = "the backbone; earlier tasks' components; head rows of other classes"
     stores = "components per task: keys, attentions, prompts"
-    tested = f"{card.ALL_SEEN}; each image weighs all components by its query"
+    tested = f"{description.ALL_SEEN}; each image weighs all components by its query"
     one_model = False
     grows = True
     needs_n_tasks = True

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.prefix import check_blocks, prefix_width, prefixed
-from fmlora_kit.methods import card
+from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.methods import description
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -57,7 +57,8 @@ class DualPrompt(Method):
     trained = "the shared prefix; the task's own prefix and key; the task's head rows"
     frozen = "the backbone; earlier tasks' own prefixes and keys; head rows of other classes"
     stores = "one prefix and one key per task"
-    tested = f"{card.ALL_SEEN}; each image takes the prefix whose key is nearest to its query"
+    tested = f"{description.ALL_SEEN}; "
+    tested += "each image takes the prefix whose key is nearest to its query"
     one_model = False
     grows = True
     default_lr = 3e-2

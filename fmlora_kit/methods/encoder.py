@@ -10,11 +10,11 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.feed import Rows, precision
-from fmlora_kit.adapters.passes import enter, leave, pooled, splittable
-from fmlora_kit.adapters.prefix_cache import PrefixCache
 from fmlora_kit.adapters.sites import Site, find_sites
-from fmlora_kit.methods import card
+from fmlora_kit.backbones.batches import Rows, precision
+from fmlora_kit.backbones.forward import enter, leave, pooled, splittable
+from fmlora_kit.backbones.frozen_blocks import PrefixCache
+from fmlora_kit.methods import description
 
 EVALUATION_BATCH = 256
 
@@ -49,7 +49,7 @@ class Encoder(nn.Module):
             self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
             self.input_facts[what] = value
         self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
-        self.input_facts |= {what: cfg[what] for what in card.SOURCE if what in cfg}
+        self.input_facts |= {what: cfg[what] for what in description.SOURCE if what in cfg}
 
     @property
     def device(self) -> torch.device:

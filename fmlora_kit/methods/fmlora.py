@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters import bases as shared
 from fmlora_kit.adapters import dmp as dmp_rules
+from fmlora_kit.adapters import flora as shared
 from fmlora_kit.adapters.drs import (
     Complexity,
     RankSelector,
@@ -30,7 +30,7 @@ from fmlora_kit.adapters.drs import (
 )
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
-from fmlora_kit.adapters.protect import input_moments, protection
+from fmlora_kit.adapters.protection import input_moments, protection
 from fmlora_kit.adapters.sites import attach, base_weight, find_sites
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task

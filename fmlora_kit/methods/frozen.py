@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fmlora_kit.adapters.head import class_means
-from fmlora_kit.methods import card
+from fmlora_kit.methods import description
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -29,10 +29,10 @@ class NearestClassMean(FrozenBackbone):
     """
 
     name = "nearest_class_mean"
-    trained = card.NOTHING
+    trained = description.NOTHING
     frozen = "the backbone"
     stores = "class means, as head rows, and of how many images each is"
-    masked = card.NO_LOSS
+    masked = description.NO_LOSS
 
     def __init__(self, backbone, n_classes: int, **options):
         super().__init__(backbone, n_classes, **options)
@@ -83,9 +83,9 @@ class StreamingLDA(Method):
 
     name = "streaming_lda"
     has_prefix = True
-    trained = card.NOTHING
+    trained = description.NOTHING
     frozen = "the backbone"
-    masked = card.NO_LOSS
+    masked = description.NO_LOSS
     default_head = "lda"
 
     def parameter_groups(self) -> list[dict]:

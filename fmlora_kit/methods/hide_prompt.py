@@ -36,8 +36,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.class_gaussians import ClassGaussians, Rehearsal
-from fmlora_kit.adapters.prefix import check_blocks, prefix_width, prefixed
-from fmlora_kit.methods import card
+from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.methods import description
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -72,8 +72,9 @@ class HiDePrompt(Method):
     trained = "the task's own prefix and head rows; then head and task guess, on drawn features"
     frozen = "the backbone; earlier tasks' prefixes; until the task ends, other classes' head rows"
     stores = "one prefix per task; Gaussians of each class's features, with and without the prefix"
-    masked = f"{card.CURRENT_ONLY}; then, on drawn features, all classes seen compete"
-    tested = f"{card.ALL_SEEN}; each image takes the prefix of the task of its likeliest class"
+    masked = f"{description.CURRENT_ONLY}; then, on drawn features, all classes seen compete"
+    tested = f"{description.ALL_SEEN}; "
+    tested += "each image takes the prefix of the task of its likeliest class"
     one_model = False
     grows = True
     loss_by_image = False  # images of a batch are told apart from one another
@@ -123,7 +124,7 @@ class HiDePrompt(Method):
         self.guess = (torch.zeros(0, d, dtype=torch.float64), torch.zeros(0, dtype=torch.float64))
         self.described |= chosen
         if self.head.kind in REHEARSED:
-            rows = card.HEAD_ROWS[self.head.kind]
+            rows = description.HEAD_ROWS[self.head.kind]
             self.head_rows = f"{rows}; after each task all rows are trained on drawn features"
 
     # --- the verbs -------------------------------------------------------------------------------

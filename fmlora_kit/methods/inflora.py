@@ -28,10 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.dual_gpm import DualGPM, leading_directions, rising_share
-from fmlora_kit.adapters.folded import FoldedUpdate
-from fmlora_kit.adapters.protect import input_moments
+from fmlora_kit.adapters.protection import DualGPM, input_moments, leading_directions, rising_share
 from fmlora_kit.adapters.sites import attach, chosen, find_sites
+from fmlora_kit.adapters.updates import FoldedUpdate
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 

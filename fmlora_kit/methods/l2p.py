@@ -24,8 +24,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.prompt_pool import PromptPool
-from fmlora_kit.methods import card
+from fmlora_kit.adapters.prompts import PromptPool
+from fmlora_kit.methods import description
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 
@@ -54,7 +54,8 @@ class L2P(Method):
 
     name = "l2p"
     trained = "all keys and prompts of the one pool; the task's head rows"
-    tested = f"{card.ALL_SEEN}; each image takes the prompts whose keys are nearest to its query"
+    tested = f"{description.ALL_SEEN}; "
+    tested += "each image takes the prompts whose keys are nearest to its query"
     one_model = False
     default_lr = 5e-2
 

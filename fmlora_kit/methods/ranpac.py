@@ -25,9 +25,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.head import Head
-from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
-from fmlora_kit.methods import card
+from fmlora_kit.adapters.head import Head, RandomProjection, RidgeSums, choose_ridge
+from fmlora_kit.methods import description
 from fmlora_kit.methods.base import Method
 from fmlora_kit.streams.task import Task
 
@@ -53,9 +52,9 @@ class RanPAC(Method):
 
     name = "ranpac"
     has_prefix = True
-    trained = card.NOTHING
+    trained = description.NOTHING
     frozen = "the backbone; the random projection"
-    masked = card.NO_LOSS
+    masked = description.NO_LOSS
     default_head = "linear"
 
     def __init__(
@@ -85,7 +84,8 @@ class RanPAC(Method):
         self.described |= {"projections": projections, "ridge": ridge}
         if self.head.kind == "linear":
             self.stores = "the Gram matrix of projected features and their sum per class"
-            self.masked = f"{card.NO_LOSS}; the least squares are over all classes seen so far"
+            self.masked = f"{description.NO_LOSS}; "
+            self.masked += "the least squares are over all classes seen so far"
             self.head_rows = "after each task all rows are set by ridge regression on all sums"
 
     # --- the verbs -------------------------------------------------------------------------------

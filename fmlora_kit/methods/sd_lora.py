@@ -24,9 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.decoupled import DecoupledUpdate, Magnitudes
-from fmlora_kit.adapters.lora import check_rank
 from fmlora_kit.adapters.sites import attach, chosen, find_sites
+from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes, check_rank
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from fmlora_kit.adapters.lora import LoRAUpdate
 from fmlora_kit.adapters.sites import attach, chosen, find_sites
+from fmlora_kit.adapters.updates import LoRAUpdate
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 

@@ -20,9 +20,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.head import Head, class_means
-from fmlora_kit.adapters.lora import LoRAUpdate, check_rank
 from fmlora_kit.adapters.sites import attach, find_sites, to_timm
-from fmlora_kit.adapters.task_choice import TaskChoice, TaskUpdates
+from fmlora_kit.adapters.task_guess import TaskChoice, TaskUpdates
+from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
 from fmlora_kit.methods.base import Method, numpy
 from fmlora_kit.streams.task import Task
 

@@ -11,18 +11,18 @@ Two functions write images, into a folder of their own: `sample_photos` a few ph
 
 from collections.abc import Callable
 
+from fmlora_kit.streams.catalogue import PRESETS, Preset, preset
 from fmlora_kit.streams.cifar100 import cifar100
+from fmlora_kit.streams.colour_baseline import accuracy_by_colour
 from fmlora_kit.streams.cub200 import cub200
 from fmlora_kit.streams.digits import digits
-from fmlora_kit.streams.dn4il import dn4il
-from fmlora_kit.streams.domainnet import domainnet
+from fmlora_kit.streams.domainnet import dn4il, domainnet
 from fmlora_kit.streams.glyphs import glyph_styles, glyphs
 from fmlora_kit.streams.image_folder import image_folder
 from fmlora_kit.streams.imagenet_r import imagenet_r
-from fmlora_kit.streams.made_up import made_up
 from fmlora_kit.streams.pacs import pacs
-from fmlora_kit.streams.presets import PRESETS, Preset, preset
-from fmlora_kit.streams.sample_photos import sample_photos
+from fmlora_kit.streams.size import N_IMAGES, decoded_gigabytes, expected_hours
+from fmlora_kit.streams.synthetic import made_up, sample_photos
 from fmlora_kit.streams.task import Stream, Task
 
 STREAMS: dict[str, Callable[..., Stream]] = {
@@ -39,16 +39,20 @@ STREAMS: dict[str, Callable[..., Stream]] = {
 }
 
 __all__ = [
+    "N_IMAGES",
     "PRESETS",
     "STREAMS",
     "Preset",
     "Stream",
     "Task",
+    "accuracy_by_colour",
     "cifar100",
     "cub200",
+    "decoded_gigabytes",
     "digits",
     "dn4il",
     "domainnet",
+    "expected_hours",
     "glyph_styles",
     "glyphs",
     "image_folder",

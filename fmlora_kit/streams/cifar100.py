@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fmlora_kit.streams.folders import find_root
+from fmlora_kit.streams.files import find_root
 from fmlora_kit.streams.images import check_image_size, fit
 from fmlora_kit.streams.sampling import (
     ClassItems,

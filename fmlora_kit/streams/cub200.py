@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from fmlora_kit.streams.decoded import reader
-from fmlora_kit.streams.folders import find_root, inside
+from fmlora_kit.streams.files import find_root, inside, present
 from fmlora_kit.streams.images import check_image_size
-from fmlora_kit.streams.lists import present
+from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
     check_limits,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fmlora_kit.streams.rendering import STYLES, render
-from fmlora_kit.streams.scripts import SCRIPTS
+from fmlora_kit.streams.rendering import SCRIPTS, STYLES, render
 from fmlora_kit.streams.task import Stream, Task
 
 TASK_STYLES = ("inverted", "stripes", "sketch")  # unseen in pre-training, and far from it

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fmlora_kit.streams.decoded import reader
-from fmlora_kit.streams.folders import (
+from fmlora_kit.streams.files import (
     LEFT_BY_SYSTEMS,
     SUFFIXES,
     class_files,
@@ -16,6 +15,7 @@ from fmlora_kit.streams.folders import (
     subfolders,
 )
 from fmlora_kit.streams.images import check_image_size
+from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
     as_tasks,

@@ -6,10 +6,17 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from fmlora_kit.streams.decoded import reader
-from fmlora_kit.streams.folders import class_files, find_root, presplit_files, subfolders
+from fmlora_kit.streams.files import (
+    class_files,
+    count_present,
+    find_root,
+    listed_classes,
+    present,
+    presplit_files,
+    subfolders,
+)
 from fmlora_kit.streams.images import check_image_size
-from fmlora_kit.streams.lists import count_images, listed_classes, present
+from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
     check_limits,
@@ -155,6 +162,6 @@ def _spoken(there: dict[int, ClassItems]) -> dict[int, ClassItems]:
 
 
 def _missing(there: dict[int, ClassItems]) -> list[str]:
-    found = count_images(there)
+    found = count_present(there)
     missing = [] if len(there) == N_CLASSES else [f"{len(there)} of {N_CLASSES} classes"]
     return missing + [f"{found:,} of {N_IMAGES:,} images"] * (found != N_IMAGES)

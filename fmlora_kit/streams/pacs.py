@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fmlora_kit.streams.decoded import reader
-from fmlora_kit.streams.folders import find_root, image_files, subfolders
+from fmlora_kit.streams.files import find_root, image_files, subfolders
 from fmlora_kit.streams.images import check_image_size, shorter_side
+from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     as_tasks,
     check_domains,

@@ -6,6 +6,12 @@ the style ``print``; the streams use the others, so that adapting to them is wor
 
 Everything is Pillow's and numpy's scalar arithmetic, rounded to bytes: no threads, no BLAS, no
 hardware-dependent kernels. A checksum in the tests guards it.
+
+The characters of every task, and the symbols the backbone was pre-trained on.
+
+Ten characters a writing system, chosen so that no two of them, in any task, look the same (Latin A
+is not asked for again as Greek or Cyrillic). The pre-training symbols are disjoint from all of
+them.
 """
 
 from __future__ import annotations
@@ -201,3 +207,60 @@ STYLES: dict[str, Style] = {
     "relief": relief,
     "mosaic": mosaic,
 }
+
+
+SCRIPTS: dict[str, str] = {
+    "Latin": "AKMSWPTUVZ",
+    "Greek": "ΓΔΠαγζλμψω",
+    "Cyrillic": "БЖИЛЦЩЪЫЮУ",
+    "Armenian": "ԱԲԻԽՀՂՃՅՊՒ",
+    "Georgian": "ათილპრქღყჯ",
+    "Hebrew": "אדזטלנעקרש",
+    "Arabic": "بثزشصطغكمن",
+    "Tifinagh": "ⴰⴼⵃⵄⵉⵖⵘⵚⵣⵤ",
+    "N'Ko": "ߊߍߎߑߒߓߕߘߟߣ",
+    "Canadian syllabics": "ᐂᐔᐙᐦᐭᐳᐸᐻᑃᑏ",
+    "Lao": "ກຂງຈຊປຜຝຫຮ",
+    "Lisu": "ꓒꓕꓘꓙꓛꓡꓧꓩꓫꓳ",
+    "Ogham": "ᚁᚆᚇᚈᚋᚌᚏᚑᚗᚚ",
+    "Old Italic": "𐌁𐌂𐌆𐌌𐌐𐌑𐌕𐌞𐌡𐌣",
+    "Coptic": "ϢϣϤϦϧϨϪϬϭϮ",
+    "Digits": "0123456789",
+    "Georgian capitals": "ႠႢႨႩႪႰႲႴჃჅ",
+    "Inuktitut syllabics": "ᔀᔁᔒᔙᔢᔣᔥᔳᔴᔷ",
+    "Armenian lower case": "ադէժլյշսվև",
+    "Latin lower case": "abdfgkmrtj",
+    "Cyrillic extended": "ҊҫҮҶӡӮԊԍԏԔ",
+    "Arabic digits": "٠٢٤٦٨۶߄߅߆߉",
+    "Phonetic letters": "ɐɝɩʇʍʎʛʞʣʮ",
+    "Roman numerals": "ⅡⅥⅨⅪⅫⅭⅲⅶⅸↀ",
+    "Double-struck": "𝔸𝔽𝕄𝕍𝕏𝕣ℎℑℚℛ",
+    "Currency": "₠₢₤₧₪₫₯₰₵₸",
+    "Letterlike": "ℂℌℐÅℱℲℳℸℹℽ",
+    "Cree syllabics": "ᑐᑩᑮᒶᓇᓛᓴᓷᓼᓽ",
+    "Carrier syllabics": "ᖀᖋᖑᖕᖠᖣᖥᖧᖩᖫ",
+    "Vietnamese": "ẠẤẸẾỚụỦỰỴỹ",
+    "Arabic extended": "ٴٻٽڕڞڠکڪڸۈ",
+    "African Latin": "ƁƓƔƊƜƤƣƦƮƾ",
+    "Greek accents": "ἀἈἊἮἸὌὙὠᾳῈ",
+    "Old Cyrillic": "ѠѣѤѦѨѷҀꙄꙐꙣ",
+    "Superscripts": "⁰⁷ᴭᵙₒₓₕₖₛᵋ",
+    "Latin accents": "ÆüĄĳĶĸŉŗŴŹ",
+    "Latin extended C": "ⱡⱪⱱⱲⱿꜶꝆꞂꞍꟹ",
+    "Phonetic extensions": "ᴂᴒᴗᴚᴦᵚᵥᵦᵪᵻ",
+    "Arabic ligatures": "ﭓﭔﭟﭡﮌﯤﺽﻂﻚﻹ",
+    "Punctuation": "&@#%?§¶{}*",
+}
+
+PRETRAINING_SYMBOLS = (
+    "\"'.;\\~¤¬°±·҂՚՛՜՝՞׳؆؊،؛؟٪٭߹‖‗‡•‥‱″‴‶‷※‼⁁⁃⁄⁊⁋⁌⁍⁐⁑⁓⁖⁗"
+    "⁘⁚⁛⁝⁺₡₦₨€₲₹₺℃℅℉℔№℞℠℡™℥℻⅀←→↓↖↗↘↙↜↝↥↮↯↴↷↸↹↻↽⇄⇆⇋⇍⇏⇓⇖⇗"
+    "⇘⇚⇦⇫⇱⇲⇳⇵⇶⇿∂∃∅∊∌∎∖∘∝∞∡∫∬∵∷∹∺≀≁≄≅≇≐≗≙≡≣≤≥≦≨≪≬≲≶≸≼⊃⊄⊅"
+    "⊋⊏⊑⊓⊦⊧⊨⊩⊯⊲⊳⊶⊸⊽⊾⋆⋋⋒⋓⋔⋕⋘⋙⋚⋛⋝⋡⋢⋤⋬⋭⋮⋯⋰⋷⋺⋽⌁⌃⌄⌅⌇⌌⌍⌐⌑⌙⌜⌝⌞"
+    "⌥⌦⌨⌬⎇⎜⎝⎞⎟⎠⎨⎩⎫⏏⏨␣─┊└┗┘┷╇═╗╙╚╛╝╲╶╸▀▁▄▊▍▏▐░▒▓▗▘▞□▣▬▭▯"
+    "▲△▷▼◃◇◈◌◍◐◑◒◓◜◞◟◠◡◢◣◦◩◪◯◴◹◽◿☂☄☈☉☋☌☍☏☓☕☖☘☙☚☛☝☤☦☧☩☫☬"
+    "☯☸☾☿♁♂♄♅♆♇♈♊♋♌♎♏♑♕♗♘♙♠♡♨♩♬♭♮♯♳♽♾⚁⚊⚌⚐⚑⚒⚓⚗⚙⚚⚜⚠⚣⚥⚦⚧⚪⚬"
+    "⚮⚰⛀⛁✄✆✈✌✍✎✒✗✞✡✥✩✪✫✰✽✿❐❝❡❢❦❧➘➝➤➩➫➬➭➮➱➳➴➶⟰⟱⟴⟵⟶⠂⠆⠈⠉⠊⠌"
+    "⠑⠔⠘⠞⠠⠡⠢⠫⠮⠳⠶⠺⡂⡈⡍⡎⡐⡓⡕⡖⡙⡜⡠⡣⡥⡩⡪⡱⡲⡴⡸⡿⢀⢁⢂⢄⢇⢈⢋⢍⢐⢖⢚⢜⢥⢦⢩⢬⢲⢸"
+    "⣀⣆⣉⣊⣌⣒⣡⣢⣤⥀⧐⨀⩫⩽⪁⪂⪃⪉⪑⪔⪕⪖⪙⪚⪟⪠⪮⪯⪰⪷⪸⬇⬎⬑⬔⬕⬠⭔䷁𝌁𝌄𝌇🀱🁤🐭🐮🐱😇😴😹"
+)

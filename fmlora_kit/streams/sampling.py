@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from fmlora_kit.streams.decoded import Read
+from fmlora_kit.streams.pixel_cache import Read
 from fmlora_kit.streams.task import Task
 
 PARTS = ("train", "test")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fmlora_kit.adapters.feed import precision
+from fmlora_kit.backbones.batches import precision
 
 __all__ = ["describe_device", "pick_device", "precision"]
 

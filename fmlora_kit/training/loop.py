@@ -1,4 +1,9 @@
-"""Train one task: step by step, or in one call."""
+"""Train one task: step by step, or in one call.
+
+Accuracy on test sets: class-incremental and with the task given.
+
+Random changes of training images, as the published codes make them; off by default.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from fmlora_kit.adapters.feed import Rows
+from fmlora_kit.backbones.batches import Rows
+from fmlora_kit.backbones.random_crops import random_views
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import TaskResult
 from fmlora_kit.streams.task import Stream, Task
-from fmlora_kit.training.augment import AUGMENTATIONS, crop_flip
 from fmlora_kit.training.device import precision
-from fmlora_kit.training.evaluate import evaluate
 
 
 class TrainingError(ArithmeticError):
@@ -309,3 +313,62 @@ def describe(budget: Budget) -> dict:
         "schedule": "cosine per task",
         "augmentation": augmentation,
     }
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model says of one test set.
+
+    Attributes:
+        predictions: (n,) predicted classes, arg-max over all classes seen.
+        accuracy: fraction right.
+        oracle_accuracy: fraction right, arg-max over the task's own classes only.
+    """
+
+    predictions: np.ndarray
+    accuracy: float
+    oracle_accuracy: float
+
+
+def evaluate(model: Method, task: Task) -> Scores:
+    """Predict the task's test images, over all classes seen and over the task's own."""
+    model.hold(task.test_images)
+    features = model.extract(task.test_images)
+    predictions = _best(model.scores(features), model.seen)
+    oracle = _best(model.scores(features, task.classes), task.classes)
+    return Scores(
+        predictions,
+        float(np.mean(predictions == task.test_labels)),
+        float(np.mean(oracle == task.test_labels)),
+    )
+
+
+def _best(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    return np.asarray(classes, dtype=np.int64)[scores.argmax(axis=1)]
+
+
+AUGMENTATIONS = {
+    "none": "none",
+    "crop_flip": "crops of area 0.05 to 1 and ratio 3/4 to 4/3, half of them mirrored",
+}
+
+
+def crop_flip(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """A random crop of every image at its old size, half of them mirrored, rounded to bytes.
+
+    What L2P, DualPrompt, HiDe-Prompt and SD-LoRA train on (torchvision's RandomResizedCrop with
+    scale 0.05 to 1, and a horizontal flip), on images already at the backbone's size: they crop the
+    file, which may be larger. Letters and digits mean something else when mirrored.
+
+    Args:
+        images: uint8 (n, side, side, 3), on any device.
+        rng: randomness, on the CPU: the same views on every device and in every process.
+
+    Raises:
+        ValueError: the images are not square.
+    """
+    n, height, width, _ = images.shape
+    if height != width:
+        raise ValueError(f"images must be square for crop_flip, got {height} x {width} pixels")
+    views = random_views(images.permute(0, 3, 1, 2).float(), height, rng, least_area=0.05)
+    return views.round_().clamp_(0, 255).to(images.dtype).permute(0, 2, 3, 1)

@@ -12,7 +12,7 @@ task, and what is added up is few low-rank numbers. Only the main process writes
 
     fk.training.parallel.launch(learn, n_processes=2)                  # in a notebook
 
-`python -m fmlora_kit.train` is the same as a program, under ``accelerate launch`` or ``torchrun``.
+`python -m fmlora_kit train` is the same as a program, under ``accelerate launch`` or ``torchrun``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.methods import DMP, DRS, METHODS, FLoRA, HeadOptions, Method
-from fmlora_kit.methods.card import PIXELS, options_of
+from fmlora_kit.methods.description import PIXELS, options_of
 from fmlora_kit.record import Record, TaskResult
 
 _OPTIONS = {"head": HeadOptions, "flora": FLoRA, "drs": DRS, "dmp": DMP}

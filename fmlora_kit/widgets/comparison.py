@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import ipywidgets
 import plotly.graph_objects as go
 
-from fmlora_kit.figures.accuracy import accuracy_curves, forgetting_curves
-from fmlora_kit.figures.matrices import accuracy_matrices
-from fmlora_kit.figures.metrics_table import metrics_table
+from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrices
+from fmlora_kit.figures.comparison import metrics_table
+from fmlora_kit.figures.forgetting import forgetting_curves
 from fmlora_kit.figures.panel import notice
 from fmlora_kit.record import Record, load_records
 from fmlora_kit.widgets.figure_box import FigureBox

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import ipywidgets
 
-from fmlora_kit.figures.live import training_progress
+from fmlora_kit.figures.run import training_progress
 from fmlora_kit.record import Record, TaskResult
 from fmlora_kit.widgets.figure_box import FigureBox
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets
 
-from fmlora_kit.analysis.truncation import ALL_LAYERS, TruncationTable
+from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
 from fmlora_kit.figures.truncation import what_if
 from fmlora_kit.widgets.figure_box import FigureBox
 
@@ -12,7 +12,7 @@ from fmlora_kit.widgets.figure_box import FigureBox
 class RankWhatIf(ipywidgets.VBox):
     """Cut one task's update to fewer columns: the accuracy of every task changes at once.
 
-    Everything was measured in advance (`fmlora_kit.extraction.truncate_ranks`); the controls only
+    Everything was measured in advance (`fmlora_kit.probes.truncate_ranks`); the controls only
     look it up.
 
     Args:

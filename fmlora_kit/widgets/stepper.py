@@ -9,11 +9,15 @@ import ipywidgets
 import plotly.graph_objects as go
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
-from fmlora_kit.figures.classes import class_confusion, class_forgetting
-from fmlora_kit.figures.confusion import forgotten_to, task_confusion
+from fmlora_kit.figures.confusion import (
+    class_confusion,
+    class_forgetting,
+    forgotten_to,
+    task_confusion,
+)
+from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.panel import frames
 from fmlora_kit.figures.ranks import rank_allocation
-from fmlora_kit.figures.tables import single
 from fmlora_kit.record import Record
 from fmlora_kit.widgets.figure_box import FigureBox
 

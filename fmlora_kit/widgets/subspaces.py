@@ -6,11 +6,10 @@ import html
 
 import ipywidgets
 
-from fmlora_kit.analysis.subspaces import ENERGY
-from fmlora_kit.analysis.task_pair import task_pair
-from fmlora_kit.analysis.truncation import ALL_LAYERS
-from fmlora_kit.figures.subspace_pair import subspace_pair, verdict
-from fmlora_kit.figures.tables import single
+from fmlora_kit.analysis.ranks import ALL_LAYERS
+from fmlora_kit.analysis.subspaces import ENERGY, task_pair
+from fmlora_kit.figures.curves import single
+from fmlora_kit.figures.updates import subspace_pair, verdict
 from fmlora_kit.record import Record
 from fmlora_kit.widgets.figure_box import FigureBox
 

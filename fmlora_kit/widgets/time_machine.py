@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets
 
-from fmlora_kit.analysis.explanations import ATTRIBUTION_METHODS, Explanations
+from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
 from fmlora_kit.figures.attribution import class_label, same_images
-from fmlora_kit.figures.moments import explanation_at
+from fmlora_kit.figures.attribution_shift import explanation_at
 from fmlora_kit.widgets.figure_box import FigureBox
 
 

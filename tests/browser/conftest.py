@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, NotebookPage, copy_notebooks
 
-from fmlora_kit._browser import NO_BROWSER, chromium, find_browser
+from fmlora_kit.pages.browser import NO_BROWSER, chromium, find_browser
 
 MEASURED = pytest.StashKey[list[str]]()
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_allclose
 
-from fmlora_kit import series
+from fmlora_kit import lessons
 from fmlora_kit.analysis.names import run_name
 
 
@@ -67,7 +67,7 @@ def what_if(twin, given, figures, records):
 def machine(twin, given, figures, records):
     """The class on top is the one that the record has as prediction for this picture."""
     explained = given[twin.method.value]
-    stream, after = series.stream(), twin.task.value - 1
+    stream, after = lessons.stream(), twin.task.value - 1
     (record,) = [r for r in records.values() if run_name(r) == explained.run]
     pictures = np.concatenate([task.test_images for task in stream[: after + 1]])
     picture = explained.images[twin.image.value]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fmlora_kit import site
+from fmlora_kit.pages import notebooks
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 # Of each figure: what it was given, and what of it stands on the page.
@@ -22,7 +22,7 @@ BOXES = "all => all.map(e => e.getBoundingClientRect()).map(box => [box.width, b
 def pages(tmp_path_factory):
     """The site of the stored notebooks, and its folder."""
     folder = tmp_path_factory.mktemp("site")
-    return folder, {page.name: page for page in site.build(NOTEBOOKS, folder)}
+    return folder, {page.name: page for page in notebooks.build(NOTEBOOKS, folder)}
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_the_pages_lead_to_each_other(visit):
 
 def test_the_gallery_is_drawn_as_pictures(tmp_path, pages, browser):
     figure = next(iter(pages[1].values())).figures["figure-1"]
-    (path,) = site.draw_gallery({"samples": figure}, tmp_path, browser)
+    (path,) = notebooks.draw_gallery({"samples": figure}, tmp_path, browser)
     with Image.open(path) as picture:
-        assert picture.width == site.GALLERY_SCALE * site.GALLERY_WIDTH
-        assert picture.height == int(site.GALLERY_SCALE * figure["layout"]["height"])
+        assert picture.width == notebooks.GALLERY_SCALE * notebooks.GALLERY_WIDTH
+        assert picture.height == int(notebooks.GALLERY_SCALE * figure["layout"]["height"])
         assert len(picture.convert("RGB").getcolors(10**6)) > 50

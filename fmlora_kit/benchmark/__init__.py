@@ -1,1 +1,0 @@
-"""What one training step of each method costs, beside what the physics asks."""

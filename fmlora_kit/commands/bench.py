@@ -1,0 +1,255 @@
+"""What a training step costs: ``python -m fmlora_kit bench`` (``make bench``).
+
+Every method in the state of its first, 10th, 20th and 50th task, PEFT's LoRA and full fine-tuning,
+in turns, as a ratio to the frozen-backbone limit (`benchmark.sides`): seconds, multiplications,
+peak memory; a profile of one step of some; then merged inference beside plain timm. The backbone's
+weights are random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import timm
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from fmlora_kit.commands import bench_report
+from fmlora_kit.commands.bench_measure import flops, operators, peak_bytes, take_turns
+from fmlora_kit.commands.bench_sides import (
+    LIMIT,
+    MEASURED,
+    NO_PROMPT,
+    PEFT,
+    PEFT_WIDE,
+    SAME_STEP,
+    SHORT_LIMIT,
+    Side,
+    TimmPass,
+    few_images,
+    make_sides,
+    merged,
+)
+from fmlora_kit.methods import METHODS
+from fmlora_kit.methods.frozen import FrozenBackbone
+from fmlora_kit.training.device import pick_device, precision
+
+# No task changes their step.
+CONSTANT = (PEFT, PEFT_WIDE, "full_finetuning", "frozen_backbone", "l2p")
+PROFILED = (LIMIT, SHORT_LIMIT, NO_PROMPT, "fmlora", PEFT)
+QUICK = {"batch_size": 4, "rounds": 2, "tasks": [1, 2, 3]}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: see ``--help``."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    asked = _parse(given)
+    started = time.perf_counter()
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler is talkative
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    summary = measure(asked)
+    summary["made"] |= {
+        "command": shlex.join(["python", "-m", "fmlora_kit", "bench", *given]),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    asked.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(summary, indent=1, allow_nan=False)
+    (asked.out / "summary.json").write_text(text + "\n", encoding="utf-8")
+    tables = bench_report.markdown(summary)
+    (asked.out / "tables.md").write_text(tables, encoding="utf-8")
+    print(tables)
+
+
+def measure(asked: argparse.Namespace) -> dict:
+    """All that the command line asks for, as the summary without how it was called."""
+    device = pick_device(asked.device)
+    low = partial(_numbers, device, asked.bf16)
+    backbone = _backbone(asked).to(device)
+    names = _names(asked.methods)
+    tasks = {LIMIT: (1,), SHORT_LIMIT: (1,)} | {name: _tasks(name, asked.tasks) for name in names}
+    limit, *sides = make_sides(
+        backbone,
+        tasks,
+        batch_size=asked.batch_size,
+        device=device,
+        precision=low,
+        say=lambda line: _say(f"making {line}"),
+    )
+    counted = {}
+    for side in (limit, *sides):
+        _say(f"counting {side.key}")
+        counted[side.key] = _count(side, device, compiled=asked.compile)
+    turns = {"rounds": asked.rounds, "device": device, "times": asked.steps, "say": _say}
+    timed = take_turns(limit.step, {side.key: side.step for side in sides}, **turns)
+    rows = bench_report.step_rows(*timed, counted)
+    shown = {side.name: side for side in (limit, *sides) if side.name in PROFILED}  # last tasks
+    profile = {side.key: operators(side.step, device) for side in shown.values()}
+    inference = _inference(backbone, sides, asked.batch_size, within=low, **turns)
+    return {
+        "made": _made(asked, device, backbone),
+        "steps": rows,
+        "profile": profile,
+        "inference": inference,
+        "expected_hours": bench_report.expected_hours(rows, asked.batch_size, asked.epochs),
+        "targets": bench_report.targets(rows, inference),
+    }
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--backbone", default="vit_base_patch16_224", help="any timm ViT; weights are random")
+    add("--image-size", type=int, help="pixels; default: the backbone's own")
+    add("--batch-size", type=int, default=8)
+    add("--rounds", type=int, default=5, help="timings of each side")
+    add("--steps", type=int, help="steps per timing; default: 1, on a GPU 10")
+    add("--methods", nargs="+", default=[PEFT, PEFT_WIDE, *MEASURED], metavar="NAME")
+    add("--tasks", type=int, nargs="+", default=[1, 10, 20, 50], metavar="K")
+    add("--epochs", type=int, default=20, help="of the expected hours")
+    add("--device", default="auto")
+    add("--bf16", action=argparse.BooleanOptionalAction, help="default: as in training")
+    add("--compile", action="store_true", help="torch.compile every block")
+    add("--fused-attention", action=argparse.BooleanOptionalAction, default=True)
+    add("--threads", type=int, help="default: PyTorch's own choice")
+    add("--out", type=Path, default=Path("build/bench"))
+    add("--quick", action="store_true", help="a tiny ViT and three tasks: does it run at all?")
+    asked = parser.parse_args(arguments)
+    if asked.quick:
+        for what, value in QUICK.items():
+            setattr(asked, what, value)
+    known = (PEFT, PEFT_WIDE, *MEASURED, *SAME_STEP)
+    unknown = sorted(set(asked.methods) - set(known))
+    if unknown:
+        parser.error(f"--methods must be among {known}, got {unknown[0]!r}")
+    for what in ("batch_size", "rounds", "steps", "threads", "epochs", "image_size"):
+        if getattr(asked, what) is not None and getattr(asked, what) < 1:
+            parser.error(f"--{what.replace('_', '-')} must be at least 1, got {vars(asked)[what]}")
+    if min(asked.tasks) < 1:
+        parser.error(f"--tasks must be numbers from 1, got {min(asked.tasks)}")
+    if asked.steps is None:
+        asked.steps = 10 if pick_device(asked.device).type == "cuda" else 1
+    return asked
+
+
+def _backbone(asked: argparse.Namespace) -> VisionTransformer:
+    timm.layers.set_fused_attn(asked.fused_attention)
+    torch.manual_seed(0)
+    if asked.quick:
+        sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 5, "num_heads": 2}
+        model = VisionTransformer(num_classes=0, **sizes)
+    else:
+        size = {"img_size": asked.image_size} if asked.image_size else {}
+        model = timm.create_model(asked.backbone, pretrained=False, num_classes=0, **size)
+    return model.eval().requires_grad_(False)
+
+
+def _names(methods: Sequence[str]) -> list[str]:
+    """What is measured: PEFT only if it is installed."""
+    there = importlib.util.find_spec("peft") is not None
+    left_out = () if there else (PEFT, PEFT_WIDE)
+    if set(left_out) & set(methods):
+        _say("peft is not installed: its LoRA is left out")
+    return [name for name in dict.fromkeys(methods) if name not in left_out]
+
+
+def _tasks(name: str, tasks: Sequence[int]) -> list[int]:
+    """All tasks where a method keeps something per task, else no more than can differ."""
+    numbers = sorted(set(tasks))
+    if name in CONSTANT:
+        return numbers[:1]
+    grows = name in ("fmlora", NO_PROMPT) or METHODS[name].grows
+    return numbers if grows or len(numbers) == 1 else [numbers[0], numbers[-1]]
+
+
+def _count(side: Side, device: torch.device, *, compiled: bool) -> dict[str, int]:
+    """Two steps or three, which also warm up: the first one makes the optimiser's state."""
+    products = flops(side.step)  # which cannot look into compiled code
+    if compiled:
+        for block in side.model.vit.blocks:
+            block.compile()
+        side.step()
+    side.optimiser.zero_grad()
+    peak = peak_bytes(side.step, device)
+    return {"flops": products, "peak_bytes": peak, "resident_bytes": side.resident_bytes()}
+
+
+def _inference(
+    backbone: VisionTransformer, sides: Sequence[Side], batch_size: int, **turns
+) -> list[bench_report.Row]:
+    """F-LoRA and FM-LoRA merged, and each method that no plain ViT can stand for.
+
+    All beside timm's own pass through the frozen backbone; merged models run it once more too.
+    """
+    last = {side.name: side for side in sides}  # of each method, the state of its last task
+    images = few_images(1, backbone.patch_embed.img_size, (batch_size + 1) // 2).train_images
+    images = images[:batch_size]
+    plain, short = (kind(backbone, 1).to(turns["device"]) for kind in (TimmPass, FrozenBackbone))
+    models = {}
+    for name, side in last.items():
+        if name in (NO_PROMPT, "fmlora"):
+            side.model.end_task(few_images(side.task, backbone.patch_embed.img_size))
+            models[f"{name}_merged"] = merged(side.model, FrozenBackbone)
+            models[f"{name}_merged_timm"] = merged(side.model, TimmPass)
+        elif not side.model.one_model:
+            side.model.end_task(few_images(side.task, backbone.patch_embed.img_size))
+            models[name] = side.model
+    if not models:
+        return []
+    models["plain_timm_class_token"] = short
+
+    def forward(model) -> Callable[[], object]:
+        return lambda: model.extract(images.copy())  # a copy: nothing may remember it
+
+    acts = {name: forward(model) for name, model in models.items()}
+    counted = {name: flops(act) for name, act in {"plain_timm": forward(plain), **acts}.items()}
+    timed = take_turns(forward(plain), acts, **turns)
+    return bench_report.inference_rows(*timed, counted, batch_size)
+
+
+def _numbers(device: torch.device, bf16: bool | None) -> AbstractContextManager:
+    if bf16 is None:
+        return precision(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+
+
+def _made(asked: argparse.Namespace, device: torch.device, backbone: VisionTransformer) -> dict:
+    """How and on what the numbers were made."""
+    low = asked.bf16 if asked.bf16 is not None else device.type == "cuda"
+    packages = ("torch", "timm", "numpy", "fmlora_kit", "peft")
+    there = [name for name in packages if importlib.util.find_spec(name) is not None]
+    return {
+        "backbone": "tiny" if asked.quick else asked.backbone,
+        "image_size": backbone.patch_embed.img_size[0],
+        "batch_size": asked.batch_size,
+        "rounds": asked.rounds,
+        "steps_per_timing": asked.steps,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "numbers": "float32, bfloat16 autocast" if low else "float32",
+        "fused_attention": asked.fused_attention,
+        "compiled": asked.compile,
+        "epochs_of_expected_hours": asked.epochs,
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in there}},
+    }
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Real images: what there is, how it must lie, and whether it does.
+
+    python -m fmlora_kit data list
+    python -m fmlora_kit data check cub200 --folder /my/images
+
+A name is that of a data set or of a preset; ``list`` has them all. Files are only read: nothing is
+moved, written or fetched. The exit status of ``check`` is 0 if a stream can be made of what is
+there, which may be a part of the data set, and 1 if not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fmlora_kit.streams import PRESETS, STREAMS, Stream
+from fmlora_kit.streams.catalogue import LAYOUTS, PUBLISHED_SIZE, Layout
+from fmlora_kit.streams.files import count_images, read_list, subfolders
+from fmlora_kit.streams.image_folder import layout_of
+
+ONE_EACH, LIMIT = {"n_train": 1, "n_test": 1}, "at most 1 "
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check or list; return 0, or 1 if no stream can be made of what is there."""
+    asked = _parse(sys.argv[1:] if arguments is None else arguments)
+    if asked.what == "list":
+        _list()
+        return 0
+    return 0 if check(asked.name, asked.folder, asked.lists, asked.every_image) else 1
+
+
+def check(name: str, folder: Path, lists: Path | None = None, every_image: bool = False) -> bool:
+    """Say what of a data set is there, and whether a stream can be made of it.
+
+    Args:
+        name: a key of `LAYOUTS` or of `PRESETS`.
+        folder: where the data set lies; only read.
+        lists: where its lists lie, if elsewhere.
+        every_image: decode all images, not only one per class and part.
+    """
+    chosen = PRESETS.get(name)
+    stream = chosen.stream if chosen else name
+    layout = LAYOUTS[stream]
+    tries = {f"preset {name}": chosen.options} if chosen else layout.tries
+    if stream == "image_folder":
+        tries = _fitting(folder, tries)
+    _inventory(layout, folder, lists)
+    given = {"folder": folder, "image_size": 8, **({"lists": lists} if lists else {})}
+    limits = {} if every_image else ONE_EACH
+    usable = [
+        _try(stream, layout, words, {**given, **limits, **options})
+        for words, options in tries.items()
+    ]
+    if any(usable):
+        print(_room(layout.n_images or count_images(folder)))
+        how_many = "every image" if every_image else "one image per class, for training and test,"
+        print(f"Ready: {how_many} was decoded.")
+    else:
+        print(f"Not ready. {layout.how_to_get}")
+    return any(usable)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m fmlora_kit data", description=(__doc__ or "").split("\n\n")[0]
+    )
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("list", help="name the data sets, how they must lie, and the presets")
+    one = commands.add_parser("check", help="say what of a data set is there, and what is missing")
+    names = [*LAYOUTS, *PRESETS]
+    one.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
+    one.add_argument("--folder", type=Path, required=True, help="where the data set lies")
+    one.add_argument("--lists", type=Path, help="where its lists lie, if not in the folder")
+    one.add_argument(
+        "--every-image", action="store_true", help="decode all images, which takes time"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.what == "check" and asked.lists:
+        stream = PRESETS[asked.name].stream if asked.name in PRESETS else asked.name
+        if stream not in ("dn4il", "domainnet", "imagenet_r"):
+            parser.error(f"--lists is for dn4il, domainnet and imagenet_r, got {asked.name}")
+    return asked
+
+
+def _list() -> None:
+    print("Data sets, and what their folder must hold:")
+    for name, layout in LAYOUTS.items():
+        print(f"\n{name}: {layout.root or 'any folder'}/ with {layout.tree}\n  {layout.how_to_get}")
+    print("\nPresets: fk.streams.preset(NAME, folder)")
+    for name, chosen in PRESETS.items():
+        options = ", ".join(f"{key}={value!r}" for key, value in chosen.options.items())
+        print(f"\n{name}: {chosen.stream}({options})\n  {chosen.whose}.")
+
+
+def _inventory(layout: Layout, folder: Path, lists: Path | None) -> None:
+    """Print what must be there, line by line, and whether it is."""
+    parts: dict[Path, list[str]] = {}
+    for names, place in ((layout.files, lists or folder), (layout.folders, folder)):
+        inner = place / layout.root
+        parts.setdefault(inner if inner.is_dir() else place, []).extend(names)
+    if not layout.root and folder.is_dir():
+        parts = {folder: subfolders(folder)}
+    for root, names in parts.items():
+        print(f"in {root}:" if root.is_dir() else f"missing: there is no folder {root}")
+        for name in names if root.is_dir() else ():
+            print(f"  {'there  ' if (root / name).exists() else 'missing'}  {_sized(root / name)}")
+        if root.is_dir() and layout.root and "*" in layout.tree and not layout.folders:
+            print(f"  in all   {_sized(root)}")
+
+
+def _sized(path: Path) -> str:
+    """The name of a file or folder, and how much is in it."""
+    if path.is_dir():
+        return f"{path.name}/: {count_images(path):,} images"
+    is_list = path.suffix == ".yaml" or path.stem.endswith(("_train", "_test"))
+    if not path.exists() or not is_list:
+        return path.name
+    try:
+        pairs = read_list(path)
+    except (OSError, ValueError) as error:
+        return f"{path.name}: damaged: {error}"
+    return f"{path.name}: {len(pairs):,} images of {len({label for _, label in pairs})} classes"
+
+
+def _room(n_images: int) -> str:
+    """What all images need, decoded: in memory, or on the disk."""
+    size = PUBLISHED_SIZE
+    return (
+        f"Decoded at {size} pixels, the size of published protocols, {n_images:,} images need "
+        f"{3 * size * size * n_images / 1e9:,.2f} GB (3 x {size} x {size} bytes each) of memory, "
+        "or of the disk with decoded=FOLDER; image_size is that of the backbone."
+    )
+
+
+def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping]:
+    """The way to read a folder of the user's own, which depends on its layout."""
+    try:
+        layout = layout_of(folder)
+    except (OSError, ValueError):
+        return {"": {}}
+    words = "domain-incremental" if layout.startswith("DOMAIN") else "class-incremental"
+    return {f"{words}, {layout}": tries[words]}
+
+
+def _try(stream: str, layout: Layout, words: str, options: Mapping[str, object]) -> bool:
+    which = f" ({words})" if words else ""
+    try:
+        made = STREAMS[stream](**options)
+    except (OSError, ValueError) as error:
+        print(f"not usable{which}: {str(error).removesuffix(layout.how_to_get).strip()}")
+        return False
+    print(f"usable{which}: {_whole(made)}")
+    return True
+
+
+def _whole(stream: Stream) -> str:
+    """What a stream has, and what it lacks, apart from the limit set here."""
+    partial, left_out = (
+        [each for each in (stream.about.get(key) or "").split("; ") if each and LIMIT not in each]
+        for key in ("partial", "left_out")
+    )
+    several = [f"{len(stream)} domains"] if stream.scenario == "domain-incremental" else []
+    words = ", ".join([*several, f"{stream.n_classes} classes"])
+    whole = f"partial: {'; '.join(partial)}" if partial else "complete"
+    return f"{words}; {whole}" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

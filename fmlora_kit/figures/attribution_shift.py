@@ -1,0 +1,384 @@
+"""How far explanations moved while other tasks were learned.
+
+One image at one moment: which class the model takes it for, and what that rests on.
+
+Photos, and which classes a model takes them for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from scipy.special import softmax
+
+from fmlora_kit.analysis.attribution import (
+    ATTRIBUTION_METHODS,
+    Explanations,
+    attribution_movement,
+    movement_between_images,
+    top_classes,
+)
+from fmlora_kit.analysis.intervals import mean_ci95
+from fmlora_kit.figures.attribution import (
+    add_caption,
+    add_explained,
+    add_picture,
+    class_label,
+    color_axis,
+    limit_of,
+)
+from fmlora_kit.figures.style import (
+    DASHES,
+    INK,
+    OKABE_ITO,
+    SYMBOLS,
+    TEMPLATE,
+    faded,
+    method_styles,
+    name_axis,
+    new_figure,
+    short,
+    task_colors,
+)
+
+_SINCE = {
+    "learned": "against the map when its class was just learned",
+    "previous": "against the map one task before",
+}
+
+
+def explanation_movement(
+    explanations: Explanations | Mapping[str, Explanations], *, since: str = "learned"
+) -> go.Figure:
+    """1 - rank correlation between each image's map now and an earlier one, after each task.
+
+    One record: a line per image, in the colour of the task of its class. Several by label: the mean
+    over the images that had been learned before, with a 95% band over images. Dotted: how far maps
+    of two different images are apart, on average.
+
+    Args:
+        explanations: of one record, or of several by label, by one method each.
+        since: "learned" or "previous": see `analysis.attribution_movement`.
+
+    Raises:
+        ValueError: ``since`` is unknown, there is none, or they are of different tasks.
+    """
+    several = isinstance(explanations, Mapping)
+    table = dict(explanations) if several else {explanations.run: explanations}
+    if not table:
+        raise ValueError("explanations must hold at least one record's; got none")
+    first = next(iter(table.values()))
+    if any(e.task_names != first.task_names for e in table.values()):
+        raise ValueError("explanations must be of the same tasks to be compared")
+    methods = " / ".join(dict.fromkeys(ATTRIBUTION_METHODS[e.method] for e in table.values()))
+    moved = {label: attribution_movement(e, since=since) for label, e in table.items()}
+    figure = new_figure(
+        f"How far explanations moved ({methods})" + ("" if several else f": {first.run}"),
+        f"1 − rank correlation of a picture's map {_SINCE[since]}."
+        "<br>0: the same pixels matter. Dotted: what maps of two different pictures come to.",
+        height=470,
+        margin={"t": 105},
+    )
+    if several:
+        _add_means(figure, table, moved)
+    else:
+        _add_images(figure, first, moved[first.run])
+    _set_axes(figure, first)
+    return figure
+
+
+def _add_images(figure: go.Figure, e: Explanations, moved: np.ndarray) -> None:
+    """Add a line per image; images of one task share its colour and differ in dash and marker."""
+    colors, used = task_colors(max(e.n_tasks, len(e.task_names))), {}
+    for i, target in enumerate(e.targets.tolist()):
+        task = e.task_of(target)
+        k = used[task] = used.get(task, -1) + 1
+        label = class_label(e, target)
+        figure.add_scatter(
+            x=np.arange(len(moved)),
+            y=np.round(moved[:, i], 4),
+            mode="lines+markers",
+            line={"color": colors[task], "dash": DASHES[k % len(DASHES)], "width": 2},
+            marker={"symbol": SYMBOLS[k % len(SYMBOLS)], "size": 8},
+            name=label,
+            customdata=list(e.task_names),
+            hovertemplate=(
+                f"<b>%{{y:.2f}}</b>, {label}<br>after learning %{{customdata}}<extra></extra>"
+            ),
+        )
+    _add_reference(figure, movement_between_images(e))
+
+
+def _add_means(
+    figure: go.Figure, table: Mapping[str, Explanations], moved: Mapping[str, np.ndarray]
+) -> None:
+    """Add, per label, the mean over images learned earlier and its 95% band."""
+    for label, style in method_styles(table).items():
+        e = table[label]
+        mean, half = np.full((2, len(e.task_names)), np.nan)
+        for t in range(len(mean)):
+            known = moved[label][t, e.learned < t]
+            known = known[np.isfinite(known)]
+            if known.size:
+                interval = mean_ci95(known)
+                mean[t], half[t] = interval.mean, interval.ci95
+        x = np.arange(len(mean))
+        wide = np.isfinite(half)
+        figure.add_scatter(
+            x=np.concatenate([x[wide], x[wide][::-1]]),
+            y=np.round(np.concatenate([(mean + half)[wide], (mean - half)[wide][::-1]]), 4),
+            fill="toself",
+            fillcolor=faded(style.color),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            name=f"{label}, 95% interval",
+        )
+        figure.add_scatter(
+            x=x,
+            y=np.round(mean, 4),
+            mode="lines+markers",
+            line={"color": style.color, "dash": style.dash, "width": 2.5},
+            marker={"symbol": style.symbol, "size": 9},
+            name=label,
+            customdata=list(e.task_names),
+            hovertemplate=(
+                f"<b>%{{y:.2f}}</b>, {label}<br>after learning %{{customdata}}<extra></extra>"
+            ),
+        )
+    between = float(np.mean([movement_between_images(e) for e in table.values()]))
+    _add_reference(figure, between)
+
+
+def _add_reference(figure: go.Figure, value: float) -> None:
+    if np.isfinite(value):
+        n = figure.data[-1].x[-1]
+        figure.add_scatter(
+            x=[-0.2, n + 0.2],
+            y=np.round([value, value], 4),
+            mode="lines",
+            line={"color": INK, "dash": "dot", "width": 1.5},
+            name="two different pictures",
+            hovertemplate="<b>%{y:.2f}</b>, two different pictures<extra></extra>",
+        )
+
+
+def _set_axes(figure: go.Figure, e: Explanations) -> None:
+    """Name the axes; zero is always in sight, and so are all lines."""
+    drawn = np.concatenate([np.zeros(1), *(np.asarray(trace.y, float) for trace in figure.data)])
+    low, high = np.nanmin(drawn), np.nanmax(drawn)
+    room = 0.05 * (high - low) or 0.1
+    figure.update_xaxes(name_axis(e.task_names, "after learning task"))
+    figure.update_xaxes(range=[-0.2, len(e.task_names) - 0.8])
+    figure.update_yaxes(
+        title_text="movement (0 none, 1 unrelated)", range=[low - room, high + room]
+    )
+
+
+SHOWN = 8  # most classes with a bar
+
+
+def class_probabilities(
+    explanations: Explanations, image: int = 0, after: int | None = None
+) -> go.Figure:
+    """Probability in % of the most probable classes, over all seen by then; the true one framed.
+
+    Args:
+        explanations: of one record, by any method.
+        image: which of its images.
+        after: the task, from 0, after which the model is looked at; default: the last.
+
+    Raises:
+        ValueError: there is no such image or moment.
+    """
+    e = explanations
+    after = e.check(image, after)
+    figure = new_figure(
+        f"What the picture is taken for, after learning {e.task_names[after]}: {e.run}",
+        f"{_truth(e, image, after)} Colour: the task of the class; black frame: the true class.",
+        height=400,
+    )
+    _add_bars(figure, e, image, after)
+    return figure
+
+
+def explanation_at(
+    explanations: Explanations, image: int = 0, after: int | None = None
+) -> go.Figure:
+    """The picture, its map, and the class probabilities, by the model of one moment.
+
+    The colours of the map have the same scale at every moment of an image.
+
+    Args:
+        explanations: of one record, by one method.
+        image: which of its images.
+        after: the task, from 0, after which the model is looked at; default: the last.
+
+    Raises:
+        ValueError: there is no such image or moment.
+    """
+    e = explanations
+    after = e.check(image, after)
+    limit = limit_of(e.maps[:, image])
+    figure = make_subplots(cols=3, column_widths=[0.28, 0.28, 0.44], horizontal_spacing=0.02)
+    add_picture(figure, e.images[image], 1, 1)
+    add_explained(figure, e.images[image], e.maps[after, image], limit, 1, 2)
+    add_caption(figure, (1, 1), "<b>the picture</b>", class_label(e, int(e.targets[image])))
+    known = np.isfinite(e.maps[after, image]).any()
+    add_caption(
+        figure,
+        (1, 2),
+        f"<b>{ATTRIBUTION_METHODS[e.method]}</b>",
+        "of the score of the true class" if known else "the true class is not learned yet",
+    )
+    _add_bars(figure, e, image, after, row=1, col=3)
+    figure.update_xaxes(domain=[0.7, 1], row=1, col=3)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={
+            "text": f"The model after task {after + 1}, {e.task_names[after]}: {e.run}",
+            "subtitle": {
+                "text": f"{_truth(e, image, after)} Colour of a bar: the task of the class."
+            },
+        },
+        height=450,
+        margin={"t": 95, "l": 15, "r": 60, "b": 125},
+        coloraxis=color_axis(
+            e, limit, orientation="h", x=0.43, xanchor="center", y=-0.12, yanchor="top", len=0.25
+        ),
+    )
+    figure.layout.coloraxis.colorbar.title.side = "bottom"
+    return figure
+
+
+def _add_bars(figure: go.Figure, e: Explanations, image: int, after: int, **place: int) -> None:
+    """Add a bar per class, the most probable at the top."""
+    ids, p = top_classes(e, image, after, SHOWN)
+    colors = task_colors(max(e.n_tasks, len(e.task_names)))
+    labels = [class_label(e, int(c)) for c in ids]
+    right = ids == e.targets[image]
+    figure.add_bar(
+        x=np.round(100 * p, 2),
+        y=list(range(len(ids))),
+        orientation="h",
+        marker={
+            "color": [colors[e.task_of(int(c))] for c in ids],
+            "line": {"color": "#000000", "width": [3 if hit else 0 for hit in right]},
+        },
+        text=[f"{100 * value:.1f}" for value in p],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=labels,
+        hovertemplate="<b>%{x:.1f} %</b> for %{customdata}<extra></extra>",
+        showlegend=False,
+        **place,
+    )
+    figure.update_xaxes(title_text="probability (%)", range=[0, 105], **place)
+    figure.update_yaxes(
+        tickvals=list(range(len(ids))),
+        ticktext=[f"<b>{t} ✓</b>" if hit else t for t, hit in zip(labels, right, strict=True)],
+        range=[SHOWN - 0.5, -0.5],
+        showgrid=False,
+        ticks="",
+        **place,
+    )
+
+
+def _truth(e: Explanations, image: int, after: int) -> str:
+    target = int(e.targets[image])
+    p, n = e.target_probability[after, image], len(e.classes[after])
+    label = class_label(e, target)
+    if np.isnan(p):
+        return f"It is {label}, which is not learned yet; {n} classes are."
+    return f"It is {label}, to which the model gives {100 * p:.1f} %, among {n} classes seen."
+
+
+_PANEL = 190  # pixels
+
+
+def photo_scores(
+    images: np.ndarray,
+    logits: np.ndarray,
+    class_names: Sequence[str],
+    labels: Sequence[str],
+    *,
+    shown: int = 5,
+) -> go.Figure:
+    """Each photo as the model gets it, beside the classes of its highest scores.
+
+    A bar is the class's share of the softmax over all classes, in %. It says how far the best class
+    is ahead of the others, not whether the photo is of any of them.
+
+    Args:
+        images: uint8 (n, H, W, 3).
+        logits: (n, classes).
+        class_names: (classes,), in the order of the logits.
+        labels: (n,) what the photos are called.
+        shown: most classes with a bar.
+
+    Raises:
+        ValueError: lengths that do not fit together, or ``shown`` below 1.
+    """
+    _check(images, logits, class_names, labels, shown)
+    n, k = len(images), min(shown, len(class_names))
+    figure = make_subplots(
+        n, 2, column_widths=[0.25, 0.75], vertical_spacing=0.25 / n, horizontal_spacing=0.12
+    )
+    for row, (image, scores) in enumerate(zip(images, logits, strict=True), start=1):
+        add_picture(figure, image, row, 1)
+        best = np.argsort(-scores, kind="stable")[:k]
+        percent = 100 * softmax(np.asarray(scores, dtype=float))[best]
+        _add_score_bars(figure, [class_names[c] for c in best], percent, row)
+        figure.update_xaxes(title={"text": short(labels[row - 1], 24)}, row=row, col=1)
+    figure.update_xaxes(title_text="share of the softmax (%)", row=n, col=2)
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": "What each photo is taken for"},
+        title_subtitle_text=f"The {k} highest scores among {len(class_names)} classes seen",
+        height=130 + _PANEL * n,
+        margin={"t": 75, "r": 50},
+    )
+    return figure
+
+
+def _add_score_bars(figure: go.Figure, names: list[str], percent: np.ndarray, row: int) -> None:
+    figure.add_bar(
+        x=np.round(percent, 2),
+        y=list(range(len(names))),
+        orientation="h",
+        marker={"color": OKABE_ITO[0]},
+        text=[f"{value:.1f}" for value in percent],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=names,
+        hovertemplate="<b>%{x:.1f} %</b> for %{customdata}<extra></extra>",
+        showlegend=False,
+        row=row,
+        col=2,
+    )
+    figure.update_xaxes(range=[0, 105], row=row, col=2)
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[short(name, 28) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        showgrid=False,
+        ticks="",
+        row=row,
+        col=2,
+    )
+
+
+def _check(images, logits, class_names, labels, shown: int) -> None:
+    if np.shape(logits) != (len(images), len(class_names)) or not len(images):
+        raise ValueError(
+            f"logits must be (images, classes), ({len(images)}, {len(class_names)}) and not empty; "
+            f"got {np.shape(logits)}"
+        )
+    if len(labels) != len(images):
+        raise ValueError(f"labels must be one per image ({len(images)}), got {len(labels)}")
+    if shown < 1:
+        raise ValueError(f"shown must be at least 1, got {shown}")

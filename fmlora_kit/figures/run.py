@@ -1,0 +1,326 @@
+"""A run while it trains: the loss of every step so far, the ranks, and each task's accuracy now.
+
+Run cards side by side: first what differs, label by label, then what is the same in all.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.names import NAMES, run_name
+from fmlora_kit.figures.curves import Records, by_label
+from fmlora_kit.figures.style import INK, TEMPLATE, new_figure, short, task_colors
+from fmlora_kit.record import Record, run_card
+
+
+def training_progress(
+    record: Record,
+    losses: Sequence[float] = (),
+    *,
+    task_names: Sequence[str] | None = None,
+    n_steps: int = 0,
+    expected_rank: Sequence[float] | None = None,
+) -> go.Figure:
+    """Left: the training loss of every step, task after task. Right: accuracy on each task now.
+
+    Between them, for a method with ranks: the rank of each adapted map, expected from the gates
+    while it is being chosen, afterwards that of the last finished task.
+
+    The bars are arg-max over all classes seen, after the last finished task; a diamond stands where
+    the task was when it was just learned, so the gap between the two is what was forgotten.
+
+    Args:
+        record: one run, finished or not; it may have no finished task yet.
+        losses: of the task in training, which the record does not have yet.
+        task_names: of the whole stream; default: of the finished tasks.
+        n_steps: how many steps the task in training has, so that the axis can leave room for them.
+        expected_rank: (L,) E[r] of the task in training, per adapted map.
+
+    Raises:
+        ValueError: there are more tasks than the record's stream has.
+    """
+    per_task = [task.losses for task in record.tasks] + ([np.asarray(losses)] if losses else [])
+    names = list(record.task_names if task_names is None else task_names)
+    names += [f"task {k + 1}" for k in range(len(names), len(per_task))]
+    if max(len(names), len(per_task)) > record.n_tasks:
+        raise ValueError(
+            f"losses and task_names must be of at most {record.n_tasks} tasks, "
+            f"got {len(per_task)} and {len(names)}"
+        )
+    ranked = expected_rank is not None or record.ranks.size > 0
+    panels = ["training loss of every step", "accuracy on each task now"]
+    if ranked:
+        panels.insert(1, _ranks_title(names, len(record.tasks), expected_rank is not None))
+    figure = make_subplots(
+        cols=len(panels),
+        column_widths=[0.44, 0.24, 0.32] if ranked else [0.6, 0.4],
+        horizontal_spacing=0.09 if ranked else 0.16,
+        subplot_titles=panels,
+    )
+    colors = task_colors(record.n_tasks)
+    end = _add_losses(figure, per_task, names, colors)
+    _add_accuracy(figure, record, names, colors, col=len(panels))
+    _set_axes(figure, names, max(end, end - len(losses) + n_steps), col=len(panels))
+    if ranked:
+        done = len(record.tasks) - (expected_rank is None)
+        ranks = record.ranks[-1] if expected_rank is None else np.asarray(expected_rank)
+        _add_ranks(figure, record, ranks, colors[done])
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"Learning task by task: {run_name(record)}"},
+        height=max(340, 120 + 20 * max(len(names), len(record.layers) if ranked else 0)),
+        margin={"t": 80},
+        showlegend=False,
+    )
+    figure.update_annotations(font_size=13)
+    return figure
+
+
+def _ranks_title(names: Sequence[str], n_done: int, choosing: bool) -> str:
+    if choosing:
+        return f"rank being chosen: {short(names[n_done])}"
+    return f"rank chosen: {short(names[n_done - 1])}"
+
+
+def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str) -> None:
+    """Add one bar per adapted map, input at the top, up to the largest rank there can be."""
+    options = record.config.get("method", {})
+    largest = options.get("flora", options).get("max_rank") or max(ranks)
+    figure.add_bar(
+        x=ranks,
+        y=list(range(len(ranks))),
+        orientation="h",
+        marker_color=color,
+        name="rank",
+        text=[f"{rank:.0f}" for rank in ranks],
+        textposition="auto",
+        customdata=record.layers,
+        hovertemplate="rank <b>%{x:.1f}</b> of %{customdata}<extra></extra>",
+        row=1,
+        col=2,
+    )
+    figure.update_xaxes(title_text="rank r", range=[0, largest * 1.02], col=2)
+    figure.update_yaxes(
+        tickvals=list(range(len(ranks))),
+        ticktext=[layer.removeprefix("blocks.") for layer in record.layers],
+        range=[len(ranks) - 0.5, -0.5],
+        showgrid=False,
+        col=2,
+    )
+
+
+def _add_losses(figure: go.Figure, per_task, names, colors) -> int:
+    """Add one line per task, each beginning where the last ended; return the number of steps."""
+    end = 0
+    for losses, name, color in zip(per_task, names, colors, strict=False):
+        figure.add_scatter(
+            x=np.arange(end + 1, end + len(losses) + 1),
+            y=losses,
+            mode="lines",
+            line={"color": color, "width": 1.5},
+            name=name,
+            hovertemplate=f"loss <b>%{{y:.3f}}</b><br>step %{{x}}, {name}<extra></extra>",
+            row=1,
+            col=1,
+        )
+        end += len(losses)
+    return end
+
+
+def _add_accuracy(figure: go.Figure, record: Record, names, colors, *, col: int) -> None:
+    done = len(record.tasks)
+    now = 100 * record.accuracy[done - 1, :done] if done else np.zeros(0)
+    learned = 100 * np.diag(record.accuracy)[:done]
+    figure.add_bar(
+        x=now,
+        y=list(range(done)),
+        orientation="h",
+        marker_color=colors[:done],
+        text=[f"{value:.0f}" for value in now],
+        textposition="inside",
+        insidetextanchor="start",
+        name="now",
+        customdata=names[:done],
+        hovertemplate="<b>%{x:.1f} %</b> on %{customdata} now<extra></extra>",
+        row=1,
+        col=col,
+    )
+    figure.add_scatter(
+        x=learned,
+        y=list(range(done)),
+        mode="markers",
+        marker={"symbol": "diamond-open", "size": 9, "color": INK},
+        name="when just learned",
+        customdata=names[:done],
+        hovertemplate="<b>%{x:.1f} %</b> on %{customdata} when just learned<extra></extra>",
+        row=1,
+        col=col,
+    )
+
+
+def _set_axes(figure: go.Figure, names: list[str], n_steps: int, *, col: int) -> None:
+    figure.update_xaxes(title_text="step", range=[0, max(n_steps, 1)], col=1)
+    figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
+    figure.update_xaxes(title_text="accuracy (%), ◇ when just learned", range=[0, 101], col=col)
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[short(name) for name in names],
+        range=[max(len(names), 1) - 0.5, -0.5],
+        showgrid=False,
+        col=col,
+    )
+
+
+_BESIDE = 4  # labels that are legible beside one another
+_WIDTH, _PADDING, _LETTER = 965, 18, 6.6  # pixels: a table on a page, inside a cell, a letter
+_NAME = 0.19  # share of the width that the names of the lines take
+_ROW, _LINE, _GAP = 30, 16, 18  # pixels: a row, each further line in it, between two tables
+_SHORT = 24  # letters of a value that may stand beside those of other seeds
+_TOP, _BOTTOM = 75, 10
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One table: names of lines, and a column of texts under each head.
+
+    Args:
+        corner: head of the names.
+        heads: (labels,) the other heads, finished.
+        lines: names of the lines.
+        columns: for each head, a text per line.
+        strong: are the names of the lines bold?
+    """
+
+    corner: str
+    heads: list[str]
+    lines: list[str]
+    columns: list[list[str]]
+    strong: bool = False
+
+    @property
+    def row_heights(self) -> list[float]:
+        """In pixels: the head, then every line, as many as its longest text needs."""
+        letters = _letters((1 - _NAME) / len(self.columns))
+        name_letters = int(_letters(_NAME) * (0.85 if self.strong else 1))
+        rows = [(self.corner, self.heads)]
+        rows += [
+            (name, [column[k] for column in self.columns]) for k, name in enumerate(self.lines)
+        ]
+        counts = [
+            max(_n_lines(name, name_letters), *(_n_lines(text, letters) for text in texts))
+            for name, texts in rows
+        ]
+        return [_ROW + _LINE * (count - 1) for count in counts]
+
+
+def run_card_table(records: Records) -> go.Figure:
+    """A column per label: in bold the lines in which they differ; then what is the same in all.
+
+    Lines, from weights to versions, are those of `fmlora_kit.record.run_card`. More than four
+    labels go into several tables, below one another. Seeds of one label share a column.
+
+    Args:
+        records: a record, or records by label.
+
+    Raises:
+        ValueError: there is none, or one has no finished task.
+    """
+    table = by_label(records)
+    cards = {label: _merged([run_card(r) for r in runs]) for label, runs in table.items()}
+    blocks = _blocks(cards, {label: _head(label, len(runs)) for label, runs in table.items()})
+    heights = [sum(block.row_heights) for block in blocks]
+    inside = sum(heights) + _GAP * (len(blocks) - 1)
+    several = "Bold: what differs between them; then what is the same in all."
+    figure = new_figure(
+        "Run cards" if len(cards) > 1 else "Run card",
+        several if len(cards) > 1 else "What another run must share to be compared with this one.",
+        height=math.ceil(inside + _TOP + _BOTTOM),
+        margin={"l": 10, "r": 10, "t": _TOP, "b": _BOTTOM},
+    )
+    top = float(inside)
+    for block, height in zip(blocks, heights, strict=True):
+        place = [max(0.0, (top - height) / inside), min(1.0, top / inside)]
+        figure.add_trace(_drawn(block, place))
+        top -= height + _GAP
+    return figure
+
+
+def _blocks(cards: Mapping[str, Mapping[str, str]], heads: Mapping[str, str]) -> list[_Block]:
+    lines = list(next(iter(cards.values())))
+    if len(cards) == 1:
+        return [
+            _Block("", list(heads.values()), lines, [[*card.values()] for card in cards.values()])
+        ]
+    differing = [line for line in lines if len({card[line] for card in cards.values()}) > 1]
+    blocks, labels = [], list(cards)
+    for k in range(0, len(labels) if differing else 0, _BESIDE):
+        some = labels[k : k + _BESIDE]
+        columns = [[cards[label][line] for line in differing] for label in some]
+        chosen = [heads[label] for label in some]
+        blocks.append(_Block("what differs", chosen, differing, columns, strong=True))
+    alike = [line for line in lines if line not in differing]
+    if alike:
+        column = [cards[labels[0]][line] for line in alike]
+        blocks.append(_Block("the same in all", [""], alike, [column]))
+    return blocks
+
+
+def _merged(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """One card of several seeds: all short values of a line, or the first of long ones."""
+    merged = {}
+    for line in cards[0]:
+        values = list(dict.fromkeys(card[line] for card in cards))
+        more = len(values) - 1
+        if max(map(len, values)) <= _SHORT:
+            merged[line] = ", ".join(values)
+        else:
+            others = f" (and {more} other value{'s' * (more > 1)} over the seeds)" if more else ""
+            merged[line] = values[0] + others
+    return merged
+
+
+def _head(label: str, n_seeds: int) -> str:
+    seeds = f"<br>{n_seeds} seeds" if n_seeds > 1 else ""
+    return _strong(escape(NAMES.get(label, label), quote=False)) + seeds
+
+
+def _drawn(block: _Block, place: list[float]) -> go.Table:
+    names = [_strong(name) if block.strong else name for name in block.lines]
+    texts = [[escape(text, quote=False) for text in column] for column in block.columns]
+    n = len(block.columns)
+    look = {"align": "left", "line": {"color": "#dddddd"}, "font": {"size": 12}}
+    heights = block.row_heights
+    return go.Table(
+        domain={"x": [0, 1], "y": place},
+        header={
+            "values": [_strong(block.corner), *block.heads],
+            "fill": {"color": "#f0f0f0"},
+            "height": heights[0],
+            **look,
+        },
+        cells={"values": [names, *texts], "height": _ROW, "fill": {"color": "white"}, **look},
+        columnwidth=[_NAME, *[(1 - _NAME) / n] * n],
+    )
+
+
+def _letters(share: float) -> int:
+    """How many fit side by side in a column of this share of the width."""
+    return int((_WIDTH * share - _PADDING) / _LETTER)
+
+
+def _n_lines(text: str, letters: int) -> int:
+    """How many lines a text takes; breaks of its own count."""
+    parts = text.split("<br>")
+    return sum(max(1, len(textwrap.wrap(part, letters))) for part in parts)
+
+
+def _strong(text: str) -> str:
+    return f"<b>{text}</b>" if text else ""

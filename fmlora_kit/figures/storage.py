@@ -1,0 +1,388 @@
+"""What methods keep against the number of tasks: a panel per kind of store, lines with names.
+
+What methods keep, as a table: sizes after the first task, and growth with every further one.
+
+The look of methods by what they store; FM-LoRA as in `comparison_dots`: a vermillion diamond.
+
+How many numbers a method keeps as tasks arrive: to run, to go on training, and in the record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from fmlora_kit.analysis.comparison import is_joined
+from fmlora_kit.analysis.formats import count, size
+from fmlora_kit.analysis.names import BOUND, OURS, display_name
+from fmlora_kit.analysis.storage import (
+    MODULES,
+    NOTHING,
+    SAMPLES,
+    STATISTICS,
+    Stored,
+    per_task,
+    stored,
+)
+from fmlora_kit.figures.curves import Records, add_curve, by_label, curve, seeds_note, task_axis
+from fmlora_kit.figures.style import (
+    OKABE_ITO,
+    TEMPLATE,
+    LineStyle,
+    method_styles,
+    new_figure,
+    short,
+)
+from fmlora_kit.record import Record
+
+MEASURES = ("numbers", "bytes")
+_PANELS = {
+    NOTHING: "one model, nothing else",
+    STATISTICS: "one model and statistics",
+    MODULES: "modules per task",
+}
+_HEIGHT, _TOP, _BOTTOM = 520, 105, 60  # pixels
+_LABEL = 15  # pixels from one name to the next
+_GAP = 0.167  # share of the width between panels: room for names
+_SIZES = {1e3: "k", 1e6: "M", 1e9: "G"}
+
+
+def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go.Figure:
+    """Lines over the tasks, each with its name, in a panel per kind of store; one log scale.
+
+    "numbers": what the model needs to run and to go on (deployed and training state) beyond the
+    smallest model of the comparison, which is backbone and head; 0 has a place of its own at the
+    bottom. "bytes": the record's array files so far. The samples of joint training, a bound, stand
+    in every panel.
+
+    Args:
+        records: finished runs that compare, one per method and seed.
+        measure: one of MEASURES.
+
+    Raises:
+        ValueError: `measure` is unknown, or the records do not compare.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {MEASURES}; got {measure!r}")
+    records = list(records)
+    kept = list(stored(records).values())
+    values = _measured(kept, measure)
+    panels = [kind for kind in _PANELS if any(one.kind == kind for one in kept)]
+    figure = make_subplots(
+        cols=len(panels),
+        shared_yaxes=True,
+        subplot_titles=[_PANELS[kind] for kind in panels],
+        horizontal_spacing=_GAP,
+    )
+    axis = _log_axis(values, measure)
+    for col, kind in enumerate(panels, start=1):
+        lines = [k for k, one in enumerate(kept) if one.kind in (kind, SAMPLES)]
+        _panel(figure, kept, values, lines, axis, col)
+    _finish(figure, records, axis, measure, len(values[0]))
+    return figure
+
+
+def _measured(kept: Sequence[Stored], measure: str) -> list[np.ndarray]:
+    if measure == "bytes":
+        return [one.on_disk.cumsum() for one in kept]
+    least = min(one.deployed.min() for one in kept)
+    return [one.numbers - least for one in kept]
+
+
+def _log_axis(values: Sequence[np.ndarray], measure: str) -> dict:
+    """Powers of ten, and the place of 0 below the smallest of them that is needed."""
+    every = np.concatenate(values)
+    low = math.floor(math.log10(every[every > 0].min())) if (every > 0).any() else 0
+    high = math.log10(max(every.max(), 10 ** (low + 1)))
+    tens = range(low, math.floor(high) + 1)
+    say = _bytes if measure == "bytes" else _numbers
+    ticks = {float(n): say(10.0**n) for n in tens}
+    has_zero = (every == 0).any()
+    zero = low - 0.45
+    if has_zero:
+        ticks = {zero: "0"} | ticks
+    span = [(zero if has_zero else low) - 0.12, high + 0.12]
+    return {"zero": zero, "ticks": ticks, "range": span}
+
+
+def _numbers(value: float) -> str:
+    unit = max((u for u in _SIZES if u <= value), default=None)
+    return f"{value / unit:.0f}{_SIZES[unit]}" if unit else f"{value:.0f}"
+
+
+def _bytes(value: float) -> str:
+    return size(value).replace(".0 ", " ")
+
+
+def _panel(
+    figure: go.Figure,
+    kept: Sequence[Stored],
+    values: Sequence[np.ndarray],
+    lines: Sequence[int],
+    axis: dict,
+    col: int,
+) -> None:
+    heights = [_on_axis(values[k], axis) for k in lines]
+    step = _LABEL * (axis["range"][1] - axis["range"][0]) / (_HEIGHT - _TOP - _BOTTOM)
+    labels = apart([places[-1] for places in heights], step, low=axis["range"][0] + step / 2)
+    for k, places, label in zip(lines, heights, labels, strict=True):
+        one, style = kept[k], style_of(kept[k])
+        figure.add_scatter(
+            x=np.arange(1, len(places) + 1),
+            y=places,
+            mode="lines",
+            line={
+                "color": style.color,
+                "dash": style.dash,
+                "width": 3.5 if one.method == OURS else 2,
+            },
+            customdata=[_said(one, t) for t in range(len(places))],
+            hovertemplate="%{customdata}<extra></extra>",
+            name=display_name(one.method),
+            showlegend=False,
+            row=1,
+            col=col,
+        )
+        name = short(display_name(one.method), 19)
+        figure.add_annotation(
+            text=f"<b>{name}</b>" if one.method == OURS else name,
+            x=1.02,
+            xref=f"x{col if col > 1 else ''} domain",
+            xanchor="left",
+            y=label,
+            yref=f"y{col if col > 1 else ''}",
+            showarrow=False,
+            font={"size": 11, "color": style.color},
+        )
+
+
+def _on_axis(values: np.ndarray, axis: dict) -> np.ndarray:
+    return np.log10(values, out=np.full(len(values), axis["zero"]), where=values > 0)
+
+
+def _said(one: Stored, t: int) -> str:
+    return (
+        f"<b>{display_name(one.method)}</b>, after task {t + 1}"
+        f"<br>to run: {count(one.deployed[t])}, to go on: {count(one.training_state[t])} numbers"
+        f"<br>record so far: {size(one.on_disk[: t + 1].sum())}"
+    )
+
+
+def _finish(
+    figure: go.Figure, records: Sequence[Record], axis: dict, measure: str, n_tasks: int
+) -> None:
+    stream = next(record.stream for record in records if not is_joined(record))
+    title, subtitle, unit = {
+        "numbers": (
+            "Numbers stored as tasks are learned",
+            "Deployed and training state, beyond the smallest model: backbone and head. Log scale.",
+            "numbers stored besides backbone and head",
+        ),
+        "bytes": (
+            "Record on disk as tasks are learned",
+            "Array files of all tasks so far; every earlier model is rebuilt from them. Log scale.",
+            "bytes on disk",
+        ),
+    }[measure]
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"{title}: {stream}, {n_tasks} tasks", "subtitle": {"text": subtitle}},
+        height=_HEIGHT,
+        margin={"t": _TOP, "b": _BOTTOM, "l": 70, "r": 145},
+    )
+    for note in figure.layout.annotations:
+        if note.text in _PANELS.values():
+            note.font.size = 13.5
+    figure.update_xaxes({**task_axis(n_tasks, panels=3), "dtick": 1 if n_tasks <= 6 else 5})
+    ticks = axis["ticks"]
+    figure.update_yaxes(range=axis["range"], tickvals=list(ticks), ticktext=list(ticks.values()))
+    figure.update_yaxes(title_text=unit, col=1)
+
+
+_COLUMNS = (
+    ("method", 130),
+    ("stores", 115),
+    ("deployed,<br>after task 1", 95),
+    ("growth<br>per task", 80),
+    ("training state,<br>after task 1", 105),
+    ("growth<br>per task", 80),
+    ("record,<br>task 1", 75),
+    ("record, each<br>later task", 90),
+)
+_ROW, _HEAD, _TOP = 24, 46, 75  # pixels
+
+
+def storage_table(records: Iterable[Record]) -> go.Figure:
+    """A row per method, by what is stored: numbers to run, numbers to go on, bytes of the record.
+
+    Growth is the mean from one task to the next.
+
+    Args:
+        records: finished runs that compare, one per method and seed.
+
+    Raises:
+        ValueError: the records do not compare.
+    """
+    records = list(records)
+    kept = list(stored(records).values())
+    whole = next(record for record in records if not is_joined(record))
+    figure = new_figure(
+        f"What is stored: {whole.stream}, {whole.n_tasks} tasks",
+        "Numbers to run the model, further ones to go on, and what a record keeps on disk.",
+        height=_TOP + _HEAD + 14 + _ROW * len(kept),
+        margin={"l": 10, "r": 10, "t": _TOP, "b": 10},
+    )
+    heads = [f"<b>{head}</b>" for head, _ in _COLUMNS]
+    rows = [_cells(one) for one in kept]
+    fills = {OURS: "#e3eef7", BOUND: "#f2f2f2"}
+    look = {"align": ["left", "left", *["right"] * 6], "line": {"color": "#dddddd"}}
+    figure.add_table(
+        header={"values": heads, "fill": {"color": "#f0f0f0"}, "height": _HEAD, **look},
+        cells={
+            "values": list(map(list, zip(*rows, strict=True))),
+            "height": _ROW,
+            "fill": {"color": [[fills.get(one.method, "white") for one in kept]] * len(heads)},
+            "font": {"size": 11.5},
+            **look,
+        },
+        columnwidth=[width for _, width in _COLUMNS],
+    )
+    return figure
+
+
+def _cells(one: Stored) -> list[str]:
+    later = size(float(np.mean(one.on_disk[1:]))) if len(one.on_disk) > 1 else "–"
+    return [
+        display_name(one.method) + (" (a bound)" if one.method == BOUND else ""),
+        "all training images" if one.kind == SAMPLES else one.kind,
+        count(one.deployed[0]),
+        _growth_cell(one.deployed),
+        count(one.training_state[0]),
+        _growth_cell(one.training_state),
+        size(one.on_disk[0]),
+        later,
+    ]
+
+
+def _growth_cell(values: np.ndarray) -> str:
+    by = per_task(values)
+    return f"+ {count(by)}" if by else "0"
+
+
+OURS_STYLE = LineStyle(OKABE_ITO[1], "solid", "diamond")
+KIND_STYLES = {
+    NOTHING: LineStyle("#777777", "solid", "circle"),
+    STATISTICS: LineStyle(OKABE_ITO[0], "solid", "square"),
+    MODULES: LineStyle(OKABE_ITO[2], "solid", "triangle-up"),
+    SAMPLES: LineStyle(OKABE_ITO[3], "dash", "x"),
+}
+
+
+def style_of(one: Stored) -> LineStyle:
+    """FM-LoRA's own style, or that of what a method stores."""
+    return OURS_STYLE if one.method == OURS else KIND_STYLES[one.kind]
+
+
+def apart(places: Sequence[float], gap: float, *, low: float = -math.inf) -> list[float]:
+    """Places moved as little as needed, so that neighbours are `gap` or more apart, none too low.
+
+    Args:
+        places: (n,) where labels would stand.
+        gap: from one label to the next.
+        low: the lowest place that a label may have.
+    """
+    order = sorted(range(len(places)), key=lambda k: places[k])
+    groups: list[list[float]] = []  # [middle, how many]: labels that touch move as one
+    for k in order:
+        groups.append([places[k], 1])
+        while len(groups) > 1 and _touch(groups[-2], groups[-1], gap):
+            (a, n), (b, m) = groups[-2:]
+            groups[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    moved = [middle + gap * (j - (n - 1) / 2) for middle, n in groups for j in range(int(n))]
+    found = {k: max(moved[j], low + gap * j) for j, k in enumerate(order)}
+    return [found[k] for k in range(len(places))]
+
+
+def _touch(low: Sequence[float], high: Sequence[float], gap: float) -> bool:
+    return high[0] - low[0] < gap * (low[1] + high[1]) / 2
+
+
+PANELS: dict[str, Callable[[Record], np.ndarray]] = {
+    "deployed: to run the model": lambda record: np.array([t.n_deployed for t in record.tasks]),
+    "training state: kept to go on": lambda record: np.array(
+        [t.n_training_state for t in record.tasks]
+    ),
+    "record on disk: snapshots": lambda record: np.cumsum(
+        [sum(array.size for array in t.state.values()) for t in record.tasks]
+    ),
+}
+
+
+def parameters_stored(records: Records) -> go.Figure:
+    """Numbers stored after each task, in three panels, each with its own scale from zero.
+
+    Deployed: backbone, adapters, prompt and head. Training state: what is kept between tasks for
+        training
+    only. Record: the sum of all snapshots so far, from which earlier models are rebuilt; on disk
+    only.
+
+    Args:
+        records: a record, or records (or lists of them, one per seed) by label.
+
+    Raises:
+        ValueError: a record has no finished task.
+    """
+    table = by_label(records)
+    figure = make_subplots(cols=3, subplot_titles=tuple(PANELS), horizontal_spacing=0.075)
+    styles = method_styles(table)
+    notes = []
+    for col, measure in enumerate(PANELS.values(), start=1):
+        for label, runs in table.items():
+            one = curve(label, runs, measure)
+            notes.append(one)
+            add_curve(
+                figure,
+                one,
+                styles[label],
+                unit="numbers",
+                scale=1,
+                showlegend=col == 1 and len(table) > 1,
+                row=1,
+                col=col,
+            )
+    n_tasks = max(record.n_tasks for runs in table.values() for record in runs)
+    figure.update_xaxes(task_axis(n_tasks, panels=3))
+    figure.update_annotations(font_size=13)
+    figure.update_yaxes(rangemode="tozero", tickformat="~s")
+    figure.update_yaxes(title_text="parameters (numbers stored)", col=1)
+    first = next(iter(table.values()))[0]
+    who = next(iter(table)) + " on " if len(table) == 1 else ""
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": f"Parameters stored as tasks are learned: {who}{first.stream}"},
+        title_subtitle_text=_growth(table) + (f"; {note}" if (note := seeds_note(notes)) else ""),
+        height=450,
+        margin={"t": 100},
+        legend={"orientation": "h", "y": -0.2, "x": 0.5, "xanchor": "center"},
+    )
+    return figure
+
+
+def _growth(table) -> str:
+    """How the deployed size changes from the first task to the last, per label."""
+    if all(len(runs[0].tasks) == 1 for runs in table.values()):
+        return "One task finished"
+    changes = {}
+    for label, runs in table.items():
+        first, last = runs[0].tasks[0].n_deployed, runs[0].tasks[-1].n_deployed
+        if first != last:
+            changes[label] = f"{label} {100 * (last - first) / max(first, 1):+.1f} %"
+    parts = list(changes.values())
+    parts = parts[:3] + ["…"] * (len(parts) > 3)
+    if len(changes) < len(table):
+        parts.append("others constant" if changes else "constant")
+    return "Deployed size, first to last task: " + ", ".join(parts)

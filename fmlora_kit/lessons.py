@@ -1,0 +1,170 @@
+"""What the notebooks share: two small streams, and records that are trained once and then read.
+
+All is computed in double precision, so that the notebooks show the same numbers on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from fmlora_kit import streams
+from fmlora_kit.backbones import load_backbone
+from fmlora_kit.backbones.load import DATA_FOLDERS
+from fmlora_kit.methods import METHODS, Method
+from fmlora_kit.record import Record, RecordError, load_briefs, load_records
+from fmlora_kit.streams import PRESETS, Stream
+from fmlora_kit.streams.rendering import SCRIPTS
+from fmlora_kit.training import Budget, pick_device, run, start_record
+
+BUDGET = Budget(epochs=4)
+FOLDER = Path("records")  # beside the notebooks: a notebook's working directory is its own folder
+_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Armenian", "Georgian")
+
+
+def stream(seed: int = 0) -> Stream:
+    """Class-incremental: five writing systems, then the first one's letters again, barred."""
+    return streams.glyphs(seed=seed, scripts=_SCRIPTS, barred=_SCRIPTS[0])
+
+
+def domain_stream(seed: int = 0) -> Stream:
+    """Domain-incremental: the same ten letters in five styles, plain print first."""
+    return streams.glyph_styles(5, seed, characters=SCRIPTS["Latin"], n_train=30, n_test=20)
+
+
+def model(stream: Stream, method: str = "fmlora", *, seed: int = 0) -> Method:
+    """A fresh method with its defaults, in double precision, on the GPU if there is one.
+
+    Raises:
+        ValueError: ``method`` is unknown.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {tuple(METHODS)}, got {method!r}")
+    options = {"n_tasks": len(stream)} if METHODS[method].needs_n_tasks else {}
+    backbone = load_backbone().double()
+    return METHODS[method](backbone, stream.n_classes, seed=seed, **options).to(device())
+
+
+def record(
+    stream: Stream, method: str = "fmlora", *, seed: int = 0, folder: str | Path = FOLDER
+) -> Record:
+    """The record of ``method`` on ``stream``: read from ``folder``, or trained now (a minute).
+
+    Two notebooks may ask at once: one trains, the other waits for it. What was interrupted goes on
+    where it ended. A record of other versions, or a damaged one, is made anew.
+
+    Args:
+        stream: one of the two above.
+        method: a name in `fmlora_kit.methods.METHODS`.
+        seed: of the method.
+        folder: where the records are kept, each in a folder of its own.
+
+    Raises:
+        ValueError: ``method`` is unknown.
+        RecordError: ``folder`` cannot be written.
+    """
+    learner = model(stream, method, seed=seed)
+    place = Path(folder) / f"{stream.name}-{method}-{seed}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        kept = _kept(place, start_record(learner, stream, BUDGET))
+        if kept is not None and len(kept.tasks) == len(stream):
+            return kept
+        if kept is None:
+            (place / "record.json").unlink(missing_ok=True)
+        return run(learner, stream, BUDGET, folder=place, show_progress=True)
+
+
+def compared(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
+    """The brief records of a comparison: those that come with the package, or those of ``folder``.
+
+    Args:
+        name: one of `fmlora_kit.training.SETTINGS`, such as "glyphs_10".
+        folder: where `make compare` put its own, "../build/compare"; default: the shipped ones.
+
+    Raises:
+        ValueError: no comparison of that name is there; the message lists those that are.
+        RecordError: the file is damaged.
+    """
+    folders = [Path(folder)] if folder is not None else [f / "compare" for f in DATA_FOLDERS]
+    there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
+    there.pop("summary", None)
+    if name not in there:
+        known = ", ".join(there) or f"none in {folders[-1]}: run make compare"
+        raise ValueError(f"name must be a comparison that was made ({known}); got {name!r}")
+    return tuple(load_briefs(there[name]))
+
+
+def published(file: str | Path | None = None) -> dict[str, list[dict]]:
+    """What codes and papers say: "settings" of published codes, and "accuracies".
+
+    Args:
+        file: like ``published.json`` among the kit's data; default: that one.
+
+    Raises:
+        ValueError: an accuracy without a link to its source, of an unknown preset, or not in %.
+    """
+    places = [folder / "published.json" for folder in DATA_FOLDERS]
+    found = Path(file) if file is not None else next(p for p in places if p.is_file())
+    document = json.loads(found.read_text(encoding="utf-8"))
+    for entry in document["accuracies"]:
+        if entry.get("preset") not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {entry} in {found}")
+        if not str(entry.get("source", "")).startswith("https://"):
+            raise ValueError(f"source must be a link to where the number stands; got {entry}")
+        if not 0 <= entry.get("final_accuracy", -1) <= 100:
+            raise ValueError(f"final_accuracy must be from 0 to 100 %; got {entry} in {found}")
+    return {name: document[name] for name in ("settings", "accuracies")}
+
+
+def paper_records(folder: str | Path = "../build/paper") -> tuple[Record, ...]:
+    """All readable records below ``folder``; none if there is no such folder."""
+    return tuple(load_records(folder).records.values()) if Path(folder).is_dir() else ()
+
+
+def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench") -> dict | None:
+    """What `make bench` measured of one training step of a method, at its latest task.
+
+    Args:
+        method: a side of the bench.
+        folder: where its summary lies.
+
+    Returns:
+        "backbone", "image_size", "device", "batch_size", "task", "seconds" (median) and "gigabytes"
+        (peak); None if there is no summary, or the method is not in it.
+    """
+    file = Path(folder) / "summary.json"
+    summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"steps": []}
+    rows = [row for row in summary["steps"] if row["side"] == method]
+    if not rows:
+        return None
+    last = max(rows, key=lambda row: row["task"])
+    made = {key: summary["made"][key] for key in ("backbone", "image_size", "device", "batch_size")}
+    peak = last["peak_bytes"] / 1e9
+    return {**made, "task": last["task"], "seconds": last["seconds"]["median"], "gigabytes": peak}
+
+
+def device() -> torch.device:
+    """The GPU if there is one that has double precision, else the CPU."""
+    best = pick_device()
+    return best if best.type == "cuda" else torch.device("cpu")
+
+
+def device_line() -> str:
+    """One sentence: where the notebooks train."""
+    where = torch.cuda.get_device_name() if device().type == "cuda" else "the CPU"
+    return f"training on: {where}"
+
+
+def _kept(place: Path, fresh: Record) -> Record | None:
+    """What ``place`` holds of the very run that ``fresh`` begins."""
+    with suppress(RecordError):
+        kept = Record.load(place)
+        same = ("method", "stream", "seed", "config", "versions")
+        if all(getattr(kept, name) == getattr(fresh, name) for name in same):
+            return kept
+    return None

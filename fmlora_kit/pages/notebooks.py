@@ -1,0 +1,270 @@
+"""Make offline pages of the notebooks as they are stored, and pictures of some of their figures.
+
+    python -m fmlora_kit site --out build/site
+    python -m fmlora_kit site --gallery notebooks/gallery
+
+No notebook is run. The pages carry their figures as data and share one plotly.js, formulas are
+MathML, and nothing is fetched from anywhere. A cell tagged `gallery-NAME` has its figure drawn as
+NAME.png; that takes a Chromium. Both need the `dev` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import plotly
+from bs4 import BeautifulSoup
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from fmlora_kit.pages.browser import chromium
+from fmlora_kit.pages.frame import CSS, SCRIPT, index_page, link, notebook_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NOTEBOOKS = Path("notebooks")
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_NOTE = (
+    '<p class="widget-note">Here stands a dashboard: run the notebook to use it. '
+    "The same as a plain figure follows.</p>"
+)
+QUESTION = re.compile(r"\*\*Question\.\*\*\s*(.+?)\s*(?:\n\s*\n|\Z)", re.DOTALL)
+GALLERY_TAG = "gallery-"
+GALLERY_WIDTH = 1000  # about as wide as a notebook's cell
+GALLERY_SCALE = 1.5  # pixels of the picture for each of these
+KNOBS = ("sliders", "updatemenus")  # of no use in a picture
+
+
+@dataclass(frozen=True)
+class Page:
+    """A notebook on its way to the site.
+
+    Args:
+        name: of the HTML file.
+        title: plain text of the first heading.
+        question: of the first cell, as HTML.
+        body: all cells as HTML, with a place for each figure.
+        figures: by the name of their place, JSON-able.
+    """
+
+    name: str
+    title: str
+    question: str
+    body: str
+    figures: dict[str, dict]
+
+    @property
+    def short(self) -> str:
+        """The title without the question in it."""
+        return self.title.partition(":")[0]
+
+
+class _Renderer(IPythonRenderer):
+    """Markdown of a notebook: formulas become MathML, links to notebooks lead to their pages."""
+
+    def inline_math(self, body: str) -> str:
+        return convert(body.strip())
+
+    def block_math(self, body: str) -> str:
+        return convert(body.strip(), display="block")
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        url = re.sub(r"^([^/:]+)\.ipynb\b", r"\1.html", url)
+        beside = re.match(r"[^/:]+\.html\b", url)
+        if not beside and not re.match("https?://", url):
+            return text  # a file that is not on the site
+        return super().link(text, url, title)
+
+
+class _Exporter(HTMLExporter):
+    """Notebook to an HTML fragment, without prompts."""
+
+    def __init__(self):
+        super().__init__(
+            template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True
+        )
+
+    def markdown2html(self, source: str) -> str:
+        return to_html(source)
+
+
+def to_html(markdown: str) -> str:
+    """Markdown of a notebook as HTML."""
+    renderer = _Renderer(escape=False, exclude_anchor_links=True)
+    return MarkdownWithMath(renderer=renderer).render(markdown)
+
+
+def read_page(path: Path) -> Page:
+    """Read a notebook as it is stored, with its outputs.
+
+    Raises:
+        ValueError: it does not begin with a heading, or its first cell asks no question.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    first = notebook.cells[0].source if notebook.cells else ""
+    question = QUESTION.search(first)
+    if not first.startswith("# ") or question is None:
+        raise ValueError(
+            f"{path.name} must begin with '# a title' and a '**Question.**', got {first[:60]!r}"
+        )
+    title = BeautifulSoup(to_html(first.splitlines()[0]), "html.parser").get_text().strip()
+    asked = to_html(question[1]).strip().removeprefix("<p>").removesuffix("</p>")
+    figures = _take_figures(notebook)
+    body, _ = _Exporter().from_notebook_node(notebook)
+    return Page(f"{path.stem}.html", title, asked, body, figures)
+
+
+def _take_figures(notebook: NotebookNode) -> dict[str, dict]:
+    """Leave a place in the notebook where a figure or a widget was; return the figures."""
+    figures: dict[str, dict] = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if PLOTLY in data:
+                name = f"figure-{len(figures) + 1}"
+                figures[name] = _bare(data[PLOTLY])
+                output["data"] = {"text/html": _place(name, figures[name])}
+            elif WIDGET in data:
+                dashboard = re.match(r"\w+\(", data.get("text/plain", ""))
+                # Anything else is a progress bar, which has done its work.
+                output["data"] = {"text/html": WIDGET_NOTE if dashboard else ""}
+    return figures
+
+
+def _bare(figure: dict) -> dict:
+    """What is drawn: not the settings of the place it was drawn in."""
+    return {key: figure[key] for key in ("data", "layout", "frames") if figure.get(key)}
+
+
+def _place(name: str, figure: dict) -> str:
+    layout = figure.get("layout", {})
+    title = layout.get("title", {}).get("text") or "a figure"
+    return (
+        f'<div class="plot" data-figure="{name}" role="img" aria-label="{escape(title)}" '
+        f'style="height: {layout.get("height", 450)}px"></div>'
+    )
+
+
+def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
+    """Write the pages of ``notebooks``, in this order, and the index that lists them.
+
+    Args:
+        notebooks: executed, with stored outputs.
+        folder: where the site goes; made if missing.
+
+    Returns:
+        The pages written.
+
+    Raises:
+        ValueError: there is no notebook, or one does not begin as a notebook of the series does.
+    """
+    if not notebooks:
+        raise ValueError("notebooks must be at least one, got none")
+    pages = [read_page(path) for path in notebooks]
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, page in enumerate(pages):
+        links = [link("index.html", "All notebooks")]
+        links += [link(p.name, f"← {p.short}", "prev") for p in pages[max(k - 1, 0) : k]]
+        links += [link(p.name, f"{p.short} →", "next") for p in pages[k + 1 : k + 2]]
+        text = notebook_page(page.title, page.body, page.figures, links)
+        (folder / page.name).write_text(text, encoding="utf-8")
+    entries = [(page.name, page.title, page.question) for page in pages]
+    (folder / "index.html").write_text(index_page(entries), encoding="utf-8")
+    css = HtmlFormatter(style="default").get_style_defs(".highlight") + CSS
+    (folder / "site.css").write_text(css, encoding="utf-8")
+    (folder / "site.js").write_text(SCRIPT, encoding="utf-8")
+    (folder / "plotly.min.js").write_bytes(PLOTLY_JS.read_bytes())
+    return pages
+
+
+def gallery_figures(notebooks: Sequence[Path]) -> dict[str, dict]:
+    """The figures of the cells tagged `gallery-NAME`, by that name.
+
+    Raises:
+        ValueError: there is none, a name is given twice, or its cell does not show one figure.
+    """
+    found: dict[str, dict] = {}
+    for path in notebooks:
+        for cell in nbformat.read(path, as_version=4).cells:
+            for name in _gallery_names(cell):
+                data = [output.get("data", {}) for output in cell.get("outputs", ())]
+                figures = [_bare(entry[PLOTLY]) for entry in data if PLOTLY in entry]
+                if name in found or len(figures) != 1:
+                    raise ValueError(
+                        f"tag {GALLERY_TAG}{name} must stand on one cell with one figure, "
+                        f"got {len(figures)} figures in a cell of {path.name}"
+                    )
+                found[name] = figures[0]
+    if not found:
+        raise ValueError(f"notebooks must have a cell tagged {GALLERY_TAG}NAME, got none")
+    return found
+
+
+def _gallery_names(cell: NotebookNode) -> Iterator[str]:
+    tags = cell.metadata.get("tags", ())
+    return (tag.removeprefix(GALLERY_TAG) for tag in tags if tag.startswith(GALLERY_TAG))
+
+
+def draw_gallery(figures: dict[str, dict], folder: Path, browser: Browser) -> list[Path]:
+    """Draw figures in a browser, each as a PNG of its name; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    page = browser.new_page(device_scale_factor=GALLERY_SCALE, offline=True)
+    for name, figure in figures.items():
+        layout = {k: v for k, v in figure["layout"].items() if k not in KNOBS}
+        height = int(layout.get("height", 450))
+        page.set_viewport_size({"width": GALLERY_WIDTH, "height": height})
+        page.set_content('<body style="margin: 0"><div id="place"></div>')
+        page.add_script_tag(path=PLOTLY_JS)
+        still = {"data": figure["data"], "layout": layout, "config": {"staticPlot": True}}
+        page.evaluate("still => Plotly.newPlot('place', still)", still)
+        paths.append(folder / f"{name}.png")
+        page.screenshot(path=paths[-1])
+    page.close()
+    return paths
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make what was asked for; return 0, or 1 if that was not possible, which is then said."""
+    parser = argparse.ArgumentParser(prog="python -m fmlora_kit site", description=__doc__)
+    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder to read")
+    parser.add_argument("--out", type=Path, help="folder for the pages")
+    parser.add_argument("--gallery", type=Path, help="folder for the pictures of tagged cells")
+    asked = parser.parse_args(arguments)
+    if not (asked.out or asked.gallery):
+        parser.error("say --out FOLDER or --gallery FOLDER or both")
+    notebooks = sorted(asked.notebooks.glob("*.ipynb"))
+    try:
+        if asked.out:
+            pages = build(notebooks, asked.out)
+            n = sum(len(page.figures) for page in pages)
+            print(f"{len(pages)} notebooks with {n} figures: {asked.out / 'index.html'}")
+        if asked.gallery:
+            figures = gallery_figures(notebooks)
+            with chromium() as browser:
+                print(*draw_gallery(figures, asked.gallery, browser), sep="\n")
+    except (ValueError, OSError) as error:
+        print(f"fmlora_kit.pages.notebooks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

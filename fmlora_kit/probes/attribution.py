@@ -1,0 +1,159 @@
+"""The same images, explained by the model as it was after every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from scipy.special import softmax
+
+from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
+from fmlora_kit.analysis.names import run_name
+from fmlora_kit.methods import Method
+from fmlora_kit.probes.cam import grad_cam
+from fmlora_kit.probes.gradients import integrated_gradients, saliency
+from fmlora_kit.probes.rollout import attention_rollout
+from fmlora_kit.probes.scores import ClassScores, other_rows, pixels, undisturbed
+from fmlora_kit.record import Record
+from fmlora_kit.training import models_over_time
+
+
+def attribute(
+    model: Method,
+    images: np.ndarray,
+    targets: Sequence[int],
+    *,
+    method: str = "integrated_gradients",
+    **options: object,
+) -> np.ndarray:
+    """Maps (n, H, W), float64, by the method of that name.
+
+    Args:
+        model: any method of this package that has learned a task.
+        images: uint8 (n, H, W, 3).
+        targets: (n,) classes that the model has seen, global ids.
+        method: a name in `analysis.ATTRIBUTION_METHODS`.
+        options: of the method, such as ``steps``.
+
+    Raises:
+        ValueError: the method is unknown, or see the method.
+        ImportError: the method needs captum, and it is not installed.
+    """
+    _known(method)
+    if method == "attention_rollout":
+        return attention_rollout(model, images, **options)
+    by_name = {
+        "integrated_gradients": integrated_gradients,
+        "saliency": saliency,
+        "grad_cam": grad_cam,
+    }
+    return by_name[method](model, images, targets, **options)
+
+
+def over_time(
+    record: Record,
+    images: np.ndarray,
+    targets: Sequence[int],
+    *,
+    method: str = "integrated_gradients",
+    models: Iterable[Method] | None = None,
+    keep_head: bool = False,
+    **options: object,
+) -> Explanations:
+    """Explain the same images by the model as it was after every task of ``record``.
+
+    An image is explained from the task on in which its target was learned: before, the head has no
+    row for it.
+
+    Args:
+        record: of any method of this package, with a finished task.
+        images: uint8 (n, H, W, 3).
+        targets: (n,) classes, global ids, all of them learned by the end of the record.
+        method: a name in `analysis.ATTRIBUTION_METHODS`.
+        models: the model after task 0, 1, ..., which may be one object that moves on; default:
+            `training.models_over_time`.
+        keep_head: explain the score by the head's row of the target as it was when the class was
+            learned, so that what moves is due to the features alone (the head "lda" sets all of its
+            rows anew after every task). Probabilities are those of the real head all the same.
+        options: of the method, such as ``steps``.
+
+    Raises:
+        ValueError: see `attribute`; or there are not as many models as finished tasks.
+        ImportError: see `attribute`.
+    """
+    _known(method)
+    images, targets = np.asarray(images), np.asarray(targets)
+    if targets.shape != images.shape[:1]:
+        raise ValueError(
+            f"targets must be one class per image ({len(images)}), got shape {targets.shape}"
+        )
+    models = models_over_time(record) if models is None else models
+    moments, first = [], {}
+    for model in models:
+        for c in set(model.seen) - set(first):
+            first[c] = (model.head.weight[c].clone(), model.head.bias[c].clone())
+        rows = first if keep_head else {}
+        moments.append(_moment(model, images, targets, method, rows, options))
+    if len(moments) != len(record.tasks):
+        raise ValueError(
+            f"models must be one per finished task ({len(record.tasks)}), got {len(moments)}"
+        )
+    parts = {name: [moment[name] for moment in moments] for name in moments[0]} if moments else {}
+    names = {
+        c: name
+        for task in record.tasks
+        for c, name in zip(task.classes, task.class_names, strict=True)
+    }
+    return Explanations(
+        method=method,
+        run=run_name(record),
+        task_names=record.task_names,
+        images=images,
+        targets=targets,
+        maps=np.array(parts.get("maps", [])),
+        scores=np.array(parts.get("scores", [])),
+        baseline_scores=np.array(parts.get("baseline_scores", [])),
+        classes=tuple(parts.get("classes", [])),
+        probabilities=tuple(parts.get("probabilities", [])),
+        class_names=names,
+        n_tasks=record.n_tasks,
+    )
+
+
+def _moment(
+    model: Method, images: np.ndarray, targets: np.ndarray, method: str, rows: dict, options: dict
+) -> dict[str, object]:
+    """What `Explanations` holds of one model; ``rows`` of the head take the place of its own."""
+    n, known = len(images), np.isin(targets, model.seen)
+    maps = np.full(images.shape[:3], np.nan)
+    scores, baseline = np.full((2, n), np.nan)
+    logits = model.logits(images)
+    if known.any():
+        mine = images[known], targets[known]
+        column = [model.seen.index(target) for target in mine[1].tolist()]
+        with other_rows(model, rows):
+            maps[known] = attribute(model, *mine, method=method, **options)
+            scores[known] = model.logits(mine[0])[range(len(column)), column]
+            if method == "integrated_gradients":
+                baseline[known] = _baseline_logits(model)[column]
+    return {
+        "maps": maps,
+        "scores": scores,
+        "baseline_scores": baseline,
+        "classes": model.seen,
+        "probabilities": softmax(logits.astype(np.float64), axis=1),
+    }
+
+
+def _baseline_logits(model: Method) -> np.ndarray:
+    """Logits of the picture of normalised zeros: (classes seen,)."""
+    size = (1, *model.vit.patch_embed.img_size, 3)
+    grey = torch.zeros_like(pixels(model, np.zeros(size, np.uint8)))
+    with undisturbed(model), torch.no_grad():
+        return ClassScores(model)(grey)[0].cpu().numpy()
+
+
+def _known(method: str) -> None:
+    if method not in ATTRIBUTION_METHODS:
+        raise ValueError(f"method must be one of {tuple(ATTRIBUTION_METHODS)}, got {method!r}")

@@ -1,0 +1,66 @@
+"""Attributions from gradients of the score with respect to the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fmlora_kit.methods import Method
+from fmlora_kit.probes.scores import BATCH, ClassScores, batches, captum_attr, to_numpy, undisturbed
+
+
+def integrated_gradients(
+    model: Method, images: np.ndarray, targets: Sequence[int], *, steps: int = 20
+) -> np.ndarray:
+    """(x - x') * mean of the gradient on the way from x' to x, summed over the colours: (n, H, W).
+
+    Sundararajan et al. 2017, arXiv 1703.01365, eq. 1, by Gauss-Legendre quadrature. The baseline x'
+    is zero in normalised pixels: an even picture of the mean colour, for `glyph_vit` mid-grey.
+    Pixels of just that grey get nothing. Positive: speaks for the target; negative: against it. The
+    sum is the score of x minus the score of x'.
+
+    Args:
+        model: any method that has learned a task.
+        images: uint8 (n, H, W, 3).
+        targets: (n,) classes seen, global ids.
+        steps: points of the quadrature; see `analysis.completeness_gap` for what they leave.
+
+    Raises:
+        ValueError: ``steps`` below 2, no or wrong images, or a target that was not seen.
+        ImportError: captum is not installed.
+    """
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps}")
+    method = captum_attr().IntegratedGradients(ClassScores(model))
+    with undisturbed(model):
+        maps = [
+            method.attribute(
+                x, target=where, n_steps=steps, internal_batch_size=max(4 * BATCH, len(x))
+            ).sum(dim=1)
+            for x, where in batches(model, images, targets)
+        ]
+    return to_numpy(maps)
+
+
+def saliency(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.ndarray:
+    """|d score / d pixel|, the largest of the three colours: (n, H, W), never negative.
+
+    Simonyan et al. 2013, arXiv 1312.6034, sec. 3.1.
+
+    Args:
+        model: any method that has learned a task.
+        images: uint8 (n, H, W, 3).
+        targets: (n,) classes seen, global ids.
+
+    Raises:
+        ValueError: no or wrong images, or a target that was not seen.
+        ImportError: captum is not installed.
+    """
+    method = captum_attr().Saliency(ClassScores(model))
+    with undisturbed(model):
+        maps = [
+            method.attribute(x.requires_grad_(), target=where).amax(dim=1)
+            for x, where in batches(model, images, targets)
+        ]
+    return to_numpy(maps)

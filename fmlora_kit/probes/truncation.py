@@ -1,0 +1,168 @@
+"""What if a task had got less rank? Measured on the rebuilt model, without training anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from fmlora_kit.analysis.ranks import TruncationTable
+from fmlora_kit.backbones.forward import leave
+from fmlora_kit.methods import FMLoRA
+from fmlora_kit.probes.images import ProbeImages, probe_images
+from fmlora_kit.record import Record
+from fmlora_kit.streams import Stream
+from fmlora_kit.training import from_record
+from fmlora_kit.training.device import precision
+
+_ALL = -1
+
+
+def truncate_ranks(
+    record: Record,
+    stream: Stream,
+    *,
+    n_images: int | None = 30,
+    levels: Sequence[int] = (0, 1, 2, 4, 8, 16),
+    layer_levels: Sequence[int] = (0, 4),
+    backbone: VisionTransformer | None = None,
+) -> TruncationTable:
+    """Accuracy of every task when the pair of one task is cut: each task, all maps or one.
+
+    The core is the sum of the pairs, so with M_t, N_t cut to r columns it is
+    C = sum_{u != t} M_u N_u + M_t[:, :r] N_t[:r]. Everything else, the head too, stays as it was
+    after the last task. Blocks before a cut are computed once.
+
+    Args:
+        record: of a method whose updates are pairs M_t N_t.
+        stream: what it was trained on.
+        n_images: test images per task, the same number of each class; None for all.
+        levels: ranks to cut all maps to.
+        layer_levels: ranks to cut one map to.
+        backbone: see `fmlora_kit.from_record`.
+
+    Raises:
+        ValueError: the method has no pairs, the stream is another one, or a number out of range.
+    """
+    _check_pairs(record)
+    levels = _levels("levels", levels)
+    layer_levels = _levels("layer_levels", layer_levels)
+    images = probe_images(record, stream, n_images)
+    cuts = _cuts(record.ranks, levels, layer_levels)
+    probe = _Probe(record, from_record(record, backbone=backbone), images)
+    full = probe.predictions(0, _ALL, None)
+    cut = [probe.predictions(*where) for where in cuts]
+    task, layer, rank = np.array(cuts, dtype=np.int64).reshape(-1, 3).T
+    shape = (len(cuts), len(record.tasks))
+    return TruncationTable(
+        method=record.method,
+        task_names=record.task_names,
+        layers=record.layers,
+        ranks=record.ranks,
+        n_images=images.sizes,
+        full=images.accuracy(full),
+        cut_task=task,
+        cut_layer=layer,
+        cut_rank=rank,
+        accuracy=np.reshape([images.accuracy(p) for p in cut], shape),
+        changed=np.reshape([images.share(p != full) for p in cut], shape),
+    )
+
+
+class _Probe:
+    """The model after the last task, with one core or all changed at a time.
+
+    Args:
+        record: whose pairs are cut.
+        model: rebuilt from it; nobody else's.
+        images: to test on.
+    """
+
+    def __init__(self, record: Record, model: FMLoRA, images: ProbeImages):
+        self._model, self._images = model, images
+        self._layers = record.layers
+        self._blocks = [int(layer.split(".")[1]) for layer in record.layers]
+        self._pairs = {
+            layer: [
+                (
+                    torch.from_numpy(t.state[f"{layer}.m"].copy()).to(model.device),
+                    torch.from_numpy(t.state[f"{layer}.n"].copy()).to(model.device),
+                )
+                for t in record.tasks
+            ]
+            for layer in record.layers
+        }
+        model.merge()
+        self._inputs = [self._enter(batch) for batch in images.batches]
+
+    @torch.inference_mode()
+    def predictions(self, task: int, layer: int, rank: int | None) -> np.ndarray:
+        """(n,) predicted classes with the pair of ``task`` cut to ``rank`` columns."""
+        every = range(len(self._layers)) if layer == _ALL else [layer]
+        self._set({self._layers[k]: self._core(self._layers[k], task, rank) for k in every})
+        first = min(self._blocks[k] for k in every)
+        with precision(self._model.device):
+            features = [
+                leave(self._model.vit, inputs[first], first).cpu() for inputs in self._inputs
+            ]
+        self._set({self._layers[k]: self._core(self._layers[k], task, None) for k in every})
+        return self._images.predict(self._model, features)
+
+    def _core(self, layer: str, task: int, rank: int | None) -> Tensor:
+        """C: (R, R), summed in the order in which the tasks were folded."""
+        core = torch.zeros_like(self._model.updates[layer].core)
+        for t, (m, n) in enumerate(self._pairs[layer]):
+            core += m[:, :rank] @ n[:rank] if t == task else m @ n
+        return core
+
+    def _set(self, cores: dict[str, Tensor]) -> None:
+        self._model.unmerge()
+        for layer, core in cores.items():
+            self._model.updates[layer].core = core
+        self._model.merge()
+
+    @torch.inference_mode()
+    def _enter(self, images: np.ndarray) -> list[Tensor]:
+        """What each block gets to see when nothing is cut: (n, tokens, d) each."""
+        seen: list[Tensor] = []
+        hooks = [
+            # Before a prompt that enters there: the block adds it again when it is run.
+            block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]), prepend=True)
+            for block in self._model.vit.blocks
+        ]
+        with precision(self._model.device):
+            self._model.extract(images)
+        for hook in hooks:
+            hook.remove()
+        return seen
+
+
+def _cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) -> list[tuple]:
+    """Every (task, layer, rank) that cuts anything; layer -1 for all."""
+    cuts = []
+    for t, of_layers in enumerate(ranks):
+        cuts += [(t, _ALL, r) for r in levels if r < of_layers.max()]
+        for k, chosen in enumerate(of_layers):
+            cuts += [(t, k, r) for r in layer_levels if r < chosen]
+    return cuts
+
+
+def _check_pairs(record: Record) -> None:
+    names = [f"{layer}.{part}" for layer in record.layers for part in "mn"]
+    if not names or not all(name in t.state for t in record.tasks for name in names):
+        raise ValueError(
+            "record must be of a method whose updates are pairs M_t N_t; "
+            f"{record.method!r} has none"
+        )
+    if not record.tasks:
+        raise ValueError(f"record of {record.method!r} must have a finished task; got none")
+
+
+def _levels(name: str, wanted: Sequence[int]) -> list[int]:
+    levels = sorted(set(wanted))
+    if not levels or levels[0] < 0:
+        raise ValueError(f"{name} must be ranks from 0, at least one; got {wanted}")
+    return levels

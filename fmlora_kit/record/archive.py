@@ -1,0 +1,109 @@
+"""Many records without their arrays, in one JSON file: what a comparison is drawn from.
+
+All the records below a folder, and what could not be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fmlora_kit.record import storage
+from fmlora_kit.record.record import Record
+from fmlora_kit.record.storage import RECORD_FILE, RecordError
+from fmlora_kit.record.task import TaskResult
+
+BRIEFS_VERSION = 1
+
+
+def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
+    """Write `Record.brief` of each record into one file, atomically; a line per task.
+
+    Raises:
+        RecordError: the file cannot be written.
+    """
+    file = Path(file)
+    document = {
+        "format_version": BRIEFS_VERSION,
+        "records": [_to_json(record.brief()) for record in records],
+    }
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_atomically(file.parent, file.name, storage.to_json_bytes(document))
+    except OSError as error:
+        raise RecordError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def load_briefs(file: str | os.PathLike) -> list[Record]:
+    """Read what `save_briefs` wrote, checked in full.
+
+    Raises:
+        RecordError: the file is missing, is not of this format or of a newer one, or breaks a rule.
+    """
+    try:
+        document = json.loads(Path(file).read_text(encoding="utf-8"))
+        version = document["format_version"]
+        if version > BRIEFS_VERSION:
+            raise RecordError(f"format_version is {version}, this version reads {BRIEFS_VERSION}")
+        return [_from_json(entry) for entry in document["records"]]
+    except OSError as error:
+        raise RecordError(f"cannot read {file}: {error.strerror or error}") from error
+    except (RecordError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{file} must be a file of brief records: {error}") from error
+
+
+def _to_json(record: Record) -> dict:
+    tasks = [task.to_json() for task in record.tasks]
+    seconds = storage.nan_to_none(record.seconds.tolist())
+    return {**record.header(), "tasks": tasks, "seconds": seconds}
+
+
+def _from_json(entry: dict) -> Record:
+    values = dict(entry)
+    seconds = storage.none_to_nan(values.pop("seconds"))
+    none = np.zeros(0, dtype=np.int64)
+    arrays = {"predictions": none, "losses": none}
+    tasks = [
+        TaskResult.from_stored(task, None, arrays, s)
+        for task, s in zip(values.pop("tasks"), seconds, strict=True)
+    ]
+    return Record(**values, tasks=tuple(tasks))
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Records by where they lie, relative to the folder that was searched.
+
+    Args:
+        records: the readable ones, in the order of their names.
+        unreadable: for each of the others the reason.
+    """
+
+    records: dict[str, Record]
+    unreadable: dict[str, str]
+
+
+def load_records(folder: str | os.PathLike) -> Shelf:
+    """Read every record below a folder; one that cannot be read is named with its reason.
+
+    Raises:
+        RecordError: `folder` is not a folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise RecordError(f"folder must be a folder that exists; got {str(folder)!r}")
+    records: dict[str, Record] = {}
+    unreadable: dict[str, str] = {}
+    for file in sorted(root.rglob(RECORD_FILE)):
+        name = file.parent.relative_to(root).as_posix()
+        name = root.resolve().name if name == "." else name
+        try:
+            records[name] = Record.load(file.parent)
+        except (RecordError, OSError) as error:
+            unreadable[name] = str(error)
+    return Shelf(records, unreadable)

@@ -1,0 +1,243 @@
+"""Where a data set lies on the disk: found, never moved, never written to, never downloaded.
+
+Data sets that come with lists of paths and labels: what is listed, and what of it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from fmlora_kit.streams.sampling import ClassItems
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")  # beside images, like .DS_Store, by no one's wish
+
+
+def find_root(folder: str | Path, name: str, needed: tuple[str, ...], how_to_get: str) -> Path:
+    """The folder that holds a data set: ``folder`` itself, or its subfolder ``name``.
+
+    Args:
+        folder: where the user says that the data set is.
+        name: what its folder is called when it is unpacked.
+        needed: files or folders that must lie in it.
+        how_to_get: what to fetch, and the layout it must have: ends the error.
+
+    Raises:
+        FileNotFoundError: no such folder, or something in it is missing.
+    """
+    folder = Path(folder)
+    root = folder / name if (folder / name).is_dir() else folder
+    if not root.is_dir():
+        raise FileNotFoundError(f"folder must hold {name}, there is no folder {root}. {how_to_get}")
+    missing = [part for part in needed if not (root / part).exists()]
+    if missing:
+        raise FileNotFoundError(f"{root} must hold {', '.join(missing)}. {how_to_get}")
+    return root
+
+
+def inside(root: Path, listed: str, where: Path) -> Path:
+    """A path of a list as a path below ``root``.
+
+    Args:
+        root: the folder that listed paths begin in.
+        listed: the path as it is written, with forward slashes.
+        where: the list, for the error.
+
+    Raises:
+        ValueError: the path is absolute or climbs out of ``root``.
+    """
+    path = PurePosixPath(listed)
+    if path.is_absolute() or PureWindowsPath(listed).anchor or ".." in path.parts:
+        raise ValueError(f"{where} must list paths inside {root}, got {listed!r}")
+    return root / path
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, without hidden ones."""
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder, sorted by name, without hidden ones."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def count_images(folder: Path) -> int:
+    """How many image files lie in a folder and in its folders, linked ones too, three deep."""
+    found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
+    return sum(path.suffix.lower() in SUFFIXES and path.name[0] != "." for path in found)
+
+
+def class_files(root: Path) -> dict[str, list[Path]]:
+    """Each folder in ``root``, a class, with its image files.
+
+    Raises:
+        ValueError: a folder holds no image.
+    """
+    classes = {name: image_files(root / name) for name in subfolders(root)}
+    if empty := [name for name, files in classes.items() if not files]:
+        raise ValueError(f"{root / empty[0]} must hold images ({', '.join(SUFFIXES)}), got none")
+    return classes
+
+
+def presplit_files(
+    root: Path, test: str = "test"
+) -> dict[str, tuple[tuple[Path, ...], tuple[Path, ...]]]:
+    """Class -> training images and test images, from ``root/train/CLASS`` and ``root/test/CLASS``.
+
+    Args:
+        root: the folder that holds both.
+        test: what the folder of the test images is called.
+
+    Raises:
+        ValueError: the two folders have different classes, or a class without images.
+    """
+    parts = [class_files(root / part) for part in ("train", test)]
+    if different := sorted(set(parts[0]) ^ set(parts[1])):
+        raise ValueError(
+            f"{root} must have the same classes in train and {test}, got {different[:5]} in one of "
+            "them only"
+        )
+    return {name: (tuple(parts[0][name]), tuple(parts[1][name])) for name in parts[0]}
+
+
+def read_list(path: Path) -> list[tuple[str, int]]:
+    """The (path, label) pairs of a list: text with lines "PATH LABEL", or a YAML file.
+
+    The YAML file is one as CODA-Prompt ships them, with two sequences, ``data`` and ``targets``.
+
+    Raises:
+        ValueError: the list is empty, or damaged; names the list and the line.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    pairs = _two_sequences(path, lines) if path.suffix == ".yaml" else _pairs(path, lines)
+    if not pairs:
+        raise ValueError(f"{path} must list at least one image, got none")
+    return pairs
+
+
+def listed_classes(
+    root: Path, lists: tuple[Path, Path], n_classes: int, prefix: str = ""
+) -> dict[int, ClassItems]:
+    """Label -> class with its listed training and test images, whether they are there or not.
+
+    Args:
+        root: the folder that listed paths begin in.
+        lists: the list of training images, and that of test images.
+        n_classes: how many classes the data set has, numbered from 0.
+        prefix: what listed paths begin with that is not below ``root``.
+
+    Raises:
+        ValueError: a list is damaged, a label out of range, two labels for one folder or two
+            folders with one label, an image listed twice, a path that leaves ``root``.
+    """
+    labels: dict[str, int] = {}
+    names: dict[int, str] = {}
+    parts: tuple[dict[int, list[Path]], ...] = ({}, {})
+    seen: set[str] = set()
+    for path, part in zip(lists, parts, strict=True):
+        for listed, label in read_list(path):
+            if not 0 <= label < n_classes:
+                raise ValueError(
+                    f"{path} must give labels from 0 to {n_classes - 1}, got {label} for {listed}"
+                )
+            below = listed.removeprefix(prefix)
+            place = inside(root, below, path)
+            folder = below.rpartition("/")[0]
+            if labels.setdefault(folder, label) != label:
+                raise ValueError(
+                    f"{path} must give one label to all of {folder}, got {label} for {listed}, and "
+                    f"{labels[folder]} before"
+                )
+            if names.setdefault(label, folder) != folder:
+                raise ValueError(
+                    f"{path} must give each label to one folder, got {label} for {listed}, and for "
+                    f"{names[label]} before"
+                )
+            if below in seen:
+                raise ValueError(
+                    f"{lists[0]} and {lists[1].name} must list each image once, got {listed} twice"
+                )
+            seen.add(below)
+            part.setdefault(label, []).append(place)
+    return {k: _class(names[k], *(part.get(k, []) for part in parts)) for k in sorted(names)}
+
+
+def present(classes: Mapping[int, ClassItems], how_to_get: str) -> dict[int, ClassItems]:
+    """The classes whose images are there: of each class all listed images must be, or none.
+
+    Folders are listed once instead of asking for each file, which is slow on a network drive.
+
+    Raises:
+        FileNotFoundError: some images of a class are missing.
+    """
+    there: dict[int, ClassItems] = {}
+    for label, each in classes.items():
+        paths = each.train + each.test
+        names = {folder: _names(folder) for folder in {path.parent for path in paths}}
+        missing = [path for path in paths if path.name not in names[path.parent]]
+        if missing and len(missing) < len(paths):
+            raise FileNotFoundError(
+                f"{missing[0].parent} must hold all {len(paths)} listed images or none, "
+                f"{len(missing)} are missing, first {missing[0].name}. {how_to_get}"
+            )
+        if not missing:
+            there[label] = each
+    return there
+
+
+def count_present(classes: Mapping[int, ClassItems]) -> int:
+    """How many images classes have, for training and for testing together."""
+    return sum(len(each.train) + len(each.test) for each in classes.values())
+
+
+def _pairs(path: Path, lines: list[str]) -> list[tuple[str, int]]:
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        listed, _, label = line.strip().rpartition(" ")
+        if not listed or not _is_integer(label):
+            raise ValueError(f"{path} must have lines 'PATH LABEL', got {line!r} in line {number}")
+        pairs.append((listed, int(label)))
+    return pairs
+
+
+def _two_sequences(path: Path, lines: list[str]) -> list[tuple[str, int]]:
+    found: dict[str, list[str]] = {"data:": [], "targets:": []}
+    current: list[str] | None = None
+    for number, line in enumerate(lines, 1):
+        if line in found:
+            current = found[line]
+        elif current is not None and line.startswith("- "):
+            current.append(line[2:].strip())
+        else:
+            raise ValueError(
+                f"{path} must hold 'data:' and 'targets:', then lines '- VALUE', got {line!r} in "
+                f"line {number}"
+            )
+    data, targets = found.values()
+    if len(data) != len(targets):
+        raise ValueError(
+            f"{path} must have one target per image, got {len(data)} images and {len(targets)} "
+            "targets"
+        )
+    if wrong := [value for value in targets if not _is_integer(value)]:
+        raise ValueError(f"{path} must have numbers as targets, got {wrong[0]!r}")
+    return [(listed, int(target)) for listed, target in zip(data, targets, strict=True)]
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _class(folder: str, train: list[Path], test: list[Path]) -> ClassItems:
+    name = folder.rpartition("/")[2].replace("_", " ")
+    return ClassItems(name, tuple(train), tuple(test))
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()

@@ -1,0 +1,239 @@
+"""Several runs at once, each in a process of this machine, or on a cluster (`training.cluster`).
+
+Many runs on a cluster: jobs go to the workers of a Dask scheduler.
+
+    dask scheduler                                            # on one machine: prints its address
+    dask worker tcp://host:8786 --nthreads 1 --nworkers 4     # on each machine: a run per worker
+
+    python -m fmlora_kit compare --cluster tcp://host:8786
+
+All need the same fmlora_kit, and the folders of records and images on a file system that they
+share. A worker with GPUs takes the first that CUDA_VISIBLE_DEVICES leaves it (the package dask-cuda
+sets it, one GPU per worker). Dask gives the job of a worker that died to another, which goes on
+where the record ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.managers import SyncManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from tqdm.auto import tqdm
+
+from fmlora_kit.record import Record
+from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
+
+if TYPE_CHECKING:
+    from distributed.deploy import Cluster
+import uuid
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from types import ModuleType
+
+if TYPE_CHECKING:
+    from distributed import Future
+    from distributed.deploy import Cluster
+
+
+def run_many(
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    cluster: str | Cluster | None = None,
+    say: Callable[[str], None] = print,
+) -> dict[str, list[Record]]:
+    """Do all jobs, several at once; a job that fails is reported and the others go on.
+
+    Finished runs found in their folders are not done again. A process that dies, for want of memory
+    perhaps, takes the others of its pool with it: their jobs go on afterwards, one at a time.
+
+    Args:
+        jobs: what to do.
+        workers: processes at once, each on one thread; default: as many as there are GPUs, or else
+            cores. They take turns on the GPUs.
+        cluster: send the jobs to the workers of this Dask scheduler instead (its address, such as
+            "tcp://host:8786", or a Dask cluster), see `training.cluster`; needs `distributed`.
+        say: told one line after every task.
+
+    Returns:
+        label -> its records, in the order of the jobs.
+
+    Raises:
+        FailedRuns: after all jobs are done, if some failed; names them and why.
+        ImportError: for a cluster, if `distributed` is not installed.
+        OSError: no scheduler answers at the cluster's address.
+        ValueError: both ``workers`` and ``cluster`` are given.
+    """
+    if workers is not None and cluster is not None:
+        raise ValueError(f"workers must not be given with a cluster, which has its own; {workers=}")
+    if not jobs:
+        return {}
+    if cluster is None:
+        failed = _on_this_machine(jobs, workers, say)
+    else:
+        failed = on_cluster(jobs, cluster, say)
+    if failed:
+        raise FailedRuns({job.name: str(error) for job, error in failed.items()})
+    records: dict[str, list[Record]] = {}
+    for job in jobs:
+        records.setdefault(job.label, []).append(Record.load(job.folder))
+    return records
+
+
+def _on_this_machine(
+    jobs: Sequence[Job], workers: int | None, say: Callable[[str], None]
+) -> dict[Job, BaseException]:
+    failed = _pooled(jobs, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
+    for job in [job for job, error in failed.items() if isinstance(error, BrokenProcessPool)]:
+        del failed[job]
+        failed |= _pooled([job], 1, say)
+    return failed
+
+
+def _pooled(
+    jobs: Sequence[Job], workers: int, say: Callable[[str], None]
+) -> dict[Job, BaseException]:
+    """Do the jobs in processes of their own; return those that failed, and why."""
+    workers = min(len(jobs), workers)
+    context = multiprocessing.get_context("spawn")
+    manager = SyncManager(ctx=context)
+    manager.start(_end_with_parent)
+    with manager:
+        lines, devices = manager.Queue(), manager.Queue()
+        for name in device_names(workers, torch.cuda.device_count()):
+            devices.put(name)
+        with ProcessPoolExecutor(workers, context, _set_up, (lines, devices)) as pool:
+            futures = {pool.submit(_work, job): job for job in jobs}
+            try:
+                listen(futures, lines, say)
+            except BaseException:  # stopped: what has not begun is not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return {job: f.exception() for f, job in futures.items() if f.exception()}
+
+
+def device_names(workers: int, n_gpus: int) -> list[str]:
+    """One device per process: the GPUs in turn, or whatever else there is."""
+    return [f"cuda:{k % n_gpus}" if n_gpus else "auto" for k in range(workers)]
+
+
+_lines: queue.Queue
+_device: str
+
+
+def _set_up(lines: queue.Queue, devices: queue.Queue) -> None:
+    global _lines, _device
+    _lines, _device = lines, devices.get()
+    _end_with_parent()
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it: else it would begin the next job
+    tqdm.set_lock(threading.RLock())  # tqdm's own is a system's semaphore, and left behind then
+
+
+def _end_with_parent() -> None:
+    """What is killed must not go on in its workers: who takes it up again writes there too."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _work(job: Job) -> Path:
+    return run_job(job, _lines.put, device=_device)
+
+
+def on_cluster(
+    jobs: Sequence[Job], cluster: str | Cluster, say: Callable[[str], None]
+) -> dict[Job, BaseException]:
+    """Do the jobs on the workers of ``cluster``; return those that failed, and why.
+
+    Stopped by Ctrl-C, it takes back what has not begun; what has begun ends with its present task.
+
+    Args:
+        jobs: what to do; relative folders are relative to this process's.
+        cluster: the scheduler's address, or a Dask cluster.
+        say: told one line after every task.
+
+    Raises:
+        ImportError: `distributed` is not installed.
+        OSError: no scheduler answers at the address.
+    """
+    lines: queue.Queue[str] = queue.Queue()
+    topic = f"fmlora_kit-{uuid.uuid4().hex}"
+    with _distributed().Client(cluster, set_as_default=False) as client:
+        client.subscribe_topic(topic, lambda event: lines.put(event[1]))
+        futures = {
+            client.submit(
+                _work_on_cluster, _absolute(job), topic, key=f"{job.name}-{topic}-{k}"
+            ): job
+            for k, job in enumerate(jobs)
+        }
+        try:
+            listen(futures, lines, say)
+        except BaseException:
+            client.cancel(list(futures), force=True)
+            raise
+        errors = {job: _error(future, job) for future, job in futures.items()}
+    return {job: error for job, error in errors.items() if error is not None}
+
+
+def _distributed() -> ModuleType:
+    try:
+        import distributed
+    except ImportError as error:
+        raise ImportError(
+            "runs on a cluster need Dask's distributed: pip install 'fmlora_kit[scale]'"
+        ) from error
+    return distributed
+
+
+def _absolute(job: Job) -> Job:
+    options = dict(job.stream_options)
+    if "folder" in options:
+        options["folder"] = str(Path(options["folder"]).absolute())
+    return replace(job, folder=Path(job.folder).absolute(), stream_options=options)
+
+
+def _error(future: Future, job: Job) -> BaseException | None:
+    if future.status == "error":
+        return future.exception()
+    if future.status != "finished":
+        return ConnectionError(f"the scheduler gave the job up: {future.status}")
+    if not (Path(job.folder) / "record.json").exists():
+        return FileNotFoundError(
+            f"folder must lie on a file system that all workers share: {job.folder} has no record "
+            "here, but a worker finished it there"
+        )
+    return None
+
+
+def _work_on_cluster(job: Job, topic: str) -> None:
+    """What a worker does."""
+    worker = _distributed().get_worker()
+    if worker.state.nthreads != 1:
+        raise ValueError(
+            "workers must have one thread each (dask worker --nthreads 1), got "
+            f"{worker.state.nthreads}"
+        )
+    torch.set_num_threads(1)
+    key = worker.get_current_task()
+
+    def tell(line: str) -> None:
+        worker.log_event(topic, line)
+        here = worker.state.tasks.get(key)
+        if here is None or here.state == "cancelled":  # whoever asked has stopped, or is gone
+            raise CancelledError(key)
+
+    run_job(job, tell)
