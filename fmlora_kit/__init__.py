@@ -3,8 +3,7 @@
 Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`,
 `record`, `analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are
 imported when used. `probes` take a live model and hand plain arrays on to the analysis,
-`interchange` exchanges models with PEFT and timm, `pages` write HTML, `commands` are the programs,
-and `lessons` holds the small runs that the notebooks share.
+`interchange` exchanges models with PEFT and timm, `pages` write HTML, `commands` are the programs.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ _ROOMS = (
     "backbones",
     "figures",
     "interchange",
-    "lessons",
     "methods",
     "pages",
     "probes",

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.class_gaussians import ClassGaussians, Rehearsal
@@ -41,7 +41,7 @@ def test_what_is_kept_are_numpys_mean_and_unbiased_covariance(kind):
 @pytest.mark.parametrize("kind", ["covariance", "variance"])
 def test_what_is_drawn_has_these_moments(kind):
     x, y = features()
-    drawn, which = learned(kind).sample(40_000, tiny.generator())
+    drawn, which = learned(kind).sample(40_000, models.generator())
     assert drawn.shape == (80_000, D) and which.unique().tolist() == [0, 1]
     for k, label in enumerate((3, 8)):
         mine, given = drawn[which == k].numpy(), x[y == label].double().numpy()
@@ -59,7 +59,7 @@ def test_a_class_of_one_image_is_drawn_near_it():
     for kind in ("covariance", "variance"):
         made = ClassGaussians(D, kind)
         made.learn(x, torch.tensor([0, 1]), (0, 1))
-        drawn, which = made.sample(2000, tiny.generator())
+        drawn, which = made.sample(2000, models.generator())
         np.testing.assert_allclose(drawn[which == 1].mean(0), x[1], atol=2e-3)
         assert drawn[which == 1].std(dim=0).numpy() == pytest.approx(0.01, rel=0.1)
 
@@ -78,7 +78,7 @@ def test_what_was_kept_gives_the_same_draws_bit_for_bit(kind):
     made.learn(*features(1), (3, 8))
     back.take((3, 8), *made.latest())
     for a, b in zip(
-        made.sample(7, tiny.generator(1)), back.sample(7, tiny.generator(1)), strict=True
+        made.sample(7, models.generator(1)), back.sample(7, models.generator(1)), strict=True
     ):
         assert torch.equal(a, b)
     assert back.owners == made.owners and back.labels == made.labels
@@ -92,7 +92,7 @@ def test_numbers_kept_count_one_triangle():
 def test_the_layer_is_trained_by_sgd_with_momentum_decay_and_a_cosine():
     made, (weight, bias) = learned(), (torch.zeros(2, D).double(), torch.zeros(2).double())
     w, b, vw, vb = np.zeros((2, D)), np.zeros(2), 0.0, 0.0
-    generator = tiny.generator(4)
+    generator = models.generator(4)
     for epoch in range(2):
         rate = 0.02 * (1 + np.cos(np.pi * epoch / 2)) / 2
         drawn, which = (t.numpy() for t in made.sample(6, generator))
@@ -106,7 +106,7 @@ def test_the_layer_is_trained_by_sgd_with_momentum_decay_and_a_cosine():
             w, b = w - rate * vw, b - rate * vb
     layer = (weight.requires_grad_(), bias.requires_grad_())
     Rehearsal(epochs=2, lr=0.02, n_samples=6).fit(
-        lambda x: F.linear(x, *layer), layer, made, torch.arange(2), tiny.generator(4)
+        lambda x: F.linear(x, *layer), layer, made, torch.arange(2), models.generator(4)
     )
     np.testing.assert_allclose(weight.detach(), w, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(bias.detach(), b, rtol=1e-8, atol=1e-12)
@@ -115,9 +115,9 @@ def test_the_layer_is_trained_by_sgd_with_momentum_decay_and_a_cosine():
 def test_targets_say_which_row_is_right():
     made, layer = learned(tasks=2), torch.nn.Linear(D, 2).double()
     Rehearsal(epochs=40, lr=0.02, n_samples=20).fit(
-        layer, list(layer.parameters()), made, torch.tensor([1, 0, 1, 0]), tiny.generator()
+        layer, list(layer.parameters()), made, torch.tensor([1, 0, 1, 0]), models.generator()
     )
-    drawn, which = made.sample(100, tiny.generator(1))
+    drawn, which = made.sample(100, models.generator(1))
     assert ((layer(drawn).argmax(1) == 1) == (which % 2 == 0)).double().mean() > 0.9
 
 

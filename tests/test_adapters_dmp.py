@@ -3,13 +3,13 @@
 import copy
 
 import pytest
-import tiny
 import torch
+from helpers import models
 from timm.models.deit import VisionTransformerDistilled
 
 from fmlora_kit.adapters.dmp import add_prompt, prompt_of, reptile
 
-X = torch.randn(3, 3, 32, 32, generator=tiny.generator(1))
+X = torch.randn(3, 3, 32, 32, generator=models.generator(1))
 VITS = {
     "plain": {},
     "no position for prefix tokens": {"no_embed_class": True},
@@ -21,11 +21,11 @@ VITS = {
 
 
 def prompted(options, length=2):
-    plain = tiny.vit(**options)
+    plain = models.vit(**options)
     vit = copy.deepcopy(plain)
-    add_prompt(vit, length, tiny.generator(5))
+    add_prompt(vit, length, models.generator(5))
     with torch.no_grad():
-        prompt_of(vit, length).normal_(std=0.5, generator=tiny.generator(6))
+        prompt_of(vit, length).normal_(std=0.5, generator=models.generator(6))
     return plain, vit
 
 
@@ -68,15 +68,15 @@ def test_a_vits_own_registers_are_never_trained(kind):
 
 
 def test_nothing_but_the_prompt_asks_for_a_gradient():
-    vit = tiny.vit().requires_grad_(False)
-    add_prompt(vit, 2, tiny.generator())
+    vit = models.vit().requires_grad_(False)
+    add_prompt(vit, 2, models.generator())
     assert [name for name, p in vit.named_parameters() if p.requires_grad] == ["reg_token"]
 
 
 def test_the_prompt_starts_small_and_seeded_and_is_a_view():
-    first, again, other = (tiny.vit() for _ in range(3))
+    first, again, other = (models.vit() for _ in range(3))
     for vit, seed in ((first, 1), (again, 1), (other, 2)):
-        add_prompt(vit, 50, tiny.generator(seed))
+        add_prompt(vit, 50, models.generator(seed))
     assert torch.equal(prompt_of(first, 50), prompt_of(again, 50))
     assert not torch.equal(prompt_of(first, 50), prompt_of(other, 50))
     assert prompt_of(first, 50).std().item() == pytest.approx(0.02, rel=0.1)
@@ -86,15 +86,15 @@ def test_the_prompt_starts_small_and_seeded_and_is_a_view():
 
 
 def test_no_prompt_is_no_change():
-    vit = tiny.vit()
+    vit = models.vit()
     before = vit(X)
-    add_prompt(vit, 0, tiny.generator())
+    add_prompt(vit, 0, models.generator())
     assert vit.reg_token is None and torch.equal(vit(X), before)
 
 
 def test_negative_length_is_refused():
     with pytest.raises(ValueError, match="prompt_length must not be negative, got -1"):
-        add_prompt(tiny.vit(), -1, tiny.generator())
+        add_prompt(models.vit(), -1, models.generator())
 
 
 def test_a_vit_that_places_its_tokens_otherwise_is_refused():
@@ -102,7 +102,7 @@ def test_a_vit_that_places_its_tokens_otherwise_is_refused():
         img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0
     )
     with pytest.raises(ValueError, match="prompt needs .*register tokens, .*VisionTransformerDist"):
-        add_prompt(vit, 2, tiny.generator())
+        add_prompt(vit, 2, models.generator())
 
 
 def test_reptile_goes_part_of_the_way():

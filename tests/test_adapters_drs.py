@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers.models import generator
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestCentroid
-from tiny import generator
 
 from fmlora_kit.adapters.drs import (
     Complexity,

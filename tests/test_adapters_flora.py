@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import generator
+from helpers.models import generator
 
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.protection import protection

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import generator
+from helpers.models import generator
 
 from fmlora_kit.adapters.head import RIDGES, Head, class_means
 

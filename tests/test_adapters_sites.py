@@ -3,8 +3,8 @@
 import copy
 
 import pytest
-import tiny
 import torch
+from helpers import models
 from timm.layers import SwiGLU
 from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
 
@@ -12,7 +12,7 @@ from fmlora_kit.adapters.dmp import add_prompt
 from fmlora_kit.adapters.sites import MAPS, adapted, attach, base_weight, find_sites, to_timm
 from fmlora_kit.adapters.updates import LoRAUpdate
 
-X = torch.randn(3, 3, 32, 32, generator=tiny.generator(1))
+X = torch.randn(3, 3, 32, 32, generator=models.generator(1))
 D = 32
 ROWS = {"q": (0, D), "k": (D, 2 * D), "v": (2 * D, 3 * D)}
 PATHS = {"q": "attn.qkv", "k": "attn.qkv", "v": "attn.qkv", "proj": "attn.proj"}
@@ -20,10 +20,10 @@ PATHS = {"q": "attn.qkv", "k": "attn.qkv", "v": "attn.qkv", "proj": "attn.proj"}
 
 def with_updates(maps, plain=None):
     """An adapted copy of a ViT, its sites and its random updates."""
-    plain = plain or tiny.vit()
+    plain = plain or models.vit()
     vit = copy.deepcopy(plain)
     sites = find_sites(vit, maps)
-    g = tiny.generator(3)
+    g = models.generator(3)
     updates = {s.name: LoRAUpdate(s.d_in, s.d_out, 4, 4.0, g) for s in sites}
     for update in updates.values():
         torch.nn.init.normal_(update.a, std=0.3, generator=g)
@@ -54,9 +54,9 @@ def test_updates_change_the_rows_they_name_and_no_others(maps):
 
 def test_q_k_and_v_are_the_rows_that_timm_takes_for_them():
     """Zeroing the k rows makes attention uniform, whatever q is; zeroing v silences it."""
-    vit = tiny.vit(depth=1)
+    vit = models.vit(depth=1)
     attention = vit.blocks[0].attn
-    tokens = torch.randn(2, 5, D, generator=tiny.generator(2))
+    tokens = torch.randn(2, 5, D, generator=models.generator(2))
     for name, sites_rows in ((s.name[-1], s.rows) for s in find_sites(vit, ("k", "v"))):
         changed = copy.deepcopy(attention)
         with torch.no_grad():
@@ -71,7 +71,7 @@ def test_q_k_and_v_are_the_rows_that_timm_takes_for_them():
 
 
 def test_site_names_and_sizes():
-    sites = find_sites(tiny.vit(), ("v", "fc1"))
+    sites = find_sites(models.vit(), ("v", "fc1"))
     assert [s.name for s in sites] == ["blocks.0.v", "blocks.0.fc1", "blocks.1.v", "blocks.1.fc1"]
     assert [(s.d_in, s.d_out) for s in sites[:2]] == [(32, 32), (32, 128)]
     assert sites[0].path == "blocks.0.attn.qkv" and sites[0].rows == slice(64, 96)
@@ -107,11 +107,11 @@ def test_merge_keeps_the_outputs_and_unmerge_brings_every_bit_back():
 
 def test_to_timm_is_a_plain_vit_whose_weights_load_into_a_fresh_one():
     _, vit, _, _ = with_updates(("q", "v"))
-    add_prompt(vit, 3, tiny.generator(4))
+    add_prompt(vit, 3, models.generator(4))
     plain = to_timm(vit)
     assert type(plain) is VisionTransformer and not adapted(plain)
     assert not any(p.requires_grad for p in plain.parameters())
-    fresh = tiny.vit(9, reg_tokens=3)
+    fresh = models.vit(9, reg_tokens=3)
     fresh.load_state_dict(plain.state_dict(), strict=True)
     with torch.no_grad():
         torch.testing.assert_close(fresh(X), vit(X), atol=2e-5, rtol=1e-5)
@@ -128,7 +128,7 @@ def test_to_timm_is_a_plain_vit_whose_weights_load_into_a_fresh_one():
 )
 def test_maps_are_known(maps, message):
     with pytest.raises(ValueError, match=message):
-        find_sites(tiny.vit(), maps)
+        find_sites(models.vit(), maps)
 
 
 def test_a_backbone_that_is_no_timm_vit_is_refused():
@@ -138,6 +138,6 @@ def test_a_backbone_that_is_no_timm_vit_is_refused():
 
 def test_blocks_without_fused_qkv_or_plain_mlp_are_refused():
     with pytest.raises(ValueError, match="fused qkv map in every block, got none in block 0"):
-        find_sites(tiny.vit(block_fn=ParallelScalingBlock))
+        find_sites(models.vit(block_fn=ParallelScalingBlock))
     with pytest.raises(ValueError, match="map 'fc1' must be a linear layer of block 0, got none"):
-        find_sites(tiny.vit(mlp_layer=SwiGLU), ("fc1",))
+        find_sites(models.vit(mlp_layer=SwiGLU), ("fc1",))

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from compared import a_run, config, joint_run, runs
-from hand_made import make_record
+from helpers.records import a_run, config, joint_run, make_record, runs
 
 from fmlora_kit.analysis import Comparison, compare_records, place, tied
 from fmlora_kit.analysis.comparison import difference

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hand_made_features import make_history
+from helpers.records import make_history
 from scipy.spatial.distance import cdist
 from sklearn.manifold import trustworthiness
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hand_made_features import make_history
+from helpers.records import make_history
 
 from fmlora_kit.analysis import cka_consecutive, cka_since_learned, linear_cka
 

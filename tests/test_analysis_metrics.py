@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hand_made import (
+from helpers.records import (
     THREE_TASKS,
     THREE_TASKS_ORACLE,
     make_record,

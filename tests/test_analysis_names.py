@@ -1,6 +1,6 @@
 """Names for people."""
 
-from hand_made import make_record
+from helpers.records import make_record
 
 from fmlora_kit.analysis.names import NAMES, display_name, run_name
 from fmlora_kit.methods import METHODS

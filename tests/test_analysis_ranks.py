@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_made import make_record
+from helpers.records import make_record
 
 from fmlora_kit.analysis.ranks import candidates, expected_ranks, gate_trace, rank_table
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made_features import make_history
+from helpers.records import make_history
 
 from fmlora_kit.analysis import ClassConfusion, errors_by_closeness, task_similarity
 from fmlora_kit.analysis.similarity import SHRINKAGE

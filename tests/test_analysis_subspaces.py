@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import make_record
-from hand_updates import PAIRS, flora_record, lora_record, orthonormal
+from helpers.records import PAIRS, flora_record, lora_record, make_record, orthonormal
 from scipy.linalg import subspace_angles
 
 from fmlora_kit.analysis.subspaces import (

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
-from hand_made import make_record
-from hand_updates import DIAGONAL, E1, E2, E3, PAIRS, flora_record, lora_record
+from helpers import models
+from helpers.records import DIAGONAL, E1, E2, E3, PAIRS, flora_record, lora_record, make_record
 
 import fmlora_kit as fk
 from fmlora_kit.analysis.updates import (
@@ -21,13 +20,13 @@ from fmlora_kit.analysis.updates import (
 
 @pytest.mark.parametrize("method", ["fmlora", "sequential_lora", "first_task_lora"])
 def test_updates_are_what_the_rebuilt_model_gained(method):
-    stream = tiny.stream(2)
-    model = tiny.build(method, n_classes=6)
-    record = tiny.record_of(model, stream, tiny.learn(model, stream))
+    stream = models.stream(2)
+    model = models.build(method, n_classes=6)
+    record = models.record_of(model, stream, models.learn(model, stream))
     table = task_updates(record)
     before = {layer: 0.0 for layer in record.layers}
     for t, row in enumerate(table):
-        then = fk.from_record(record, after=t + 1, backbone=tiny.vit())
+        then = fk.from_record(record, after=t + 1, backbone=models.vit())
         for layer, update in zip(record.layers, row, strict=True):
             delta = then.updates[layer].delta().detach().numpy()
             np.testing.assert_allclose(update.dense, delta - before[layer], atol=2e-6)

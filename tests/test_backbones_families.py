@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 import timm
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.streams import Stream, Task
@@ -56,7 +56,7 @@ def one_task(size):
     """Three classes of noise."""
     classes, names = (0, 1, 2), ("a", "b", "c")
     labels = np.arange(12) % 3
-    images = [tiny.noise(12, size, seed) for seed in (0, 1)]
+    images = [models.noise(12, size, seed) for seed in (0, 1)]
     task = Task("noise", classes, names, images[0], labels, images[1], labels)
     return Stream("noise", "class-incremental", (task,), 0)
 
@@ -76,7 +76,7 @@ def test_it_learns_a_step_and_merged_it_is_a_plain_timm_vit(family, method):
     stream = one_task(vit.patch_embed.img_size[0])
     images = stream[0].test_images
     off = {"dmp": None} if (method, family) == ("fmlora", "DeiT, distilled") else {}
-    model = tiny.build(method, vit, 3, **off)
+    model = models.build(method, vit, 3, **off)
     if method != "fmlora":  # a prompt changes the features from the start
         torch.testing.assert_close(
             model.extract(images), features_by_hand(vit, images), atol=1e-4, rtol=1e-4
@@ -93,11 +93,11 @@ def test_it_learns_a_step_and_merged_it_is_a_plain_timm_vit(family, method):
 
 def test_a_distilled_deit_takes_adapters_but_no_prompt():
     with pytest.raises(ValueError, match="prompt needs .*VisionTransformerDistilled: pass dmp=Non"):
-        tiny.fmlora(small(FAMILIES["DeiT, distilled"]), 3)
+        models.fmlora(small(FAMILIES["DeiT, distilled"]), 3)
 
 
 @pytest.mark.parametrize("name", ["vit_base_patch16_xp_224", "vit_small_patch16_18x2_224"])
 def test_blocks_without_one_qkv_map_are_refused(name):
     vit = timm.create_model(name, num_classes=0, img_size=32, embed_dim=32, depth=1, num_heads=2)
     with pytest.raises(ValueError, match="must have a fused qkv map in every block, got none in"):
-        tiny.build("sequential_lora", vit, 3)
+        models.build("sequential_lora", vit, 3)

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models import _hub
@@ -18,7 +18,7 @@ from fmlora_kit.streams.rendering import PRETRAINING_SYMBOLS
 
 FOLDER = next(f for f in load.DATA_FOLDERS if (f / "glyph_vit.json").exists())
 HERE = [name for name in EMBEDDED if (FOLDER / f"{name}.json").exists()]
-IMAGES = tiny.noise(3)
+IMAGES = models.noise(3)
 MADE_UP = {  # the card of a backbone with a head, in half precision, as `photo_vit` is shipped
     "architecture": {
         "class": "timm VisionTransformer",
@@ -37,7 +37,7 @@ MADE_UP = {  # the card of a backbone with a head, in half precision, as `photo_
 def made_up(monkeypatch, tmp_path):
     """A `photo_vit` of our own lies where it is looked for; these are its weights."""
     options = {k: v for k, v in MADE_UP["architecture"].items() if k != "class"}
-    weights = tiny.vit(seed=3, **options).half().state_dict()
+    weights = models.vit(seed=3, **options).half().state_dict()
     save_file(weights, tmp_path / "photo_vit.safetensors")
     (tmp_path / "photo_vit.json").write_text(json.dumps(MADE_UP))
     monkeypatch.setattr(load, "DATA_FOLDERS", (tmp_path / "none", tmp_path))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from real_data import FOLDER
+from helpers.image_trees import FOLDER
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 

@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 import pytest
+from helpers.image_trees import draw, files, numbers
 from PIL import Image
-from real_data import draw, files, numbers
 
 from fmlora_kit.backbones import tiny_imagenet
 

@@ -8,8 +8,8 @@ import huggingface_hub
 import numpy as np
 import pytest
 import timm
-import tiny
 import torch
+from helpers import models
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
@@ -17,7 +17,7 @@ from timm.models import _hub
 
 from fmlora_kit.backbones.weights import fetch, load_file, sha256
 
-X = torch.randn(2, 3, 32, 32, generator=tiny.generator(1))
+X = torch.randn(2, 3, 32, 32, generator=models.generator(1))
 HUB_ID = "timm/test_vit.r160_in1k"
 
 
@@ -76,7 +76,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_ends_as_the_same_model(layout, tmp_path):
     options, write = LAYOUTS[layout]
-    model, fresh = tiny.vit(seed=1, **options), tiny.vit(**options)
+    model, fresh = models.vit(seed=1, **options), models.vit(**options)
     torch.save(write(model.state_dict()), tmp_path / "a.pth")
     load_file(fresh, tmp_path / "a.pth")
     assert same(model, fresh)
@@ -117,14 +117,14 @@ def jax(vit):
 
 
 def test_npz_of_jax_is_read(tmp_path):
-    model, fresh = tiny.vit(seed=1), tiny.vit()
+    model, fresh = models.vit(seed=1), models.vit()
     np.savez(tmp_path / "a.npz", **jax(model))
     load_file(fresh, tmp_path / "a.npz")
     assert same(model, fresh)
 
 
 def test_another_size_gets_resized_positions(tmp_path):
-    large, fresh = tiny.vit(seed=1, img_size=64), tiny.vit()
+    large, fresh = models.vit(seed=1, img_size=64), models.vit()
     save_file(large.state_dict(), tmp_path / "a.safetensors")
     load_file(fresh, tmp_path / "a.safetensors")
     expected = resample_abs_pos_embed(large.pos_embed, (4, 4), num_prefix_tokens=1)
@@ -132,19 +132,19 @@ def test_another_size_gets_resized_positions(tmp_path):
 
 
 def test_a_head_is_kept_by_a_model_that_has_one(tmp_path):
-    model, fresh = tiny.vit(seed=1, num_classes=7), tiny.vit(num_classes=7)
+    model, fresh = models.vit(seed=1, num_classes=7), models.vit(num_classes=7)
     save_file(model.state_dict(), tmp_path / "a.safetensors")
     load_file(fresh, tmp_path / "a.safetensors")
     assert torch.equal(fresh.head.weight, model.head.weight)
 
 
 def test_what_does_not_fit_is_named(tmp_path):
-    state = tiny.vit().state_dict()
+    state = models.vit().state_dict()
     state = {k: v for k, v in state.items() if k != "norm.weight" and "blocks.1" not in k}
     state |= {"decoder.weight": torch.ones(2), "cls_token": torch.ones(1, 1, 16)}
     save_file(state, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"weights must fit the model, got .*a\.safeten") as error:
-        load_file(tiny.vit(), tmp_path / "a.safetensors")
+        load_file(models.vit(), tmp_path / "a.safetensors")
     said = str(error.value)
     assert "missing: blocks.1.norm1.weight, blocks.1.norm1.bias, blocks.1.attn.qkv.weight" in said
     assert "and 9 more; unexpected: decoder.weight; " in said
@@ -152,17 +152,17 @@ def test_what_does_not_fit_is_named(tmp_path):
 
 
 def test_an_npz_that_lacks_something_names_it(tmp_path):
-    arrays = jax(tiny.vit())
+    arrays = jax(models.vit())
     del arrays["Transformer/encoder_norm/bias"]
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=r"file that fits, got .*a\.npz: .*encoder_norm/bias"):
-        load_file(tiny.vit(), tmp_path / "a.npz")
+        load_file(models.vit(), tmp_path / "a.npz")
 
 
 def test_an_npz_with_more_blocks_is_refused(tmp_path):
-    np.savez(tmp_path / "a.npz", **jax(tiny.vit(depth=3)))
+    np.savez(tmp_path / "a.npz", **jax(models.vit(depth=3)))
     with pytest.raises(ValueError, match=r"a\.npz: ValueError: unexpected: .*_2/.* and 12 more"):
-        load_file(tiny.vit(), tmp_path / "a.npz")
+        load_file(models.vit(), tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".npz"])
@@ -170,18 +170,18 @@ def test_what_is_no_weight_file_is_refused(suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     path.write_text("<html>404</html>")
     with pytest.raises(ValueError, match=f"must be a .safetensors, .pth or .npz .*a{suffix}: .+"):
-        load_file(tiny.vit(), path)
+        load_file(models.vit(), path)
 
 
 def test_pickled_objects_are_refused(tmp_path):
     torch.save({"model": PurePosixPath("a")}, tmp_path / "a.pth")
     with pytest.raises(ValueError, match=r"a\.pth: RuntimeError: weights_only=True blocked"):
-        load_file(tiny.vit(), tmp_path / "a.pth")
+        load_file(models.vit(), tmp_path / "a.pth")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="weights must be a file, found none at .*none.pth"):
-        load_file(tiny.vit(), tmp_path / "none.pth")
+        load_file(models.vit(), tmp_path / "none.pth")
 
 
 def test_the_hash_is_of_the_whole_file(tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import THREE_TASKS, THREE_TASKS_ORACLE, make_record, plausible_record
+from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record, plausible_record
 
 from fmlora_kit.analysis import mean_ci95, metrics
 from fmlora_kit.analysis.metrics import average_accuracy, forgetting_curve

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from compared import a_run, storing_runs
+from helpers.records import a_run, storing_runs
 
 from fmlora_kit.figures import accuracy_by_size
 

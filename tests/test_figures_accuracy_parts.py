@@ -1,7 +1,7 @@
 """Three dots per method and the bars between them; numbers by hand as in test_analysis_parts."""
 
 import pytest
-from hand_made import THREE_TASKS, make_record
+from helpers.records import THREE_TASKS, make_record
 
 from fmlora_kit.figures import accuracy
 
@@ -9,9 +9,7 @@ from fmlora_kit.figures import accuracy
 @pytest.fixture
 def figure():
     worse = make_record(THREE_TASKS - 0.2)
-    return accuracy(
-        {"L2P": [worse, make_record(THREE_TASKS - 0.4)], "FM-LoRA": make_record()}
-    )
+    return accuracy({"L2P": [worse, make_record(THREE_TASKS - 0.4)], "FM-LoRA": make_record()})
 
 
 def test_dots_are_means_over_tasks_and_seeds(figure):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explained import MAPS, make_explanations
+from helpers.records import MAPS, make_explanations
 
 from fmlora_kit.figures import (
     attribution_methods,

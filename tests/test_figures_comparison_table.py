@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from compared import a_run, runs
+from helpers.records import a_run, runs
 
 from fmlora_kit.analysis import compare_records
 from fmlora_kit.figures import comparison

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from confused import confused
-from hand_made import make_record
+from helpers.records import confused, make_record
 
 from fmlora_kit.figures import forgotten_to, task_colors, task_confusion
 

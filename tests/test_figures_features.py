@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made_features import make_history
+from helpers.records import make_history
 
 from fmlora_kit.analysis import cka_consecutive, cka_since_learned
 from fmlora_kit.figures import feature_drift, task_colors

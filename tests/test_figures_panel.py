@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from confused import confused
-from hand_made import make_record
+from helpers.records import confused, make_record
 
 from fmlora_kit.figures import accuracy_matrix, forgotten_to, rank_allocation, task_confusion
 from fmlora_kit.figures.panel import frames, notice, panel

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_made import make_record
+from helpers.records import make_record
 from test_analysis_prompts import prompt_record
 
 from fmlora_kit.analysis import PromptEffect

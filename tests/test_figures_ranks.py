@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import make_record, plausible_record
+from helpers.records import make_record, plausible_record
 
 from fmlora_kit.figures import rank_allocation
 

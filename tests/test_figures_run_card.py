@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import replace
 
 import pytest
-from hand_made import make_record
+from helpers.records import make_record
 
 from fmlora_kit.figures import run_card_table
 from fmlora_kit.record import run_card

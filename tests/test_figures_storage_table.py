@@ -1,6 +1,6 @@
 """The table of what is stored."""
 
-from compared import storing_runs
+from helpers.records import storing_runs
 
 from fmlora_kit.figures import storage
 

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from hand_made import make_stream
+from helpers.records import make_stream
 from PIL import Image
 
 from fmlora_kit.figures import samples, task_colors

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import make_record
-from hand_updates import flora_record, lora_record, orthonormal, random_record
+from helpers.records import flora_record, lora_record, make_record, orthonormal, random_record
 
 from fmlora_kit.analysis import pairs
 from fmlora_kit.figures import grassmann_distance, subspace_angles, subspace_overlap

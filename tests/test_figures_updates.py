@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import make_record
-from hand_updates import flora_record, lora_record, orthonormal
+from helpers.records import flora_record, lora_record, make_record, orthonormal
 
 from fmlora_kit.figures import core_energy, earlier_span, singular_values
 from fmlora_kit.figures.style import task_colors

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import timm
-import tiny
 import torch
+from helpers import models
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -13,17 +13,17 @@ import fmlora_kit as fk
 from fmlora_kit.interchange import load_timm, save_timm
 from fmlora_kit.methods import HeadOptions
 
-IMAGES = tiny.noise(4)
+IMAGES = models.noise(4)
 
 
 @pytest.fixture(scope="module")
 def learned():
     """FM-LoRA with a prompt and an LDA head on a ViT that timm knows by name, after two tasks."""
-    tasks = tiny.stream()
+    tasks = models.stream()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         backbone = timm.create_model("test_vit.r160_in1k", img_size=32, num_classes=0).eval()
-    model = tiny.fmlora(backbone, head=HeadOptions("lda"))
+    model = models.fmlora(backbone, head=HeadOptions("lda"))
     for task in tasks[:2]:
         fk.train_task(model, task, tasks)
     return model
@@ -71,15 +71,15 @@ def test_without_head_features_are_the_models(learned, tmp_path):
 
 @pytest.mark.parametrize("name", ["fmlora", "full_finetuning", "sd_lora", "inflora"])
 def test_own_vit_comes_back_in_double_precision(name, tmp_path):
-    backbone = tiny.vit(reg_tokens=1).double()
-    model = tiny.build(name, backbone, head=HeadOptions("linear"))
-    fk.train_task(model, tiny.stream()[0], tiny.stream(), tiny.BUDGET)
+    backbone = models.vit(reg_tokens=1).double()
+    model = models.build(name, backbone, head=HeadOptions("linear"))
+    fk.train_task(model, models.stream()[0], models.stream(), models.BUDGET)
     arguments = save_timm(model, tmp_path / "a.safetensors", head=True)
     assert "model_name" not in arguments
     assert arguments["reg_tokens"] == (3 if name == "fmlora" else 1)
     with pytest.raises(ValueError, match="backbone must be given: the file's own, 'custom'"):
         load_timm(tmp_path / "a.safetensors")
-    loaded = load_timm(tmp_path / "a.safetensors", tiny.vit(seed=1, reg_tokens=1))
+    loaded = load_timm(tmp_path / "a.safetensors", models.vit(seed=1, reg_tokens=1))
     with torch.no_grad():
         scores = loaded(pixels(model, IMAGES))
     assert scores.dtype == torch.float64
@@ -92,7 +92,7 @@ def test_embedded_backbone_is_known_by_name(tmp_path):
     arguments = save_timm(model, tmp_path / "a.safetensors")
     assert "model_name" not in arguments
     loaded = load_timm(tmp_path / "a.safetensors")
-    images = tiny.noise(2, size=arguments["img_size"][0])
+    images = models.noise(2, size=arguments["img_size"][0])
     with torch.no_grad():
         features = loaded(pixels(model, images))
     torch.testing.assert_close(features, model.extract(images), rtol=1e-5, atol=1e-5)
@@ -101,26 +101,26 @@ def test_embedded_backbone_is_known_by_name(tmp_path):
 
 def test_a_name_whose_options_differ_is_not_given(tmp_path):
     backbone = timm.create_model("test_vit", img_size=32, num_classes=0, embed_dim=32)
-    arguments = save_timm(tiny.fmlora(backbone), tmp_path / "a.safetensors")
+    arguments = save_timm(models.fmlora(backbone), tmp_path / "a.safetensors")
     assert "model_name" not in arguments
 
 
 @pytest.mark.parametrize("kind", ["cosine", "ridge"])
 def test_heads_that_are_no_linear_layer_are_refused(kind, tmp_path):
-    model = tiny.fmlora(head=HeadOptions(kind))
+    model = models.fmlora(head=HeadOptions(kind))
     with pytest.raises(ValueError, match=f"head must be one of .* got '{kind}'"):
         save_timm(model, tmp_path / "a.safetensors", head=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_saved_is_refused(tmp_path):
-    fresh = tiny.fmlora(head=HeadOptions("lda"))
+    fresh = models.fmlora(head=HeadOptions("lda"))
     with pytest.raises(ValueError, match="learned a task"):
         save_timm(fresh, tmp_path / "a.safetensors", head=True)
     with pytest.raises(ValueError, match=r"file must end in .safetensors, got .*a.pt"):
         save_timm(fresh, tmp_path / "a.pt")
     with pytest.raises(ValueError, match="one adapter per task"):
-        save_timm(tiny.build("task_lora"), tmp_path / "a.safetensors")
+        save_timm(models.build("task_lora"), tmp_path / "a.safetensors")
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path):
@@ -129,8 +129,8 @@ def test_what_cannot_be_loaded_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "b.safetensors")
     with pytest.raises(ValueError, match="file must be written by save_timm"):
         load_timm(tmp_path / "b.safetensors")
-    save_timm(tiny.fmlora(), tmp_path / "c.safetensors")
+    save_timm(models.fmlora(), tmp_path / "c.safetensors")
     with pytest.raises(ValueError, match="backbone must have the shapes"):
-        load_timm(tmp_path / "c.safetensors", tiny.vit(depth=1))
+        load_timm(tmp_path / "c.safetensors", models.vit(depth=1))
     with pytest.raises(ValueError, match="at most the file's 2 register tokens, got 3"):
-        load_timm(tmp_path / "c.safetensors", tiny.vit(reg_tokens=3))
+        load_timm(tmp_path / "c.safetensors", models.vit(reg_tokens=3))

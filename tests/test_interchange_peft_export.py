@@ -6,29 +6,29 @@ import sys
 
 import peft
 import pytest
-import tiny
 import torch
+from helpers import models
 from safetensors.torch import load_file
 
 import fmlora_kit as fk
 from fmlora_kit.interchange import export_peft, load_timm
 from fmlora_kit.methods import HeadOptions
 
-IMAGES = tiny.noise(4)
+IMAGES = models.noise(4)
 
 
 def backbone():
-    return tiny.vit().double()
+    return models.vit().double()
 
 
 def trained(name, n_tasks=2, **options):
-    model = tiny.build(name, backbone(), **options)
+    model = models.build(name, backbone(), **options)
     return model, learn(model, n_tasks)
 
 
 def learn(model, n_tasks):
-    tasks = tiny.stream()
-    return [fk.train_task(model, task, tasks, tiny.BUDGET) for task in tasks[:n_tasks]]
+    tasks = models.stream()
+    return [fk.train_task(model, task, tasks, models.BUDGET) for task in tasks[:n_tasks]]
 
 
 def peft_features(vit, folder, model):
@@ -106,7 +106,7 @@ def test_tasks_of_their_own_add_up_to_the_sum(name, tmp_path):
 def test_a_prompt_goes_out_with_the_base_that_carries_it(tmp_path):
     model, results = trained("fmlora", dmp=fk.DMP(length=3))
     folder = export_peft(model, tmp_path / "adapter")
-    base = load_timm(folder / "base.safetensors", tiny.vit(seed=1))
+    base = load_timm(folder / "base.safetensors", models.vit(seed=1))
     assert base.num_reg_tokens == 3 and base.reg_token.dtype == torch.float64
     before = backbone()
     assert torch.equal(base.blocks[1].attn.qkv.weight, before.blocks[1].attn.qkv.weight)
@@ -131,15 +131,15 @@ def test_lora_per_task_goes_out_task_by_task(tmp_path):
 
 
 def test_float32_is_as_exact_as_float32_is(tmp_path):
-    model = tiny.build("fmlora", tiny.vit(), dmp=None, head=HeadOptions("lda"))
+    model = models.build("fmlora", models.vit(), dmp=None, head=HeadOptions("lda"))
     learn(model, 2)
-    features = peft_features(tiny.vit(), export_peft(model, tmp_path), model)
+    features = peft_features(models.vit(), export_peft(model, tmp_path), model)
     torch.testing.assert_close(features, model.extract(IMAGES), rtol=1e-5, atol=1e-5)
 
 
 def test_what_has_no_factors_is_refused(tmp_path):
     with pytest.raises(ValueError, match="finished a task, got fmlora after 0 tasks"):
-        export_peft(tiny.fmlora(), tmp_path / "a")
+        export_peft(models.fmlora(), tmp_path / "a")
     full, _ = trained("full_finetuning", 1)
     with pytest.raises(ValueError, match="of a LoRA kind .* save_timm"):
         export_peft(full, tmp_path / "a")
@@ -161,4 +161,4 @@ def test_what_has_no_factors_is_refused(tmp_path):
 def test_without_peft_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match=r"pip install fmlora_kit\[interchange\]"):
-        export_peft(tiny.fmlora(), tmp_path)
+        export_peft(models.fmlora(), tmp_path)

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import peft
 import pytest
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.interchange import export_peft, import_peft
 from fmlora_kit.methods import HeadOptions
 
-IMAGES = tiny.noise(4)
+IMAGES = models.noise(4)
 EVERY = fk.FLoRA(max_rank=8, maps=("q", "k", "v", "fc1"))
 
 
@@ -21,7 +21,7 @@ def made_by_peft(folder, vit=None, **options):
     """A random adapter, as PEFT writes it; the features of the PEFT model, (n, d)."""
     options = {"r": 3, "target_modules": ["qkv", "fc1"], "init_lora_weights": False, **options}
     torch.manual_seed(3)
-    vit = tiny.vit().double() if vit is None else vit
+    vit = models.vit().double() if vit is None else vit
     tuned = peft.get_peft_model(copy.deepcopy(vit), peft.LoraConfig(**options)).eval()
     for name, p in tuned.named_parameters():
         if p.requires_grad and name.endswith("bias"):
@@ -36,7 +36,7 @@ def made_by_peft(folder, vit=None, **options):
 
 def taken_in(folder, vit=None, **options):
     options = {"flora": EVERY, "dmp": None, **options}
-    return import_peft(folder, tiny.vit().double() if vit is None else vit, 9, **options)
+    return import_peft(folder, models.vit().double() if vit is None else vit, 9, **options)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def taken_in(folder, vit=None, **options):
     ],
 )
 def test_features_are_those_of_the_peft_model(options, tmp_path):
-    vit = tiny.vit().double()
+    vit = models.vit().double()
     if "modules_to_save" in options:
         vit.reset_classifier(5)
         vit.head.double()
     expected = made_by_peft(tmp_path, vit, **options)
-    tasks, model = tiny.stream(), taken_in(tmp_path)
+    tasks, model = models.stream(), taken_in(tmp_path)
     assert (model.extract(IMAGES) - expected).abs().max() > 1e-3  # not yet in
-    result = fk.train_task(model, tasks[0], tasks, tiny.BUDGET)
+    result = fk.train_task(model, tasks[0], tasks, models.BUDGET)
     torch.testing.assert_close(model.extract(IMAGES), expected, rtol=0, atol=1e-11)
     assert result.n_trainable == 0 and result.losses.size == 0
     r = {"blocks.0.fc1": 3, "blocks.1.fc1": 3}
@@ -70,10 +70,10 @@ def test_features_are_those_of_the_peft_model(options, tmp_path):
 
 def test_the_second_task_learns_in_the_adapters_subspace(tmp_path):
     made_by_peft(tmp_path)
-    tasks, model = tiny.stream(), taken_in(tmp_path)
-    results = [fk.train_task(model, task, tasks, tiny.BUDGET) for task in tasks[:1]]
+    tasks, model = models.stream(), taken_in(tmp_path)
+    results = [fk.train_task(model, task, tasks, models.BUDGET) for task in tasks[:1]]
     before = {name: u.delta().clone() for name, u in model.updates.items()}
-    results.append(fk.train_task(model, tasks[1], tasks, tiny.BUDGET))
+    results.append(fk.train_task(model, tasks[1], tasks, models.BUDGET))
     for name, update in model.updates.items():
         change = update.delta() - before[name]
         assert change.norm() > 1e-6
@@ -83,8 +83,8 @@ def test_the_second_task_learns_in_the_adapters_subspace(tmp_path):
         u, s, v = torch.linalg.svd(before[name])
         torch.testing.assert_close(a[:, :3] @ a[:, :3].T, u[:, :3] @ u[:, :3].T)
         torch.testing.assert_close(b[:3].T @ b[:3], v[:3].T @ v[:3])
-    record = tiny.record_of(model, tasks, results)
-    again = fk.from_record(record, backbone=tiny.vit().double())
+    record = models.record_of(model, tasks, results)
+    again = fk.from_record(record, backbone=models.vit().double())
     assert type(again) is fk.FMLoRA
     np.testing.assert_array_equal(again.logits(IMAGES), model.logits(IMAGES))
     assert "its update is a PEFT adapter's (CRC-32" in record.config["method"]["trained"]
@@ -92,13 +92,13 @@ def test_the_second_task_learns_in_the_adapters_subspace(tmp_path):
 
 def test_a_run_and_its_resuming_are_fmloras(tmp_path):
     made_by_peft(tmp_path / "adapter")
-    tasks = tiny.stream()
-    record = fk.run(taken_in(tmp_path / "adapter"), tasks, tiny.BUDGET)
+    tasks = models.stream()
+    record = fk.run(taken_in(tmp_path / "adapter"), tasks, models.BUDGET)
     model = taken_in(tmp_path / "adapter")
     for result in record.tasks[:2]:
         with torch.no_grad():
             model.restore(result.classes, result.state)
-    result = fk.train_task(model, tasks[2], tasks, tiny.BUDGET)
+    result = fk.train_task(model, tasks[2], tasks, models.BUDGET)
     np.testing.assert_array_equal(result.predictions, record.tasks[2].predictions)
     for name, array in record.tasks[2].state.items():
         np.testing.assert_array_equal(result.state[name], array)
@@ -107,17 +107,17 @@ def test_a_run_and_its_resuming_are_fmloras(tmp_path):
 @pytest.mark.parametrize("kind", ["cosine", "linear"])
 def test_heads_that_train_do_so_alone(kind, tmp_path):
     expected = made_by_peft(tmp_path)
-    tasks, model = tiny.stream(), taken_in(tmp_path, head=HeadOptions(kind))
-    result = fk.train_task(model, tasks[0], tasks, tiny.BUDGET)
+    tasks, model = models.stream(), taken_in(tmp_path, head=HeadOptions(kind))
+    result = fk.train_task(model, tasks[0], tasks, models.BUDGET)
     assert result.n_trainable == 3 * 32 + (3 if kind == "linear" else 0)
     assert len(result.losses) == 4
     torch.testing.assert_close(model.extract(IMAGES), expected, rtol=0, atol=1e-11)
 
 
 def test_float32_stays_within_a_hundred_thousandth(tmp_path):
-    expected = made_by_peft(tmp_path, tiny.vit())
-    tasks, model = tiny.stream(), taken_in(tmp_path, tiny.vit())
-    fk.train_task(model, tasks[0], tasks, tiny.BUDGET)
+    expected = made_by_peft(tmp_path, models.vit())
+    tasks, model = models.stream(), taken_in(tmp_path, models.vit())
+    fk.train_task(model, tasks[0], tasks, models.BUDGET)
     torch.testing.assert_close(model.extract(IMAGES), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -125,27 +125,27 @@ def test_float32_stays_within_a_hundred_thousandth(tmp_path):
 def test_a_prompt_waits_for_the_second_task(blocks, tmp_path):
     made_by_peft(tmp_path, target_modules=["blocks.1.attn.qkv"])
     flora = fk.FLoRA(max_rank=8, maps=("q", "k", "v"), blocks=blocks)
-    tasks = tiny.stream()
+    tasks = models.stream()
     model = taken_in(tmp_path, flora=flora, dmp=fk.DMP(length=2), head=HeadOptions("cosine"))
     start = model.prompt.detach().clone()
-    result = fk.train_task(model, tasks[0], tasks, tiny.BUDGET)
+    result = fk.train_task(model, tasks[0], tasks, models.BUDGET)
     assert torch.equal(model.prompt, start) and result.scalars["prompt_shift"] == 0
-    fk.train_task(model, tasks[1], tasks, tiny.BUDGET)
+    fk.train_task(model, tasks[1], tasks, models.BUDGET)
     assert not torch.equal(model.prompt, start)
 
 
 def test_what_fmlora_exports_it_takes_in_again(tmp_path):
-    tasks, model = tiny.stream(), tiny.fmlora(tiny.vit().double(), dmp=None, drs=None)
+    tasks, model = models.stream(), models.fmlora(models.vit().double(), dmp=None, drs=None)
     for task in tasks[:2]:
-        fk.train_task(model, task, tasks, tiny.BUDGET)
+        fk.train_task(model, task, tasks, models.BUDGET)
     other = import_peft(
         export_peft(model, tmp_path),
-        tiny.vit().double(),
+        models.vit().double(),
         9,
         flora=fk.FLoRA(max_rank=8, alpha=3.0),
         dmp=None,
     )
-    fk.train_task(other, tasks[0], tasks, tiny.BUDGET)
+    fk.train_task(other, tasks[0], tasks, models.BUDGET)
     np.testing.assert_allclose(other.extract(IMAGES), model.extract(IMAGES), atol=1e-11)
 
 
@@ -160,7 +160,7 @@ def test_no_hub_is_asked_for_anything(tmp_path, monkeypatch):
 
 def test_too_small_a_subspace_says_what_it_would_lose(tmp_path):
     made_by_peft(tmp_path, r=4)
-    weights = peft.PeftModel.from_pretrained(tiny.vit().double(), str(tmp_path))
+    weights = peft.PeftModel.from_pretrained(models.vit().double(), str(tmp_path))
     delta = weights.base_model.model.blocks[0].attn.qkv.get_delta_weight("default")[:32]
     energy = torch.linalg.svdvals(delta).square()
     lost = float(energy[2:].sum() / energy.sum())
@@ -188,13 +188,13 @@ def test_what_fmlora_cannot_hold_is_refused(options, flora, message, tmp_path):
 def test_an_adapter_of_another_kind_or_backbone_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"found no adapter_config.json in .*nowhere"):
         taken_in(tmp_path / "nowhere")
-    made_by_peft(tmp_path / "deep", tiny.vit(depth=3).double())
+    made_by_peft(tmp_path / "deep", models.vit(depth=3).double())
     with pytest.raises(ValueError, match="'base_model.model.blocks.2.* on one side only"):
         taken_in(tmp_path / "deep")
-    made_by_peft(tmp_path / "wide", tiny.vit(embed_dim=48).double())
+    made_by_peft(tmp_path / "wide", models.vit(embed_dim=48).double())
     with pytest.raises(ValueError, match="adapter must fit the backbone; PEFT says"):
         taken_in(tmp_path / "wide")
-    other = peft.get_peft_model(tiny.vit(), peft.LoHaConfig(r=2, target_modules=["fc1"]))
+    other = peft.get_peft_model(models.vit(), peft.LoHaConfig(r=2, target_modules=["fc1"]))
     other.save_pretrained(str(tmp_path / "loha"))
     with pytest.raises(ValueError, match="adapter must be a LoRA, got one of type"):
         taken_in(tmp_path / "loha")

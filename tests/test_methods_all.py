@@ -4,15 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 DRAWS_NOTHING = {  # starts the same whatever the seed
     "inflora",
     "full_finetuning",
@@ -41,8 +41,8 @@ SETTINGS = [  # each head meets both streams and both precisions
     (head, tasks, dtype if k % 2 == 0 else other)
     for k, head in enumerate(HEADS)
     for tasks, dtype, other in (
-        (tiny.stream, torch.float32, torch.float64),
-        (tiny.styles, torch.float64, torch.float32),
+        (models.stream, torch.float32, torch.float64),
+        (models.styles, torch.float64, torch.float32),
     )
 ]
 
@@ -61,12 +61,14 @@ def finished(request, tmp_path_factory):
     name, head, tasks, dtype = request.param
     stream, head = tasks(), HeadOptions(head, projections=50)
     options = {} if dtype == torch.float32 else OTHER.get(name, {})
-    model = tiny.build(name, tiny.vit().to(dtype), stream.n_classes, head=head, seed=3, **options)
+    model = models.build(
+        name, models.vit().to(dtype), stream.n_classes, head=head, seed=3, **options
+    )
     results, then = [], []
     for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
+        results.append(fk.train_task(model, task, stream, models.BUDGET))
         then.append(model.logits(IMAGES))
-    made = tiny.record_of(model, stream, results)
+    made = models.record_of(model, stream, results)
     folder = tmp_path_factory.mktemp("records") / "run"
     made.save(folder)
     record = fk.Record.load(folder)
@@ -77,7 +79,7 @@ def finished(request, tmp_path_factory):
 def test_the_model_is_rebuilt_after_every_task_bit_for_bit(finished):
     tasks, stream = finished.record.tasks, finished.stream
     for k, expected in enumerate(finished.then, 1):
-        back = fk.from_record(finished.record, k, backbone=tiny.vit().to(finished.dtype))
+        back = fk.from_record(finished.record, k, backbone=models.vit().to(finished.dtype))
         np.testing.assert_array_equal(back.logits(IMAGES), expected)
         assert type(back) is type(finished.model) and back.describe() == finished.model.describe()
         classes = [c for task in stream.tasks[:k] for c in task.classes]
@@ -94,8 +96,8 @@ def test_the_model_is_rebuilt_after_every_task_bit_for_bit(finished):
 
 
 def test_a_run_goes_on_from_its_record_as_if_it_had_not_stopped(finished):
-    back = fk.from_record(finished.record, 2, backbone=tiny.vit().to(finished.dtype))
-    result = fk.train_task(back, finished.stream[2], finished.stream, tiny.BUDGET)
+    back = fk.from_record(finished.record, 2, backbone=models.vit().to(finished.dtype))
+    result = fk.train_task(back, finished.stream[2], finished.stream, models.BUDGET)
     assert result.same_as(finished.record.tasks[2])
     assert np.isfinite(result.losses).all()
     np.testing.assert_array_equal(back.logits(IMAGES), finished.then[2])
@@ -117,7 +119,7 @@ def test_rows_of_classes_seen_in_an_earlier_domain_are_learned_further(finished)
     assert model.seen == tuple(range(n_classes)) and finished.then[2].shape == (6, n_classes)
     set_anew = model.head.kind in ("lda", "ridge") or model.name == "task_lora"
     if n_classes == 4 and finished.record.tasks[2].losses.size and not set_anew:
-        back = fk.from_record(finished.record, 2, backbone=tiny.vit().to(finished.dtype))
+        back = fk.from_record(finished.record, 2, backbone=models.vit().to(finished.dtype))
         rows = back.head.weight.clone()
         back.begin_task(finished.stream[2])
         assert torch.equal(back.head.rows.detach(), rows)
@@ -126,14 +128,14 @@ def test_rows_of_classes_seen_in_an_earlier_domain_are_learned_further(finished)
 # --- seeds ----------------------------------------------------------------------------------------
 def begun(name, seed):
     """All a method holds when it begins its first task, before any order of images matters."""
-    model = tiny.build(name, seed=seed)
-    model.begin_task(tiny.stream()[0])
+    model = models.build(name, seed=seed)
+    model.begin_task(models.stream()[0])
     return {key: value.clone() for key, value in model.state_dict().items()}
 
 
 def learned_with(name, seed):
-    model = tiny.build(name, seed=seed)
-    return tiny.record_of(model, tiny.stream(), tiny.learn(model, tiny.stream()))
+    model = models.build(name, seed=seed)
+    return models.record_of(model, models.stream(), models.learn(model, models.stream()))
 
 
 def same_arrays(first, second):
@@ -153,7 +155,7 @@ def test_the_same_seed_gives_the_same_record_another_seed_another(name):
 
 # --- one model after three tasks ------------------------------------------------------------------
 def build(name, head, backbone=None):
-    return tiny.build(name, backbone, head=HeadOptions(head, scale=1.0))
+    return models.build(name, backbone, head=HeadOptions(head, scale=1.0))
 
 
 @pytest.fixture(
@@ -162,9 +164,9 @@ def build(name, head, backbone=None):
     ids="-".join,
 )
 def learned(request):
-    backbone = tiny.vit()
+    backbone = models.vit()
     model = build(*request.param, backbone)
-    results = tiny.learn(model, tiny.stream())
+    results = models.learn(model, models.stream())
     return SimpleNamespace(made=request.param, model=model, backbone=backbone, results=results)
 
 
@@ -183,7 +185,7 @@ def test_deployed_size_grows_only_where_it_is_said_and_earlier_rows_never_move(l
 
 
 def test_the_backbone_never_changes_nor_the_callers(learned):
-    kept = tiny.vit().state_dict()
+    kept = models.vit().state_dict()
     assert all(torch.equal(p, kept[n]) for n, p in learned.backbone.state_dict().items())
     if learned.model.name == "full_finetuning":
         return
@@ -200,7 +202,7 @@ def test_the_backbone_never_changes_nor_the_callers(learned):
 
 
 def test_an_images_prediction_does_not_depend_on_its_batch(learned):
-    mixed = np.concatenate([task.test_images[::3] for task in tiny.stream()])
+    mixed = np.concatenate([task.test_images[::3] for task in models.stream()])
     together = learned.model.logits(mixed)
     alone = np.concatenate([learned.model.logits(image[None]) for image in mixed])
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -217,15 +219,15 @@ def test_logits_of_chosen_classes(learned):
 def test_merging_changes_nothing_and_a_merged_model_learns_on(learned):
     if not learned.model.one_model:
         return  # see the test below
-    stream, merged = tiny.stream(), build(*learned.made)
+    stream, merged = models.stream(), build(*learned.made)
     for task in stream:
-        fk.train_task(merged, task, stream, tiny.BUDGET)
+        fk.train_task(merged, task, stream, models.BUDGET)
         before = merged.logits(IMAGES)
         merged.merge()
         np.testing.assert_allclose(merged.logits(IMAGES), before, atol=1e-5, rtol=0)
     if merged.layers:
         weight = merged.vit.blocks[0].attn.qkv.base.weight
-        assert not torch.equal(weight, tiny.vit().blocks[0].attn.qkv.weight)
+        assert not torch.equal(weight, models.vit().blocks[0].attn.qkv.weight)
     merged.unmerge()
     np.testing.assert_array_equal(merged.logits(IMAGES), learned.model.logits(IMAGES))
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.base import Method
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 def features_by_hand(vit, images):
@@ -20,13 +20,13 @@ def features_by_hand(vit, images):
 
 
 def test_features_are_those_of_the_vit_on_normalised_pictures():
-    model = tiny.build("frozen_backbone")
+    model = models.build("frozen_backbone")
     features = model.extract(IMAGES)
-    torch.testing.assert_close(features, features_by_hand(tiny.vit(), IMAGES))
+    torch.testing.assert_close(features, features_by_hand(models.vit(), IMAGES))
 
 
 def test_normalisation_is_the_backbones_own():
-    vit = tiny.vit()
+    vit = models.vit()
     vit.pretrained_cfg = {"architecture": "mine", "mean": (0.1, 0.2, 0.3), "std": (1.0, 2.0, 4.0)}
     model = Method(vit, 3)
     x = torch.tensor(IMAGES.transpose(0, 3, 1, 2)) / 255.0
@@ -40,15 +40,15 @@ def test_normalisation_is_the_backbones_own():
 
 @pytest.mark.parametrize("kind", ["cosine", "linear"])
 def test_the_loss_is_cross_entropy_over_the_current_classes_alone(kind):
-    stream = tiny.stream()
-    model = tiny.build("frozen_backbone", head=HeadOptions(kind, scale=7.0))
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    model = models.build("frozen_backbone", head=HeadOptions(kind, scale=7.0))
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     task = stream[1]
     model.begin_task(task)
     with torch.no_grad():
-        model.head.rows += torch.randn(model.head.rows.shape, generator=tiny.generator())
+        model.head.rows += torch.randn(model.head.rows.shape, generator=models.generator())
     loss = model.loss(torch.tensor(task.train_images), torch.tensor(task.train_labels))
-    x, w = features_by_hand(tiny.vit(), task.train_images), model.head.rows.detach()
+    x, w = features_by_hand(models.vit(), task.train_images), model.head.rows.detach()
     logits = 7 * F.normalize(x) @ F.normalize(w).T if kind == "cosine" else x @ w.T
     logp = logits.double() - logits.double().logsumexp(1, keepdim=True)
     by_hand = -logp[range(len(x)), task.train_labels - 3].mean()
@@ -56,25 +56,25 @@ def test_the_loss_is_cross_entropy_over_the_current_classes_alone(kind):
 
 
 def test_new_rows_start_at_the_class_means():
-    task = tiny.stream()[0]
-    model = tiny.build("sequential_lora")
+    task = models.stream()[0]
+    model = models.build("sequential_lora")
     model.begin_task(task)
-    unit = F.normalize(features_by_hand(tiny.vit(), task.train_images))
+    unit = F.normalize(features_by_hand(models.vit(), task.train_images))
     means = torch.stack([unit[task.train_labels == k].mean(0) for k in task.classes])
     torch.testing.assert_close(model.head.rows.detach(), means, atol=1e-5, rtol=1e-4)
-    linear = tiny.build("sequential_lora", head=HeadOptions("linear"))
+    linear = models.build("sequential_lora", head=HeadOptions("linear"))
     linear.begin_task(task)
     assert linear.head.rows.abs().max() == 0
 
 
 def test_deployed_size_by_hand():
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
-    assert tiny.build("frozen_backbone").n_deployed == backbone + 9 * 32
-    linear = tiny.build("frozen_backbone", head=HeadOptions("linear"))
+    backbone = sum(p.numel() for p in models.vit().parameters())
+    assert models.build("frozen_backbone").n_deployed == backbone + 9 * 32
+    linear = models.build("frozen_backbone", head=HeadOptions("linear"))
     assert linear.n_deployed == backbone + 9 * 33
-    lora = tiny.build("sequential_lora")
+    lora = models.build("sequential_lora")
     assert lora.n_deployed == backbone + 9 * 32 + 2 * 2 * (32 * 4 + 4 * 32)
-    fmlora = tiny.build("fmlora")
+    fmlora = models.build("fmlora")
     positions = 2 * 32  # empty ones of the prompt
     adapters = 2 * 2 * (32 * 8 + 8 * 32 + 8 * 8)
     assert fmlora.n_deployed == backbone + 9 * 32 + adapters + 2 * 32 + positions
@@ -84,13 +84,13 @@ def test_deployed_size_by_hand():
     ("images", "message"),
     [
         (IMAGES.astype(np.float32), "images must be uint8 .*torch.float32"),
-        (tiny.noise(size=16), r"images must be \(n, 32, 32, 3\), got \(4, 16, 16, 3\)"),
+        (models.noise(size=16), r"images must be \(n, 32, 32, 3\), got \(4, 16, 16, 3\)"),
         (IMAGES[0], r"images must be \(n, 32, 32, 3\), got \(32, 32, 3\)"),
         (IMAGES[..., :1], r"images must be \(n, 32, 32, 3\), got \(6, 32, 32, 1\)"),
     ],
 )
 def test_bad_images(images, message):
-    model = tiny.build("frozen_backbone")
+    model = models.build("frozen_backbone")
     with pytest.raises(ValueError, match=message):
         model.features(torch.from_numpy(images))
 
@@ -107,12 +107,12 @@ def test_bad_images(images, message):
 )
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
-        Method(**{"backbone": tiny.vit(), "n_classes": 3, **options})
+        Method(**{"backbone": models.vit(), "n_classes": 3, **options})
 
 
 def test_randomness_depends_on_seed_and_purpose_alone():
     draws = [
-        torch.rand(3, generator=Method(tiny.vit(), 3, seed=s).generator(*purpose)).tolist()
+        torch.rand(3, generator=Method(models.vit(), 3, seed=s).generator(*purpose)).tolist()
         for s, purpose in [(0, (1, 2)), (0, (1, 2)), (1, (1, 2)), (0, (2, 1)), (0, (1,))]
     ]
     assert draws[0] == draws[1] and len({tuple(d) for d in draws}) == 4

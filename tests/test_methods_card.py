@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.head import HEADS
@@ -19,10 +19,10 @@ GRADIENT = [name for name in METHODS if METHODS[name].trained != "nothing"]
 @cache
 def trained_names(name):
     """Per task: names of the backbone's weights, "rows", or "adapters" that an optimiser trains."""
-    stream, model, told = tiny.stream(), tiny.build(name), []
-    backbone = set(dict(tiny.vit().named_parameters()))
+    stream, model, told = models.stream(), models.build(name), []
+    backbone = set(dict(models.vit().named_parameters()))
     for task in stream:
-        steps = fk.train_steps(model, task, stream, tiny.BUDGET)
+        steps = fk.train_steps(model, task, stream, models.BUDGET)
         next(steps)  # prepared
         known = {id(p): n.replace(".base.", ".") for n, p in model.vit.named_parameters()}
         kinds = set()
@@ -63,8 +63,8 @@ def test_what_is_trained_is_what_it_says(name):
     [(name, head) for name in METHODS for head in HEADS if (name, head) != ("task_lora", "ridge")],
 )
 def test_nothing_kept_means_that_nothing_is_counted(name, head):
-    stream, model = tiny.stream(), tiny.build(name, head=HeadOptions(head))
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), models.build(name, head=HeadOptions(head))
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     stores = model.describe()["stores"]
     kept = model.n_training_state > 0 or model.grows or model.keeps_features
     assert (stores == "nothing") == (not kept and name != "nearest_class_mean")
@@ -78,8 +78,8 @@ def test_nothing_kept_means_that_nothing_is_counted(name, head):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_grows_stores_something_for_every_task(name):
-    model = tiny.build(name)
-    sizes = [result.n_deployed for result in tiny.learn(model, tiny.stream())]
+    model = models.build(name)
+    sizes = [result.n_deployed for result in models.learn(model, models.stream())]
     assert model.grows == (sizes[2] > sizes[1] > sizes[0])
     said = model.describe()["stores"]
     assert not model.grows or "per task" in said or "and task" in said
@@ -88,15 +88,15 @@ def test_what_grows_stores_something_for_every_task(name):
 @pytest.mark.parametrize("name", GRADIENT)
 def test_other_classes_logits_are_masked_in_the_loss_where_it_says_so(name):
     """The loss does not move with the rows of classes learned before."""
-    stream, model = tiny.stream(), tiny.build(name, seed=1)
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), models.build(name, seed=1)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     task = stream[1]
     model.begin_task(task)
     images, labels = torch.tensor(task.train_images), torch.tensor(task.train_labels)
 
     def loss():
         if name == "fmlora":
-            model.gumbel = tiny.generator()  # the same ranks are drawn
+            model.gumbel = models.generator()  # the same ranks are drawn
         return model.loss(images, labels, 0.0).item()
 
     before = loss()
@@ -108,8 +108,8 @@ def test_other_classes_logits_are_masked_in_the_loss_where_it_says_so(name):
 
 
 def test_joint_training_masks_nothing():
-    joined = tiny.stream().joined()
-    model = tiny.build("joint")
+    joined = models.stream().joined()
+    model = models.build("joint")
     model.begin_task(joined[0])
     assert model.describe()["masked"].startswith("no: all tasks are given as one")
     assert model.head.current == list(range(9)) and model.keeps_features
@@ -117,8 +117,8 @@ def test_joint_training_masks_nothing():
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "task_lora"])
 def test_at_test_the_best_of_all_classes_seen_is_taken(name):
-    stream, model = tiny.stream(), tiny.build(name)
-    result = tiny.learn(model, stream)[-1]
+    stream, model = models.stream(), models.build(name)
+    result = models.learn(model, stream)[-1]
     assert model.describe()["tested"].startswith("arg-max over all classes seen so far; no task id")
     images = np.concatenate([task.test_images for task in stream])
     scores = model.logits(images)
@@ -129,46 +129,46 @@ def test_at_test_the_best_of_all_classes_seen_is_taken(name):
 
 
 def test_lora_per_task_says_that_it_guesses_the_task():
-    model = tiny.build("task_lora")
+    model = models.build("task_lora")
     assert "guessed" in model.describe()["tested"] and "oracle" not in model.describe()["tested"]
     assert "one scatter matrix" in model.describe()["stores"]
-    plain = tiny.build("task_lora", choice="nearest_mean", task_identity="oracle").describe()
+    plain = models.build("task_lora", choice="nearest_mean", task_identity="oracle").describe()
     assert "that task's own adapter" in plain["tested"] and "scatter" not in plain["stores"]
 
 
 def test_fmlora_names_the_parts_that_are_on():
-    full = tiny.fmlora(head=HeadOptions("lda")).describe()
+    full = models.fmlora(head=HeadOptions("lda")).describe()
     assert full["trained"] == (
         "on the first task the shared bases A, B, later a pair M, N per adapted map; the prompt "
         "tokens; rank preferences until 50% of a task; the task's head rows"
     )
-    bare = tiny.fmlora(drs=False, dmp=False, bases="random", head=HeadOptions("cosine"))
+    bare = models.fmlora(drs=False, dmp=False, bases="random", head=HeadOptions("cosine"))
     assert bare.describe()["trained"] == (
         "a pair M, N per adapted map; the task's head rows; after 70% of a task these alone"
     )
 
 
 def test_ranpac_says_where_its_rows_come_from():
-    ridge = tiny.build("ranpac", head=HeadOptions("linear")).describe()
+    ridge = models.build("ranpac", head=HeadOptions("linear")).describe()
     assert "ridge regression" in ridge["head_rows"] and "Gram matrix" in ridge["stores"]
     assert "all classes seen" in ridge["masked"]
-    means = tiny.build("ranpac", head=HeadOptions("cosine")).describe()
+    means = models.build("ranpac", head=HeadOptions("cosine")).describe()
     assert means["head_rows"] == "rows of new classes start at class means"
     assert means["stores"] == "nothing"
 
 
 def test_pixels_come_in_as_the_backbone_says():
-    vit = tiny.vit()
+    vit = models.vit()
     vit.pretrained_cfg = {"architecture": "mine", "tag": "v2", "mean": (0.1, 0.2, 0.3)}
     said = Method(vit, 3).describe()
     assert said["pixel_mean"] == [0.1, 0.2, 0.3] and said["pixel_std"] == [0.5, 0.5, 0.5]
     assert said["input_size"] == [32, 32] and (said["backbone"], said["tag"]) == ("mine", "v2")
-    assert Method(tiny.vit(), 3).describe()["tag"] is None
+    assert Method(models.vit(), 3).describe()["tag"] is None
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_facts_are_told_and_are_no_options(name):
-    model = tiny.build(name)
+    model = models.build(name)
     said = model.describe()
     assert set(FACTS) <= set(said) and set(PIXELS) <= set(FACTS)
     assert options_of(said) == {"method": name, **model.described}

@@ -1,34 +1,33 @@
 """CODA-Prompt: weights, prefixes and orthogonality recomputed; earlier components never move."""
 
-import hand_prefix
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.coda_prompt import KINDS, CODAPrompt, beside
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 SMALL = {"components": 13, "n_tasks": 3, "length": 4, "blocks": (0, 1)}  # four a task
 
 
 def build(backbone=None, n_classes=9, **options):
     options = {"head": HeadOptions("cosine"), **SMALL, **options}
-    return CODAPrompt(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return CODAPrompt(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 def learned(**options):
-    stream, model = tiny.stream(), build(**options)
-    return model, tiny.learn(model, stream)
+    stream, model = models.stream(), build(**options)
+    return model, models.learn(model, stream)
 
 
 def begun(**options):
     """A model that has learned one task, at a high rate, and has begun the next."""
-    stream, model = tiny.stream(), build(**{"lr": 3e-2, **options})
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build(**{"lr": 3e-2, **options})
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(stream[1])
     return model, stream[1]
 
@@ -46,7 +45,7 @@ def weights_by_hand(model, images):
     """cos(q * A_m, K_m), one image, block and component at a time: (n, blocks, m)."""
     with torch.no_grad():
         x = (torch.tensor(images.transpose(0, 3, 1, 2)) / 255.0 - 0.5) / 0.5
-        queries = tiny.vit()(x).double().numpy()
+        queries = models.vit()(x).double().numpy()
     keys, attentions, _ = pool(model)
     weights = np.zeros((len(images), *keys.shape[:2]))
     for place in np.ndindex(weights.shape):
@@ -62,7 +61,7 @@ def feature_by_hand(model, image):
         p = sum(w * component for w, component in zip(weights[i], prompts[i], strict=True))
         p = torch.tensor(p, dtype=torch.float32)
         prefixes[block] = p[: model.length // 2], p[model.length // 2 :]
-    return hand_prefix.class_token(model.vit, torch.tensor(image), prefixes)
+    return models.class_token(model.vit, torch.tensor(image), prefixes)
 
 
 def gram(rows):
@@ -71,7 +70,7 @@ def gram(rows):
 
 
 def test_published_pool_length_blocks_and_mu():
-    model = CODAPrompt(tiny.vit(depth=5, embed_dim=128), 9)
+    model = CODAPrompt(models.vit(depth=5, embed_dim=128), 9)
     card = model.describe()
     chosen = {k: card[k] for k in ("components", "n_tasks", "length", "blocks", "mu")}
     assert chosen == {
@@ -81,7 +80,7 @@ def test_published_pool_length_blocks_and_mu():
         "blocks": [0, 1, 2, 3, 4],
         "mu": 0.1,
     }
-    model.begin_task(tiny.stream()[0])
+    model.begin_task(models.stream()[0])
     assert model.pool["key"][0].shape == model.pool["attention"][0].shape == (5, 10, 128)
     assert model.pool["prompt"][0].shape == (5, 10, 8 * 128)
     np.testing.assert_allclose(gram(pool(model)[2]), np.eye(10)[None].repeat(5, 0), atol=1e-6)
@@ -110,7 +109,7 @@ def test_features_are_those_under_the_weighted_sum_of_components():
     expected = torch.stack([feature_by_hand(model, image) for image in IMAGES])
     torch.testing.assert_close(model.extract(IMAGES), expected, rtol=1e-4, atol=2e-4)
     nothing = torch.stack(
-        [hand_prefix.class_token(model.vit, torch.tensor(image), {}) for image in IMAGES]
+        [models.class_token(model.vit, torch.tensor(image), {}) for image in IMAGES]
     )
     assert (expected - nothing).abs().max() > 0.1
 
@@ -126,34 +125,34 @@ def test_new_components_are_orthonormal_and_orthogonal_to_trained_ones():
 
 def test_taking_trained_components_out_one_by_one_would_not_be_orthogonal():
     """Textbook Gram-Schmidt is right only as long as earlier components are orthogonal."""
-    earlier = torch.randn(5, 20, generator=tiny.generator(), dtype=torch.float64)
-    row = torch.randn(20, generator=tiny.generator(1), dtype=torch.float64)
+    earlier = torch.randn(5, 20, generator=models.generator(), dtype=torch.float64)
+    row = torch.randn(20, generator=models.generator(1), dtype=torch.float64)
     one_by_one = row - sum((row @ e) / (e @ e) * e for e in earlier)
     assert (earlier @ one_by_one).abs().max() > 0.1
-    ours = beside(earlier, 3, tiny.generator(1))
+    ours = beside(earlier, 3, models.generator(1))
     assert ours.shape == (3, 20) and (earlier @ ours.T).abs().max() < 1e-12
     torch.testing.assert_close(ours @ ours.T, torch.eye(3, dtype=torch.float64))
 
 
 def test_new_components_are_orthogonal_even_to_earlier_ones_that_fell_together():
     earlier = torch.ones(4, 10, dtype=torch.float64)
-    ours = beside(earlier, 6, tiny.generator())
+    ours = beside(earlier, 6, models.generator())
     assert (earlier @ ours.T).abs().max() < 1e-12
 
 
 def test_a_full_pool_of_the_width_of_the_backbone_is_orthogonal():
     model = build(components=32, n_tasks=2)
-    stream = tiny.stream()
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(stream[1])
     assert np.abs(gram(pool(model)[0])[:, 16:, :16]).max() < 1e-5
 
 
 def test_earlier_components_get_no_gradient_and_stay_bit_for_bit():
-    stream, model = tiny.stream(), build()
+    stream, model = models.stream(), build()
     kept = []
     for t, task in enumerate(stream):
-        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        result = fk.train_task(model, task, stream, models.BUDGET)
         assert result.n_trainable == 2 * 4 * (32 + 32 + 4 * 32) + 3 * 32
         kept.append([model.pool[kind][t].detach().clone() for kind in KINDS])
     for t, before in enumerate(kept):
@@ -195,7 +194,7 @@ def test_mu_keeps_components_orthogonal():
 
 
 def test_sizes_grow_by_the_components_of_a_task():
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
+    backbone = sum(p.numel() for p in models.vit().parameters())
     _, results = learned()
     own = 2 * 4 * (32 + 32 + 4 * 32)
     assert [r.n_deployed for r in results] == [backbone + 9 * 32 + t * own for t in (1, 2, 3)]
@@ -203,16 +202,16 @@ def test_sizes_grow_by_the_components_of_a_task():
 
 
 def test_prompts_alone_lower_the_loss_of_every_task():
-    stream, model = tiny.stream(), build(mu=0.0, lr=0.1, head_lr=0.0)
+    stream, model = models.stream(), build(mu=0.0, lr=0.1, head_lr=0.0)
     for task in stream:
         losses = fk.train_task(model, task, stream, fk.Budget(epochs=15, batch_size=16)).losses
         assert losses[-4:].mean() < 0.9 * losses[:4].mean()
 
 
 def test_a_stream_longer_than_the_pool_is_split_over_is_refused():
-    stream, model = tiny.stream(), build(n_tasks=2)
+    stream, model = models.stream(), build(n_tasks=2)
     for task in stream[:2]:
-        fk.train_task(model, task, stream, tiny.BUDGET)
+        fk.train_task(model, task, stream, models.BUDGET)
     with pytest.raises(ValueError, match="n_tasks must be at least .* got 2 and one more task"):
         model.begin_task(stream[2])
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
@@ -19,12 +19,12 @@ def changed(before, after):
 
 
 def history(name):
-    stream = tiny.stream()
-    model = tiny.build(name, lr=2e-3)
+    stream = models.stream()
+    model = models.build(name, lr=2e-3)
     states = [adapters(model)]
     results = []
     for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
+        results.append(fk.train_task(model, task, stream, models.BUDGET))
         states.append(adapters(model))
     return states, results
 
@@ -50,27 +50,27 @@ def test_first_task_lora_is_sequential_lora_on_the_first_task():
 
 
 def test_a_restored_first_task_lora_asks_for_no_gradient():
-    stream = tiny.stream()
-    model = tiny.build("first_task_lora")
-    record = tiny.record_of(model, stream, tiny.learn(model, stream))
-    back = fk.from_record(record, 1, backbone=tiny.vit())
+    stream = models.stream()
+    model = models.build("first_task_lora")
+    record = models.record_of(model, stream, models.learn(model, stream))
+    back = fk.from_record(record, 1, backbone=models.vit())
     assert not any(p.requires_grad for p in back.vit.parameters())
 
 
 def test_full_finetuning_trains_every_weight():
-    stream = tiny.stream()
-    model = tiny.build("full_finetuning")
-    result = fk.train_task(model, stream[0], stream, tiny.BUDGET)
-    kept = dict(tiny.vit().named_parameters())
+    stream = models.stream()
+    model = models.build("full_finetuning")
+    result = fk.train_task(model, stream[0], stream, models.BUDGET)
+    kept = dict(models.vit().named_parameters())
     same = [n for n, p in model.vit.named_parameters() if torch.equal(p, kept[n])]
     assert same == []
     assert result.n_trainable == sum(p.numel() for p in kept.values()) + 3 * 32
 
 
 def test_the_frozen_backbone_trains_head_rows_only():
-    stream = tiny.stream()
-    model = tiny.build("frozen_backbone")
-    result = fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    model = models.build("frozen_backbone")
+    result = fk.train_task(model, stream[0], stream, models.BUDGET)
     assert result.n_trainable == 3 * 32 and result.losses[-1] < result.losses[0]
     unit = F.normalize(model.extract(stream[0].train_images))
     means = torch.stack([unit[stream[0].train_labels == k].mean(0) for k in range(3)])
@@ -78,9 +78,9 @@ def test_the_frozen_backbone_trains_head_rows_only():
 
 
 def test_nearest_class_mean_trains_nothing_and_predicts_by_class_means():
-    stream = tiny.stream()
-    model = tiny.build("nearest_class_mean")
-    results = tiny.learn(model, stream)
+    stream = models.stream()
+    model = models.build("nearest_class_mean")
+    results = models.learn(model, stream)
     assert all(r.n_trainable == 0 and r.losses.size == 0 for r in results)
     unit = np.concatenate([F.normalize(model.extract(t.train_images)).numpy() for t in stream])
     labels = np.concatenate([t.train_labels for t in stream])
@@ -91,13 +91,13 @@ def test_nearest_class_mean_trains_nothing_and_predicts_by_class_means():
 
 
 def test_nearest_class_mean_takes_the_mean_over_all_domains_of_a_class():
-    stream = tiny.styles()
-    model = tiny.build("nearest_class_mean", n_classes=4)
+    stream = models.styles()
+    model = models.build("nearest_class_mean", n_classes=4)
     results = [fk.train_task(model, task, stream) for task in stream[:2]]
-    model = tiny.build("nearest_class_mean", n_classes=4)
+    model = models.build("nearest_class_mean", n_classes=4)
     for result in results:  # goes on from a record bit for bit
         model.restore(result.classes, result.state)
-    results.append(fk.train_task(model, stream[2], stream, tiny.BUDGET))
+    results.append(fk.train_task(model, stream[2], stream, models.BUDGET))
     images = np.concatenate([task.train_images for task in stream])
     labels = np.concatenate([task.train_labels for task in stream])
     unit = F.normalize(model.extract(images)).double().numpy()
@@ -109,20 +109,20 @@ def test_nearest_class_mean_takes_the_mean_over_all_domains_of_a_class():
 
 
 def test_joint_learns_all_tasks_at_once():
-    joined = tiny.stream().joined()
-    model = tiny.build("joint")
-    (result,) = tiny.learn(model, joined)
+    joined = models.stream().joined()
+    model = models.build("joint")
+    (result,) = models.learn(model, joined)
     assert result.classes == tuple(range(9)) and len(result.predictions) == 36
     assert result.losses[-4:].mean() < result.losses[:4].mean()
 
 
 @pytest.mark.parametrize("maps", [("k",), ("proj", "fc1", "fc2")])
 def test_other_maps_are_adapted_by_name(maps):
-    stream = tiny.stream()
-    model = tiny.build("sequential_lora", maps=maps)
+    stream = models.stream()
+    model = models.build("sequential_lora", maps=maps)
     assert model.layers == tuple(f"blocks.{i}.{m}" for i in range(2) for m in maps)
     before = adapters(model)
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     assert all(changed(before, adapters(model)))
 
 
@@ -136,11 +136,11 @@ def test_other_maps_are_adapted_by_name(maps):
 )
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
-        tiny.build("sequential_lora", **options)
+        models.build("sequential_lora", **options)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_run_card_says_what_was_chosen(name):
-    card = tiny.build(name, lr=1e-3, head=HeadOptions("linear")).describe()
+    card = models.build(name, lr=1e-3, head=HeadOptions("linear")).describe()
     assert card["method"] == name and card["lr"] == 1e-3
     assert card["head"]["kind"] == "linear" and card["backbone"] == "custom"

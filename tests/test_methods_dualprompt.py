@@ -1,40 +1,39 @@
 """DualPrompt: its formula recomputed image by image, what it freezes, faults of public codes."""
 
-import hand_prefix
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.dualprompt import DualPrompt
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 def build(backbone=None, n_classes=9, **options):
     options = {"g_blocks": (0,), "e_blocks": (1,), "head": HeadOptions("cosine"), **options}
-    return DualPrompt(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return DualPrompt(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 def learned(**options):
-    stream, model = tiny.stream(), build(**options)
-    return model, tiny.learn(model, stream)
+    stream, model = models.stream(), build(**options)
+    return model, models.learn(model, stream)
 
 
 def by_hand(model, image, own):
     """The feature of one image under G and the prefix E of task ``own``."""
     prefixes = {b: tuple(model.shared[i]) for i, b in enumerate(model.g_blocks)}
     prefixes |= {b: tuple(model.own[own][i]) for i, b in enumerate(model.e_blocks)}
-    return hand_prefix.class_token(model.vit, image, prefixes)
+    return models.class_token(model.vit, image, prefixes)
 
 
 def queries(images, backbone=None):
     with torch.no_grad():
         x = (torch.tensor(images.transpose(0, 3, 1, 2)) / 255.0 - 0.5) / 0.5
-        return (backbone or tiny.vit())(x)
+        return (backbone or models.vit())(x)
 
 
 def nearest(model, images):
@@ -46,11 +45,11 @@ def nearest(model, images):
 
 
 def test_published_lengths_blocks_and_pull():
-    model = DualPrompt(tiny.vit(depth=6), 4)
+    model = DualPrompt(models.vit(depth=6), 4)
     card = model.describe()
     assert (card["g_length"], card["e_length"], card["pull"]) == (5, 5, 1.0)
     assert (card["g_blocks"], card["e_blocks"]) == ([0, 1], [2, 3, 4])
-    model.begin_task(tiny.stream()[0])
+    model.begin_task(models.stream()[0])
     assert model.shared.shape == (2, 2, 5, 32) and model.own[0].shape == (3, 2, 5, 32)
     for p in (model.shared, model.own[0], model.keys[0]):
         assert -1 <= p.min() < -0.7 and 0.7 < p.max() <= 1 and abs(p.mean()) < 0.2
@@ -70,8 +69,8 @@ def test_prompts_of_heads_and_positions_are_not_mixed():
 
     The explicit loop of `hand_prefix` takes prefix j of head h from row j, columns of h alone.
     """
-    model = build(tiny.vit(num_heads=4), g_length=3, e_length=2)
-    model.begin_task(tiny.stream()[0])
+    model = build(models.vit(num_heads=4), g_length=3, e_length=2)
+    model.begin_task(models.stream()[0])
     with torch.no_grad():
         for p in (model.shared, model.own[0]):
             p.copy_(torch.arange(p.numel()).view_as(p) / p.numel() * 4 - 2)
@@ -95,8 +94,8 @@ def test_an_images_prediction_does_not_depend_on_its_batch():
 
 
 def test_the_loss_is_local_cross_entropy_minus_the_cosine_to_the_own_key():
-    stream, model = tiny.stream(), build(pull=0.7)
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build(pull=0.7)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(stream[1])
     with torch.no_grad():
         model.own[1].mul_(1.5)
@@ -112,11 +111,11 @@ def test_the_loss_is_local_cross_entropy_minus_the_cosine_to_the_own_key():
 
 
 def test_a_task_trains_its_own_prefix_its_key_and_the_shared_one_alone():
-    stream, model = tiny.stream(), build()
+    stream, model = models.stream(), build()
     kept = []
     for t, task in enumerate(stream):
         shared = model.shared.detach().clone()
-        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        result = fk.train_task(model, task, stream, models.BUDGET)
         assert result.n_trainable == 2 * (2 * 5 * 32) + 32 + 3 * 32
         assert not torch.equal(model.shared, shared)
         kept.append((model.own[t].detach().clone(), model.keys[t].detach().clone()))
@@ -127,8 +126,8 @@ def test_a_task_trains_its_own_prefix_its_key_and_the_shared_one_alone():
 
 
 def test_earlier_prefixes_and_keys_get_no_gradient():
-    stream, model = tiny.stream(), build()
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build()
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     for p in model.parameters():
         p.grad = None
     model.begin_task(stream[1])
@@ -139,15 +138,15 @@ def test_earlier_prefixes_and_keys_get_no_gradient():
 
 
 def test_a_new_prefix_is_a_copy_of_the_previous_one():
-    stream, model = tiny.stream(), build()
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build()
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(stream[1])
     assert torch.equal(model.own[1], model.own[0]) and not torch.equal(model.keys[1], model.keys[0])
     assert model.own[1].requires_grad and model.own[1].data_ptr() != model.own[0].data_ptr()
 
 
 def test_a_tasks_key_moves_towards_its_queries():
-    stream, model = tiny.stream(), build(pull=1.0, lr=3e-2)
+    stream, model = models.stream(), build(pull=1.0, lr=3e-2)
     model.begin_task(stream[0])
     before = nearest(model, stream[0].train_images)[0].mean()
     model, still = build(pull=1.0, lr=3e-2), build(pull=0.0, lr=3e-2)
@@ -158,8 +157,8 @@ def test_a_tasks_key_moves_towards_its_queries():
 
 
 def test_training_images_take_their_own_tasks_prefix_test_images_choose():
-    stream, model = tiny.stream(), build(head=HeadOptions("lda"))
-    tiny.learn(model, stream)
+    stream, model = models.stream(), build(head=HeadOptions("lda"))
+    models.learn(model, stream)
     images, labels = stream[2].train_images, stream[2].train_labels
     own = torch.stack([by_hand(model, torch.tensor(image), 2) for image in images[labels == 7]])
     torch.testing.assert_close(model.head.means[7].float(), own.mean(0), rtol=1e-3, atol=1e-3)
@@ -171,7 +170,7 @@ def test_queries_do_not_feel_the_prompts():
 
 
 def test_sizes_grow_by_a_prefix_and_a_key_a_task():
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
+    backbone = sum(p.numel() for p in models.vit().parameters())
     _, results = learned(g_length=4, e_length=3)
     shared, own = 2 * 4 * 32, 2 * 3 * 32 + 32
     expected = [backbone + 9 * 32 + shared + t * own for t in (1, 2, 3)]
@@ -180,7 +179,7 @@ def test_sizes_grow_by_a_prefix_and_a_key_a_task():
 
 
 def test_prompts_alone_lower_the_loss_of_every_task():
-    stream, model = tiny.stream(), build(pull=0.0, lr=0.3, head_lr=0.0)
+    stream, model = models.stream(), build(pull=0.0, lr=0.3, head_lr=0.0)
     for task in stream:
         losses = fk.train_task(model, task, stream, fk.Budget(epochs=30, batch_size=16)).losses
         assert losses[-4:].mean() < 0.9 * losses[:4].mean()

@@ -2,21 +2,21 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions, SequentialLoRA
 from fmlora_kit.methods.ewc_lora import EWCLoRA
 
-IMAGES = tiny.noise(6)
-BUDGET = tiny.BUDGET
+IMAGES = models.noise(6)
+BUDGET = models.BUDGET
 
 
 def build(backbone=None, n_classes=9, **options):
     options = {"rank": 4, "head": HeadOptions("cosine"), **options}
-    return EWCLoRA(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return EWCLoRA(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 def tensors(task):
@@ -25,11 +25,11 @@ def tensors(task):
 
 def finished_but_open(strength=100.0, **options):
     """A double-precision model at the end of its first task's steps, the task not yet finished."""
-    model, task = build(tiny.vit().double(), strength=strength, **options), tiny.stream()[0]
+    model, task = build(models.vit().double(), strength=strength, **options), models.stream()[0]
     model.begin_task(task)
     with torch.no_grad():
         for p in model.parts():
-            p += 0.1 * torch.randn(p.shape, generator=tiny.generator()).double()
+            p += 0.1 * torch.randn(p.shape, generator=models.generator()).double()
     return model, task
 
 
@@ -42,7 +42,7 @@ def log_p_by_hand(vit, head_rows, image):
 
 def with_factors(model, factors):
     """A plain ViT whose weights hold W0 + A B, built without the method's own forward."""
-    vit = tiny.vit().double()
+    vit = models.vit().double()
     with torch.no_grad():
         for site in model.sites:
             update = factors[f"{site.name}.a"] @ factors[f"{site.name}.b"]
@@ -51,9 +51,9 @@ def with_factors(model, factors):
 
 
 def test_defaults():
-    model = EWCLoRA(tiny.vit(), 9)
+    model = EWCLoRA(models.vit(), 9)
     assert (model.strength, model.decay, model.fisher_images) == (1000.0, 1.0, 100)
-    assert (model.lr, model.head.kind) == (SequentialLoRA(tiny.vit(), 9).lr, "lda")
+    assert (model.lr, model.head.kind) == (SequentialLoRA(models.vit(), 9).lr, "lda")
     assert not any(f.any() for f in model.fisher.values())
 
 
@@ -91,17 +91,17 @@ def test_the_fisher_diagonal_by_finite_differences():
 def test_the_penalty_is_zero_at_the_anchor_and_quadratic_around_it():
     model, task = finished_but_open(strength=6.0)
     model.end_task(task)
-    following = tiny.stream()[1]
+    following = models.stream()[1]
     model.begin_task(following)
     assert model.penalty().item() == 0
     images, labels = tensors(following)
-    plain = SequentialLoRA(tiny.vit().double(), 9, rank=4)
+    plain = SequentialLoRA(models.vit().double(), 9, rank=4)
     plain.restore(task.classes, model.snapshot())
     plain.begin_task(following)
     assert model.loss(images, labels).item() == plain.loss(images, labels).item()
     fisher = {name: f.numpy().copy() for name, f in model.fisher.items()}
     steps = {
-        n: torch.randn(f.shape, generator=tiny.generator(k)).double() / 10
+        n: torch.randn(f.shape, generator=models.generator(k)).double() / 10
         for k, (n, f) in enumerate(model.factors().items())
     }
     by_hand = sum((fisher[n] * steps[n].numpy() ** 2).sum() for n in steps)
@@ -123,7 +123,7 @@ def path_of(plain, parameter, model):
 def test_its_gradient_is_lambda_f_times_the_distance():
     model, task = finished_but_open(strength=8.0)
     model.end_task(task)
-    model.begin_task(tiny.stream()[1])
+    model.begin_task(models.stream()[1])
     name, p = next(iter(model.factors().items()))
     with torch.no_grad():
         p += 0.5
@@ -133,11 +133,11 @@ def test_its_gradient_is_lambda_f_times_the_distance():
 
 @pytest.mark.parametrize("decay", [1.0, 0.5, 0.0])
 def test_one_diagonal_for_all_old_tasks(decay):
-    stream = tiny.stream()
-    model = build(tiny.vit().double(), decay=decay, strength=1.0)
+    stream = models.stream()
+    model = build(models.vit().double(), decay=decay, strength=1.0)
     fk.train_task(model, stream[0], stream, BUDGET)
     before = {name: f.clone() for name, f in model.fisher.items()}
-    sole = build(tiny.vit().double(), decay=0.0, strength=1.0)
+    sole = build(models.vit().double(), decay=0.0, strength=1.0)
     fk.train_task(sole, stream[0], stream, BUDGET)
     fk.train_task(model, stream[1], stream, BUDGET)
     # The Fisher information of the second task alone, measured at the same place.
@@ -151,10 +151,10 @@ def test_one_diagonal_for_all_old_tasks(decay):
 
 @pytest.mark.parametrize("head", ["cosine", "lda", "linear"])
 def test_without_strength_it_is_sequential_lora_bit_for_bit(head):
-    stream = tiny.stream()
+    stream = models.stream()
     options = {"rank": 4, "head": HeadOptions(head), "seed": 2}
-    plain = SequentialLoRA(tiny.vit(), 9, **options)
-    model = EWCLoRA(tiny.vit(), 9, strength=0.0, **options)
+    plain = SequentialLoRA(models.vit(), 9, **options)
+    model = EWCLoRA(models.vit(), 9, strength=0.0, **options)
     for task in stream:
         a, b = (fk.train_task(m, task, stream, BUDGET) for m in (plain, model))
         np.testing.assert_array_equal(a.losses, b.losses)
@@ -165,8 +165,8 @@ def test_without_strength_it_is_sequential_lora_bit_for_bit(head):
 
 def distance(strength):
     """How far the second task moves the factors, each weighed by its Fisher information."""
-    stream = tiny.stream()
-    model = build(tiny.vit().double(), strength=strength)
+    stream = models.stream()
+    model = build(models.vit().double(), strength=strength)
     fk.train_task(model, stream[0], stream, BUDGET)
     fisher = {name: f.clone() for name, f in model.fisher.items()}
     fk.train_task(model, stream[1], stream, BUDGET)
@@ -183,10 +183,10 @@ def test_the_stronger_the_penalty_the_less_the_factors_move():
 
 
 def test_sizes():
-    stream, model = tiny.stream(), build()
-    plain = SequentialLoRA(tiny.vit(), 9, rank=4)
+    stream, model = models.stream(), build()
+    plain = SequentialLoRA(models.vit(), 9, rank=4)
     assert model.n_deployed == plain.n_deployed
-    assert {r.n_training_state for r in tiny.learn(model, stream)} == {4 * (32 * 4 + 4 * 32)}
+    assert {r.n_training_state for r in models.learn(model, stream)} == {4 * (32 * 4 + 4 * 32)}
 
 
 @pytest.mark.parametrize(

@@ -2,42 +2,42 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.sites import base_weight
 from fmlora_kit.methods import HeadOptions
 
-IMAGES = tiny.noise(6)
-STEPS = tiny.BUDGET.n_steps(24)
+IMAGES = models.noise(6)
+STEPS = models.BUDGET.n_steps(24)
 
 
 def learned(**options):
-    stream = tiny.stream()
-    model = tiny.fmlora(**options)
-    return model, tiny.learn(model, stream)
+    stream = models.stream()
+    model = models.fmlora(**options)
+    return model, models.learn(model, stream)
 
 
 @pytest.mark.parametrize("bases", BASES)
 @pytest.mark.parametrize("drs", [True, False])
 @pytest.mark.parametrize("dmp", [True, False, fk.DMP(length=1, update="slow")])
 def test_the_model_is_rebuilt_after_every_task_bit_for_bit(bases, drs, dmp):
-    stream = tiny.stream()
-    model = tiny.fmlora(bases=bases, drs=drs, dmp=dmp, seed=4)
+    stream = models.stream()
+    model = models.fmlora(bases=bases, drs=drs, dmp=dmp, seed=4)
     results, then, predictions = [], [], []
     for task in stream:
-        results.append(fk.train_task(model, task, stream, tiny.BUDGET))
+        results.append(fk.train_task(model, task, stream, models.BUDGET))
         then.append(model.logits(IMAGES))
         predictions.append(model.logits(task.test_images).argmax(1))
-    record = tiny.record_of(model, stream, results)
+    record = models.record_of(model, stream, results)
     for k, task in enumerate(stream, 1):
-        back = fk.from_record(record, k, backbone=tiny.vit())
+        back = fk.from_record(record, k, backbone=models.vit())
         np.testing.assert_array_equal(back.logits(IMAGES), then[k - 1])
         np.testing.assert_array_equal(back.logits(task.test_images).argmax(1), predictions[k - 1])
     again = fk.train_task(
-        fk.from_record(record, 2, backbone=tiny.vit()), stream[2], stream, tiny.BUDGET
+        fk.from_record(record, 2, backbone=models.vit()), stream[2], stream, models.BUDGET
     )
     assert again.same_as(results[2])
 
@@ -52,7 +52,7 @@ def test_the_deployed_weight_is_w0_plus_the_sum_of_the_tasks_pairs(bases):
         delta = 4.0 / 8 * a @ core @ b
         np.testing.assert_allclose(model.updates[site.name].delta(), delta, atol=1e-5)
         np.testing.assert_allclose(a.T @ a, np.eye(8), atol=1e-5)
-        assert torch.equal(base_weight(model.vit, site), base_weight(tiny.vit(), site))
+        assert torch.equal(base_weight(model.vit, site), base_weight(models.vit(), site))
         assert all(np.abs(m).max() > 0 for m, _ in pairs)
 
 
@@ -72,11 +72,11 @@ def test_without_drs_every_task_gets_the_full_rank():
 
 def test_complexity_drives_the_ranks():
     """A repeated task is not novel: it gets a smaller rank than when it was seen first."""
-    task = tiny.stream()[0]
+    task = models.stream()[0]
     again = fk.streams.Stream(
         "twice", "domain-incremental", (task, type(task)(**{**vars(task), "name": "again"})), 0
     )
-    results = tiny.learn(tiny.fmlora(n_classes=3), again)
+    results = models.learn(models.fmlora(n_classes=3), again)
     novelty = [r.scalars["novelty"] for r in results]
     assert novelty[0] == 1 and novelty[1] < 0.2
     assert results[1].ranks.mean() < results[0].ranks.mean()
@@ -86,11 +86,11 @@ def test_complexity_drives_the_ranks():
 
 
 def test_the_rank_penalty_is_in_the_loss_while_ranks_are_chosen():
-    task = tiny.stream()[0]
+    task = models.stream()[0]
     images, labels = torch.tensor(task.train_images), torch.tensor(task.train_labels)
     losses, share = {}, None
     for weight in (0.0, 0.7):
-        model = tiny.fmlora(drs=fk.DRS(weight=weight), dmp=False)
+        model = models.fmlora(drs=fk.DRS(weight=weight), dmp=False)
         model.begin_task(task)
         losses[weight] = [model.loss(images, labels, p).item() for p in (0.1, 0.9)]
         share = model.selector.expected_share().item()
@@ -99,9 +99,9 @@ def test_the_rank_penalty_is_in_the_loss_while_ranks_are_chosen():
 
 
 def test_the_choice_is_fixed_after_the_warm_up():
-    stream = tiny.stream()
-    model = tiny.fmlora(drs=fk.DRS(warm_up=0.5))
-    steps = fk.train_steps(model, stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    model = models.fmlora(drs=fk.DRS(warm_up=0.5))
+    steps = fk.train_steps(model, stream[0], stream, models.BUDGET)
     choices = []
     for step in steps:
         if step.phase == "training" and step.index >= STEPS / 2:
@@ -126,11 +126,11 @@ def test_later_updates_are_zero_on_protected_directions(bases):
 
 
 def test_moments_are_of_what_the_bases_see_averaged_over_tasks():
-    stream = tiny.stream()
-    model = tiny.fmlora(bases="random", maps=("q",))
+    stream = models.stream()
+    model = models.fmlora(bases="random", maps=("q",))
     expected = torch.zeros(8, 8, dtype=torch.float64)
     for t, task in enumerate(stream, 1):
-        fk.train_task(model, task, stream, tiny.BUDGET)
+        fk.train_task(model, task, stream, models.BUDGET)
         x = (torch.tensor(task.train_images).permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
         with torch.no_grad():
             tokens = model.vit.blocks[0].norm1(model.vit._pos_embed(model.vit.patch_embed(x)))
@@ -142,12 +142,12 @@ def test_moments_are_of_what_the_bases_see_averaged_over_tasks():
 @pytest.mark.parametrize("bases", BASES)
 def test_the_outer_steps_of_prompt_and_core(bases):
     """With an LDA head they are taken at the end: P + eta novelty (P_t - P), fold * M_t."""
-    stream = tiny.stream()
-    model = tiny.fmlora(bases=bases, fold=0.25, drs=False, dmp=fk.DMP(length=2, eta=0.5))
+    stream = models.stream()
+    model = models.fmlora(bases=bases, fold=0.25, drs=False, dmp=fk.DMP(length=2, eta=0.5))
     for t, task in enumerate(stream):
         before = model.prompt.detach().clone()
-        steps = fk.train_steps(model, task, stream, tiny.BUDGET)
-        assert tiny.advance(steps, STEPS).index == STEPS - 1
+        steps = fk.train_steps(model, task, stream, models.BUDGET)
+        assert models.advance(steps, STEPS).index == STEPS - 1
         fast = model.prompt.detach().clone()
         pair = model.updates["blocks.1.v"].m.detach().clone()
         assert (fast - before).abs().min() > 0
@@ -166,8 +166,8 @@ def test_the_outer_steps_of_prompt_and_core(bases):
 @pytest.mark.parametrize("head", ["cosine", "linear"])
 def test_a_trained_head_trains_on_with_what_testing_uses(head):
     """After 0.7 of the steps core and prompt are as they will be deployed; only rows move."""
-    stream, budget = tiny.stream(), fk.Budget(epochs=10, batch_size=24)
-    model = tiny.fmlora(head=HeadOptions(head))
+    stream, budget = models.stream(), fk.Budget(epochs=10, batch_size=24)
+    model = models.fmlora(head=HeadOptions(head))
     for task in stream:
         seen = []
         for step in fk.train_steps(model, task, stream, budget):
@@ -185,13 +185,13 @@ def test_a_trained_head_trains_on_with_what_testing_uses(head):
 
 
 def test_a_slow_prompt_trains_at_a_reduced_rate_and_is_pulled_back():
-    stream = tiny.stream()
+    stream = models.stream()
     shifts = {}
     for pull, eta in ((0.0, 0.5), (300.0, 0.5), (0.0, 0.01)):
-        model = tiny.fmlora(dmp=fk.DMP(length=2, update="slow", eta=eta, pull=pull), drs=False)
-        fk.train_task(model, stream[0], stream, tiny.BUDGET)
+        model = models.fmlora(dmp=fk.DMP(length=2, update="slow", eta=eta, pull=pull), drs=False)
+        fk.train_task(model, stream[0], stream, models.BUDGET)
         before = model.prompt.detach().clone()
-        fk.train_task(model, stream[1], stream, tiny.BUDGET)
+        fk.train_task(model, stream[1], stream, models.BUDGET)
         shifts[pull, eta] = (model.prompt.detach() - before).norm().item()
     assert 0 < shifts[300.0, 0.5] < shifts[0.0, 0.5]
     assert 0 < shifts[0.0, 0.01] < shifts[0.0, 0.5] / 10
@@ -207,9 +207,9 @@ def test_a_slow_prompt_trains_at_a_reduced_rate_and_is_pulled_back():
     ],
 )
 def test_other_kinds_of_timm_vit(changes):
-    stream, backbone = tiny.stream(), tiny.vit(**changes)
-    model = tiny.fmlora(backbone)
-    results = tiny.learn(model, stream)
+    stream, backbone = models.stream(), models.vit(**changes)
+    model = models.fmlora(backbone)
+    results = models.learn(model, stream)
     assert results[0].losses[-1] < results[0].losses[0]
     if "reg_tokens" in changes:
         assert torch.equal(model.vit.reg_token[:, :2], backbone.reg_token)
@@ -225,7 +225,7 @@ def test_a_timm_vit_by_name():
         "big", (0, 1), ("a", "b"), images, np.array([0, 1] * 2), images[:2], np.array([0, 1])
     )
     stream = fk.streams.Stream("big", "class-incremental", (task,), 0)
-    model = tiny.fmlora(fk.load_backbone("vit_tiny_patch16_224", pretrained=False), 2)
+    model = models.fmlora(fk.load_backbone("vit_tiny_patch16_224", pretrained=False), 2)
     result = fk.train_task(model, task, stream, fk.Budget(epochs=1, batch_size=4))
     assert len(model.layers) == 24 and len(result.losses) == 1
     assert np.isfinite(model.logits(images)).all()
@@ -235,10 +235,13 @@ BAD = {
     "bases": (lambda: fk.FLoRA(bases="svd"), "bases must be one of .*'svd'"),
     "protect": (lambda: fk.FLoRA(protect=1.2), "protect must be between 0 and 1, got 1.2"),
     "fold": (lambda: fk.FLoRA(fold=-1), "fold must be between 0 and 1, got -1"),
-    "rank": (lambda: tiny.fmlora(max_rank=33), "max_rank must be .* width 32, got 33"),
-    "rank 0": (lambda: tiny.fmlora(max_rank=0, drs=False), "max_rank must be .* got 0"),
-    "falling": (lambda: tiny.fmlora(drs=fk.DRS(candidates=(4, 2, 8))), "must rise strictly"),
-    "end": (lambda: tiny.fmlora(drs=fk.DRS(candidates=(2, 4))), r"end at max_rank 8, got \(2, 4\)"),
+    "rank": (lambda: models.fmlora(max_rank=33), "max_rank must be .* width 32, got 33"),
+    "rank 0": (lambda: models.fmlora(max_rank=0, drs=False), "max_rank must be .* got 0"),
+    "falling": (lambda: models.fmlora(drs=fk.DRS(candidates=(4, 2, 8))), "must rise strictly"),
+    "end": (
+        lambda: models.fmlora(drs=fk.DRS(candidates=(2, 4))),
+        r"end at max_rank 8, got \(2, 4\)",
+    ),
     "weight": (lambda: fk.DRS(weight=-0.1), "weight must not be negative, got -0.1"),
     "warm_up": (lambda: fk.DRS(warm_up=1.5), "warm_up must be between 0 and 1, got 1.5"),
     "cold": (
@@ -249,7 +252,7 @@ BAD = {
     "length": (lambda: fk.DMP(length=0), "prompt_length must be at least 1, got 0"),
     "eta": (lambda: fk.DMP(eta=1.1), "eta must be between 0 and 1, got 1.1"),
     "pull": (lambda: fk.DMP(pull=-1), "pull must not be negative, got -1"),
-    "map": (lambda: tiny.fmlora(maps=("w",)), "maps must be among .*'w'"),
+    "map": (lambda: models.fmlora(maps=("w",)), "maps must be among .*'w'"),
 }
 
 

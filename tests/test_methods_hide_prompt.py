@@ -1,10 +1,9 @@
 """HiDe-Prompt: its three losses recomputed, the guessed task, and a head over all tasks."""
 
-import hand_prefix
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
@@ -12,31 +11,31 @@ from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.hide_prompt import HiDePrompt, contrastive
 from fmlora_kit.streams import Stream, Task
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 def build(backbone=None, n_classes=9, **options):
     head = HeadOptions(options.pop("head", "cosine"))
     options = {"length": 3, "samples": 8, "sample_epochs": 5, "head": head, **options}
-    return HiDePrompt(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return HiDePrompt(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 def learned(**options):
-    stream, model = tiny.stream(), build(**options)
-    return model, tiny.learn(model, stream)
+    stream, model = models.stream(), build(**options)
+    return model, models.learn(model, stream)
 
 
 def by_hand(model, images, prompt):
     """Features of uint8 images under a prefix (blocks, 2, length, d), one image at a time."""
     prefixes = {b: tuple(prompt[i].detach()) for i, b in enumerate(model.blocks)}
-    one = [hand_prefix.class_token(model.vit, torch.tensor(x), prefixes) for x in images]
+    one = [models.class_token(model.vit, torch.tensor(x), prefixes) for x in images]
     return torch.stack(one)
 
 
 def plain(images):
     """Features of the frozen ViT without a prefix."""
     with torch.no_grad():
-        return tiny.vit()((torch.tensor(images.transpose(0, 3, 1, 2)) / 255.0 - 0.5) / 0.5)
+        return models.vit()((torch.tensor(images.transpose(0, 3, 1, 2)) / 255.0 - 0.5) / 0.5)
 
 
 def nearest_task(model, centres):
@@ -66,21 +65,21 @@ def shades():
 
 # --- constants ------------------------------------------------------------------------------------
 def test_published_numbers_are_the_defaults():
-    card = HiDePrompt(tiny.vit(depth=7), 4).describe()
+    card = HiDePrompt(models.vit(depth=7), 4).describe()
     assert card["blocks"] == [0, 1, 2, 3, 4] and card["length"] == 5
     assert (card["ensemble"], card["contrast"], card["temperature"]) == (0.01, 0.1, 0.8)
     assert (card["sample_epochs"], card["sample_lr"], card["samples"]) == (30, 0.005, 24)
-    assert HiDePrompt(tiny.vit(), 4).describe()["blocks"] == [0, 1]
+    assert HiDePrompt(models.vit(), 4).describe()["blocks"] == [0, 1]
 
 
 def test_the_first_prefix_is_uniform_and_a_new_one_a_copy_of_the_last():
-    stream, model = tiny.stream(), build(length=5)
+    stream, model = models.stream(), build(length=5)
     model.begin_task(stream[0])
     first = model.current.detach()
     assert first.shape == (2, 2, 5, 32)
     assert -1 <= first.min() < -0.9 and 0.9 < first.max() <= 1 and abs(first.mean()) < 0.1
     model = build()
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(stream[1])
     assert torch.equal(model.current, model.own[0]) and model.current.requires_grad
     assert model.current.data_ptr() != model.own[0].data_ptr()
@@ -88,12 +87,12 @@ def test_the_first_prefix_is_uniform_and_a_new_one_a_copy_of_the_last():
 
 # --- within-task prediction -----------------------------------------------------------------------
 def test_a_prefix_is_an_ensemble_with_the_mean_of_earlier_ones():
-    stream, model = tiny.stream(), build(ensemble=0.2)
+    stream, model = models.stream(), build(ensemble=0.2)
     kept = []
     for task in stream:
         model.begin_task(task)
         with torch.no_grad():
-            model.current += torch.randn(model.current.shape, generator=tiny.generator(len(kept)))
+            model.current += torch.randn(model.current.shape, generator=models.generator(len(kept)))
         e = model.current.detach().numpy().copy()
         p = 0.8 * e + 0.2 * np.mean(kept, axis=0) if kept else e
         seen = model.extract(task.train_images[:3])  # while it is learned, all images take it
@@ -106,8 +105,8 @@ def test_a_prefix_is_an_ensemble_with_the_mean_of_earlier_ones():
 
 
 def test_the_loss_is_local_cross_entropy_and_the_contrast_to_earlier_class_means():
-    stream, model = tiny.stream(), build(contrast=0.7, temperature=2.0)
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build(contrast=0.7, temperature=2.0)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(stream[1])
     with torch.no_grad():
         model.current.mul_(1.5)
@@ -143,17 +142,17 @@ def test_the_contrast_drives_features_away_from_earlier_means():
 
 
 def test_a_task_trains_its_own_prefix_alone():
-    stream, model = tiny.stream(), build()
+    stream, model = models.stream(), build()
     kept = []
     for task in stream:
-        assert fk.train_task(model, task, stream, tiny.BUDGET).n_trainable == 2 * 2 * 3 * 32 + 96
+        assert fk.train_task(model, task, stream, models.BUDGET).n_trainable == 2 * 2 * 3 * 32 + 96
         kept.append(model.own[-1].detach().clone())
     assert all(torch.equal(a, b) and not b.requires_grad for a, b in zip(kept, model.own, strict=1))
     assert not torch.equal(kept[0], kept[1]) and not torch.equal(kept[1], kept[2])
 
 
 def test_prompts_alone_lower_the_loss_of_every_task():
-    stream, model = tiny.stream(), build(contrast=0.0, lr=0.3, head_lr=0.0)
+    stream, model = models.stream(), build(contrast=0.0, lr=0.3, head_lr=0.0)
     for task in stream:
         losses = fk.train_task(model, task, stream, fk.Budget(epochs=30, batch_size=16)).losses
         assert losses[-4:].mean() < 0.9 * losses[:4].mean()
@@ -161,7 +160,7 @@ def test_prompts_alone_lower_the_loss_of_every_task():
 
 # --- what is kept of the classes ------------------------------------------------------------------
 def test_gaussians_are_those_of_features_without_and_with_the_own_prefix():
-    stream, (model, results) = tiny.stream(), learned()
+    stream, (model, results) = models.stream(), learned()
     task, state = stream[2], results[2].state
     for kind, x in (
         ("uninstructed", plain(task.train_images)),
@@ -175,7 +174,7 @@ def test_gaussians_are_those_of_features_without_and_with_the_own_prefix():
 
 
 def test_sizes_grow_by_a_prefix_a_row_and_two_gaussians_per_class():
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
+    backbone = sum(p.numel() for p in models.vit().parameters())
     own, gaussian = 2 * 2 * 3 * 32, {"covariance": 32 + 32 * 33 // 2, "variance": 32 + 32}
     for statistics, numbers in gaussian.items():
         _, results = learned(statistics=statistics)
@@ -200,7 +199,7 @@ def test_each_image_is_computed_under_the_prefix_of_its_likeliest_class():
 
 def test_well_separated_tasks_are_told_apart_image_by_image():
     stream, model = shades(), build(n_classes=4, sample_epochs=30)
-    result = tiny.learn(model, stream)[1]
+    result = models.learn(model, stream)[1]
     for task in stream:
         guessed = model.choice(torch.tensor(task.test_images))
         assert guessed.tolist() == [stream.tasks.index(task)] * 12
@@ -255,18 +254,18 @@ def test_heads_set_from_statistics_are_not_trained_again():
 
 
 def test_with_one_task_there_is_nothing_to_guess_or_to_adapt():
-    stream, results = tiny.stream(), []
+    stream, results = models.stream(), []
     for samples in (2, 9):
         model = build(samples=samples)
-        results.append(fk.train_task(model, stream[0], stream, tiny.BUDGET))
+        results.append(fk.train_task(model, stream[0], stream, models.BUDGET))
         assert model.choice(torch.tensor(IMAGES)).tolist() == [0] * 6
     assert results[0].same_as(results[1])
 
 
 # --- domains and options --------------------------------------------------------------------------
 def test_a_class_of_several_domains_has_a_row_to_guess_by_in_each_and_one_in_the_head():
-    stream, model = tiny.styles(), build(n_classes=4)
-    results = tiny.learn(model, stream)
+    stream, model = models.styles(), build(n_classes=4)
+    results = models.learn(model, stream)
     assert [r.state["tii.weight"].shape for r in results] == [(4, 32), (8, 32), (12, 32)]
     assert model.uninstructed.owners == [0] * 4 + [1] * 4 + [2] * 4
     assert model.logits(IMAGES).shape == (6, 4) and len(model.own) == 3

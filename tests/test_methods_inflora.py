@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
@@ -11,14 +11,14 @@ from fmlora_kit.adapters.sites import base_weight
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.inflora import InfLoRA
 
-IMAGES = tiny.noise(6)
-BUDGET = tiny.BUDGET
+IMAGES = models.noise(6)
+BUDGET = models.BUDGET
 
 
 def build(backbone=None, n_classes=9, **options):
     small = {"rank": 4, "n_tasks": 3, "threshold": 0.5, "head": HeadOptions("cosine")}
     options = {**small, **options}
-    return InfLoRA(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return InfLoRA(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 def moments_by_hand(model, images):
@@ -36,7 +36,7 @@ def moments_by_hand(model, images):
 
 
 def test_defaults_are_the_published_ones_but_for_rate_and_head():
-    model = InfLoRA(tiny.vit(), 9)
+    model = InfLoRA(models.vit(), 9)
     assert (model.rank, model.threshold, model.n_tasks) == (10, 0.95, 10)
     assert (model.lr, model.head.kind) == (5e-3, "lda")  # ours
     assert model.layers == ("blocks.0.k", "blocks.0.v", "blocks.1.k", "blocks.1.v")
@@ -44,7 +44,7 @@ def test_defaults_are_the_published_ones_but_for_rate_and_head():
 
 
 def test_a_is_the_projected_moments_leading_directions_over_the_root_of_three():
-    stream, model = tiny.stream(), build(tiny.vit().double())
+    stream, model = models.stream(), build(models.vit().double())
     for task in stream[:2]:
         fk.train_task(model, task, stream, BUDGET)
     moments = moments_by_hand(model, stream[2].train_images)
@@ -62,9 +62,9 @@ def test_a_is_the_projected_moments_leading_directions_over_the_root_of_three():
 
 
 def test_the_first_a_holds_the_top_directions_of_the_inputs():
-    model, task = build(tiny.vit().double()), tiny.stream()[0]
+    model, task = build(models.vit().double()), models.stream()[0]
     model.begin_task(task)
-    for i, x in enumerate(moments_by_hand(build(tiny.vit().double()), task.train_images)):
+    for i, x in enumerate(moments_by_hand(build(models.vit().double()), task.train_images)):
         u = np.linalg.eigh(x)[1][:, ::-1][:, :4]
         a = model.updates[f"blocks.{i}.v"].a.numpy()
         np.testing.assert_allclose(np.abs(a @ u), np.eye(4) / np.sqrt(3), atol=1e-8)
@@ -72,24 +72,24 @@ def test_the_first_a_holds_the_top_directions_of_the_inputs():
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_inputs_in_the_memory_are_mapped_as_before(dtype, tolerance):
-    stream, model = tiny.stream(), build(tiny.vit().to(dtype), lr=0.05)
+    stream, model = models.stream(), build(models.vit().to(dtype), lr=0.05)
     for task in stream:
         before = {n: u.total.clone() for n, u in model.updates.items()}
         old = {path: memory.old.to(dtype) for path, memory in model.memories.items()}
         fk.train_task(model, task, stream, BUDGET)
         for site in model.sites:
             change = model.updates[site.name].total - before[site.name]
-            weights = torch.randn(old[site.path].shape[1], 5, generator=tiny.generator())
+            weights = torch.randn(old[site.path].shape[1], 5, generator=models.generator())
             x = old[site.path] @ weights.to(dtype)
             assert change.norm() > 0.05
             assert model.n_tasks_done == 1 or x.norm() > 1
             assert x.numel() == 0 or (change @ x).abs().max() < tolerance
-            other = torch.randn(32, 5, generator=tiny.generator()).to(dtype)
+            other = torch.randn(32, 5, generator=models.generator()).to(dtype)
             assert (change @ other).abs().max() > 0.01
 
 
 def test_the_memory_holds_the_share_of_every_task():
-    stream, model = tiny.stream(), build(tiny.vit().double(), threshold=0.9, n_tasks=4)
+    stream, model = models.stream(), build(models.vit().double(), threshold=0.9, n_tasks=4)
     for t, task in enumerate(stream):
         result = fk.train_task(model, task, stream, BUDGET)
         share = 0.9 + 0.1 * t / 4
@@ -106,7 +106,7 @@ def test_the_memory_holds_the_share_of_every_task():
 
 
 def test_only_b_and_the_head_rows_are_trained():
-    stream, model = tiny.stream(), build()
+    stream, model = models.stream(), build()
     first = fk.train_task(model, stream[0], stream, BUDGET)
     assert first.n_trainable == 4 * 32 * 4 + 3 * 32
     model.begin_task(stream[1])
@@ -120,9 +120,9 @@ def test_only_b_and_the_head_rows_are_trained():
 
 def test_the_sum_of_all_branches_is_what_is_evaluated():
     """The named fault: evaluation that drops earlier tasks' terms."""
-    stream, model = tiny.stream(), build(tiny.vit().double())
-    results = tiny.learn(model, stream)
-    plain = tiny.vit().double()
+    stream, model = models.stream(), build(models.vit().double())
+    results = models.learn(model, stream)
+    plain = models.vit().double()
     for site in model.sites:
         rows = site.rows
         total = sum(r.state[f"{site.name}.b"] @ r.state[f"{site.name}.a"] for r in results)
@@ -141,11 +141,11 @@ def test_the_sum_of_all_branches_is_what_is_evaluated():
 
 
 def test_the_branch_in_training_and_the_folded_one_are_the_same_map():
-    stream, model = tiny.stream(), build(tiny.vit().double(), lr=0.05)
+    stream, model = models.stream(), build(models.vit().double(), lr=0.05)
     model.begin_task(stream[0])
     with torch.no_grad():
         for update in model.updates.values():
-            update.b += torch.randn(32, 4, generator=tiny.generator()).double()
+            update.b += torch.randn(32, 4, generator=models.generator()).double()
     open_features = model.extract(IMAGES)
     plain = model.to_timm()
     model.end_task(stream[0])
@@ -159,9 +159,9 @@ def test_the_branch_in_training_and_the_folded_one_are_the_same_map():
 
 
 def test_sizes():
-    stream, model = tiny.stream(), build()
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
-    for result in tiny.learn(model, stream):
+    stream, model = models.stream(), build()
+    backbone = sum(p.numel() for p in models.vit().parameters())
+    for result in models.learn(model, stream):
         assert result.n_deployed == backbone + 9 * 32
         bases = [v.size for k, v in result.state.items() if k.endswith((".old", ".free"))]
         assert len(bases) == 2 and result.n_training_state == sum(bases) <= 2 * 32 * 16
@@ -169,20 +169,20 @@ def test_sizes():
 
 
 def test_with_lambda_one_the_memory_is_full_in_the_end_and_nothing_is_free():
-    stream, model = tiny.stream(), build(threshold=1.0)
-    results = tiny.learn(model, stream)
+    stream, model = models.stream(), build(threshold=1.0)
+    results = models.learn(model, stream)
     assert results[2].state["blocks.1.attn.qkv.free"].shape == (32, 0)
 
 
 def test_other_maps_have_memories_of_their_own():
-    stream, model = tiny.stream(), build(maps=("q", "k", "proj", "fc2"))
-    tiny.learn(model, stream)
+    stream, model = models.stream(), build(maps=("q", "k", "proj", "fc2"))
+    models.learn(model, stream)
     widths = {p: len(m.basis) for p, m in model.memories.items() if p.startswith("blocks.1")}
     assert widths == {"blocks.1.attn.qkv": 32, "blocks.1.attn.proj": 32, "blocks.1.mlp.fc2": 128}
 
 
 def test_a_task_too_many_is_refused():
-    stream, model = tiny.stream(), build(n_tasks=2)
+    stream, model = models.stream(), build(n_tasks=2)
     for task in stream[:2]:
         fk.train_task(model, task, stream, BUDGET)
     with pytest.raises(ValueError, match="n_tasks must be the stream's number.*got 2 and .* 3, "):

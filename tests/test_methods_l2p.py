@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
@@ -11,14 +11,14 @@ from fmlora_kit.adapters.dmp import add_prompt, prompt_of
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.l2p import L2P
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 def l2p(backbone=None, n_classes=9, **options):
     """A small pool, and the published head, unless said otherwise."""
     small = {"pool_size": 6, "prompt_length": 2, "top_k": 3, "lr": 5e-3, **options}
     small.setdefault("head", HeadOptions("linear"))
-    return L2P(tiny.vit() if backbone is None else backbone, n_classes, **small)
+    return L2P(models.vit() if backbone is None else backbone, n_classes, **small)
 
 
 def pixels(images):
@@ -28,19 +28,19 @@ def pixels(images):
 def chosen_by_hand(model, images):
     """Which prompts, in numpy, from the class token of the plain ViT."""
     with torch.no_grad():
-        q = tiny.vit().forward_features(pixels(images))[:, 0].double().numpy()
+        q = models.vit().forward_features(pixels(images))[:, 0].double().numpy()
     k = model.pool.keys.detach().double().numpy()
     cos = q @ k.T / np.linalg.norm(q, axis=1, keepdims=True) / np.linalg.norm(k, axis=1)
     return np.argsort(-cos, axis=1)[:, : model.pool.top_k], cos
 
 
-def features_by_hand(model, images, backbone=tiny.vit):
+def features_by_hand(model, images, backbone=models.vit):
     """One image at a time, its prompts put in as timm's own register tokens."""
     rows = []
     for image, chosen in zip(pixels(images), model.selection(images), strict=True):
         vit, prompts = backbone(), model.pool.prompts.detach()[chosen].flatten(0, 1)
         first = vit.num_prefix_tokens
-        add_prompt(vit, len(prompts), tiny.generator())
+        add_prompt(vit, len(prompts), models.generator())
         with torch.no_grad():
             prompt_of(vit, len(prompts)).copy_(prompts)
             outputs = vit.forward_features(image[None])[0, first : first + len(prompts)]
@@ -49,12 +49,12 @@ def features_by_hand(model, images, backbone=tiny.vit):
 
 
 def trained(**options):
-    stream, model = tiny.stream(), l2p(**options)
-    return model, stream, tiny.learn(model, stream)
+    stream, model = models.stream(), l2p(**options)
+    return model, stream, models.learn(model, stream)
 
 
 def test_the_published_constants_are_the_defaults():
-    card = L2P(tiny.vit(), 9).describe()
+    card = L2P(models.vit(), 9).describe()
     kept = ("method", "pool_size", "prompt_length", "top_k", "pull")
     assert [card[k] for k in kept] == ["l2p", 10, 5, 5, 0.1]
     assert card["lr"] == 5e-2 and card["head"]["kind"] == "cosine"  # our own
@@ -63,7 +63,7 @@ def test_the_published_constants_are_the_defaults():
 def test_the_query_is_the_class_token_of_the_frozen_vit_without_prompts():
     model, _, _ = trained()
     with torch.no_grad():
-        tokens = tiny.vit().forward_features(pixels(IMAGES))
+        tokens = models.vit().forward_features(pixels(IMAGES))
     torch.testing.assert_close(model.queries(torch.tensor(IMAGES)), tokens[:, 0])
 
 
@@ -94,11 +94,11 @@ def test_features_are_the_mean_output_of_prompts_behind_the_class_token():
 )
 def test_other_layouts_of_tokens(changes):
     if changes == {"dynamic_img_size": True}:
-        model = l2p(tiny.vit(**changes))  # patches come as a grid; else the same ViT
+        model = l2p(models.vit(**changes))  # patches come as a grid; else the same ViT
         torch.testing.assert_close(model.extract(IMAGES), l2p().extract(IMAGES))
         return
-    model = l2p(tiny.vit(**changes))
-    by_hand = features_by_hand(model, IMAGES, lambda: tiny.vit(**changes))
+    model = l2p(models.vit(**changes))
+    by_hand = features_by_hand(model, IMAGES, lambda: models.vit(**changes))
     torch.testing.assert_close(model.extract(IMAGES), by_hand, atol=1e-5, rtol=1e-4)
 
 
@@ -120,11 +120,11 @@ def test_prompts_are_chosen_per_image_not_by_a_vote_of_the_batch():
 
 
 def test_the_loss_is_local_cross_entropy_minus_the_pull():
-    model, stream, task = l2p(), tiny.stream(), tiny.stream()[1]
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    model, stream, task = l2p(), models.stream(), models.stream()[1]
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     model.begin_task(task)
     with torch.no_grad():
-        model.head.rows += torch.randn(model.head.rows.shape, generator=tiny.generator())
+        model.head.rows += torch.randn(model.head.rows.shape, generator=models.generator())
     loss = model.loss(torch.tensor(task.train_images), torch.tensor(task.train_labels))
     x, w = features_by_hand(model, task.train_images).double(), model.head.rows.detach().double()
     logp = (x @ w.T + model.head.offsets.detach().double()).log_softmax(1)
@@ -135,12 +135,12 @@ def test_the_loss_is_local_cross_entropy_minus_the_pull():
 
 
 def test_keys_learn_from_the_pull_alone_prompts_from_those_who_chose_them():
-    task = tiny.stream()[0]
+    task = models.stream()[0]
     for pull in (0.0, 0.1):
         model = l2p(pull=pull)
         model.begin_task(task)
         with torch.no_grad():
-            model.head.rows += torch.randn(model.head.rows.shape, generator=tiny.generator())
+            model.head.rows += torch.randn(model.head.rows.shape, generator=models.generator())
         images, labels = torch.tensor(task.train_images[:2]), torch.tensor(task.train_labels[:2])
         model.loss(images, labels).backward()
         chosen = np.unique(model.selection(task.train_images[:2]))
@@ -152,7 +152,7 @@ def test_keys_learn_from_the_pull_alone_prompts_from_those_who_chose_them():
 
 
 def test_training_brings_keys_nearer_to_the_tasks_queries():
-    stream, model = tiny.stream(), l2p(lr=2e-2)
+    stream, model = models.stream(), l2p(lr=2e-2)
     for task in stream:
         before = np.sort(chosen_by_hand(model, task.train_images)[1])[:, -3:].mean()
         fk.train_task(model, task, stream, fk.Budget(epochs=8, batch_size=8))
@@ -160,10 +160,10 @@ def test_training_brings_keys_nearer_to_the_tasks_queries():
 
 
 def test_no_prompt_is_set_aside_for_a_task():
-    stream, model = tiny.stream(), l2p()
+    stream, model = models.stream(), l2p()
     pools = []
     for task in stream:
-        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        result = fk.train_task(model, task, stream, models.BUDGET)
         pools.append(model.pool.prompts.detach().clone())
         assert result.n_trainable == 6 * 32 + 6 * 2 * 32 + 3 * 33
     second, third = ((a != b).flatten(1).any(dim=1) for a, b in zip(pools, pools[1:], strict=False))
@@ -183,12 +183,12 @@ def test_the_use_of_the_pool_is_in_the_record():
 
 
 def test_a_collapsed_selection_is_seen():
-    stream, model = tiny.stream(), l2p(lr=0.0)
+    stream, model = models.stream(), l2p(lr=0.0)
     with torch.no_grad():
         mean = model.queries(torch.tensor(stream[0].train_images)).mean(0)
         model.pool.keys.copy_(-mean.expand(6, -1))
         model.pool.keys[:3] = mean
-    result = fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    result = fk.train_task(model, stream[0], stream, models.BUDGET)
     np.testing.assert_array_equal(result.state["pool.usage"], [24, 24, 24, 0, 0, 0])
     assert result.scalars["prompts_chosen"] == 3
     assert result.scalars["prompts_effective"] == pytest.approx(3)
@@ -196,11 +196,11 @@ def test_a_collapsed_selection_is_seen():
 
 def test_sizes_by_hand():
     model, _, results = trained()
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
+    backbone = sum(p.numel() for p in models.vit().parameters())
     pool = 6 * 32 + 6 * 2 * 32
     assert {r.n_deployed for r in results} == {backbone + pool + 9 * 33}
     assert model.n_training_state == 0
-    results = tiny.learn(l2p(n_classes=4), tiny.styles())
+    results = models.learn(l2p(n_classes=4), models.styles())
     assert {r.n_trainable for r in results} == {pool + 4 * 33}
 
 

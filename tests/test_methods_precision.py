@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -12,7 +12,7 @@ from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions
 
-IMAGES = tiny.noise(4)
+IMAGES = models.noise(4)
 ALIKE = {  # without what is drawn or chosen otherwise in another precision
     "fmlora": {"dmp": None},  # the start of its prompt
     "fmlora_ridge": {"dmp": None},
@@ -41,8 +41,8 @@ def test_not_one_number_is_computed_in_single_precision(name, head):
     """Only the start is drawn in float32 by some methods, before a task is learned."""
     head = "lda" if (name, head) == ("task_lora", "ridge") else head  # it has no ridge head
     options = HeadOptions(head, projections=50)
-    model, watch = tiny.build(name, tiny.vit().double(), head=options), SinglePrecision()
-    for task in tiny.stream()[:2]:
+    model, watch = models.build(name, models.vit().double(), head=options), SinglePrecision()
+    for task in models.stream()[:2]:
         model.begin_task(task)
         with watch:
             if model.parameter_groups():
@@ -55,10 +55,10 @@ def test_not_one_number_is_computed_in_single_precision(name, head):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_float64_run_follows_the_float32_one_until_rounding_shows(name):
-    stream, losses, logits = tiny.stream(), [], []
-    for vit in (tiny.vit().double(), tiny.vit()):
-        model = tiny.build(name, vit, **ALIKE.get(name, {}))
-        losses.append(fk.train_task(model, stream[0], stream, tiny.BUDGET).losses)
+    stream, losses, logits = models.stream(), [], []
+    for vit in (models.vit().double(), models.vit()):
+        model = models.build(name, vit, **ALIKE.get(name, {}))
+        losses.append(fk.train_task(model, stream[0], stream, models.BUDGET).losses)
         logits.append(model.logits(IMAGES))
     np.testing.assert_allclose(*losses, rtol=1e-4)
     np.testing.assert_allclose(*logits, atol=1e-3, rtol=1e-4)
@@ -68,29 +68,31 @@ def test_a_float64_run_follows_the_float32_one_until_rounding_shows(name):
 
 @pytest.mark.parametrize("bases", BASES)
 def test_every_kind_of_bases_is_computed_and_rebuilt_in_double_precision(bases):
-    stream, model = tiny.stream(), tiny.fmlora(tiny.vit().double(), bases=bases)
-    record = tiny.record_of(model, stream, tiny.learn(model, stream))
+    stream, model = models.stream(), models.fmlora(models.vit().double(), bases=bases)
+    record = models.record_of(model, stream, models.learn(model, stream))
     floats = [a for task in record.tasks for a in task.state.values() if a.dtype.kind == "f"]
     assert {array.dtype for array in floats} == {np.dtype(np.float64)}
     assert {p.dtype for p in model.parameters()} == {torch.float64}
-    back = fk.from_record(record, backbone=tiny.vit().double())
+    back = fk.from_record(record, backbone=models.vit().double())
     np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
     assert back.logits(IMAGES).dtype == np.float64
 
 
 def test_the_embedded_backbone_is_rebuilt_in_the_precision_of_the_record():
-    stream = tiny.stream()
+    stream = models.stream()
     model = fk.FrozenBackbone(fk.load_backbone().double(), stream.n_classes)
-    record = tiny.record_of(model, stream, [fk.train_task(model, stream[0], stream, tiny.BUDGET)])
+    record = models.record_of(
+        model, stream, [fk.train_task(model, stream[0], stream, models.BUDGET)]
+    )
     back = fk.from_record(record)
     assert back.logits(IMAGES).dtype == np.float64
     np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
 
 
 def test_single_precision_is_not_mentioned():
-    assert "precision" not in tiny.fmlora().describe()
+    assert "precision" not in models.fmlora().describe()
 
 
 def test_half_precision_is_refused():
     with pytest.raises(ValueError, match="float32 or float64, got torch.bfloat16"):
-        fk.FMLoRA(tiny.vit().bfloat16(), 4)
+        fk.FMLoRA(models.vit().bfloat16(), 4)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
@@ -12,19 +12,19 @@ from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.ranpac import RanPAC
 from fmlora_kit.streams import Stream, Task
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 def ranpac(backbone=None, n_classes=9, **options):
     options = {"projections": 50, **options}
-    return RanPAC(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return RanPAC(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 def projected_by_hand(model, images):
     """relu(P f) in numpy, f from the plain ViT."""
     x = (torch.tensor(images.transpose(0, 3, 1, 2)) / 255.0 - 0.5) / 0.5
     with torch.no_grad():
-        f = tiny.vit()(x).double().numpy()
+        f = models.vit()(x).double().numpy()
     p = dict(model.vit.named_parameters())["head_drop.1.matrix"].double().numpy()
     return np.maximum(f @ p.T, 0)
 
@@ -52,9 +52,9 @@ def noisy(n=60, m=20, spread=1.0, seed=0):
 
 @pytest.mark.parametrize("ridge", [0.1, 100.0])
 def test_the_weights_are_the_ridge_solution_over_all_data_at_once(ridge):
-    stream, model = tiny.stream(), ranpac(ridge=ridge)
+    stream, model = models.stream(), ranpac(ridge=ridge)
     for k, task in enumerate(stream, 1):
-        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        result = fk.train_task(model, task, stream, models.BUDGET)
         by_hand = ridge_by_hand(model, stream[:k] if k < 3 else stream, ridge)
         np.testing.assert_allclose(model.head.weight.T, by_hand, atol=2e-4, rtol=2e-3)
         assert result.scalars["ridge"] == ridge
@@ -62,8 +62,8 @@ def test_the_weights_are_the_ridge_solution_over_all_data_at_once(ridge):
 
 
 def test_predictions_are_the_arg_max_of_h_times_w():
-    stream, model = tiny.stream(), ranpac(ridge=10.0)
-    results = tiny.learn(model, stream)
+    stream, model = models.stream(), ranpac(ridge=10.0)
+    results = models.learn(model, stream)
     h = np.concatenate([projected_by_hand(model, task.test_images) for task in stream])
     scores = h @ ridge_by_hand(model, stream, 10.0)
     np.testing.assert_array_equal(results[-1].predictions, scores.argmax(1))
@@ -71,20 +71,20 @@ def test_predictions_are_the_arg_max_of_h_times_w():
 
 
 def test_the_order_of_tasks_does_not_matter():
-    stream = tiny.stream()
+    stream = models.stream()
     weights = []
     for order in ((0, 1, 2), (2, 0, 1)):
-        model, shuffled = ranpac(tiny.vit().double(), ridge=1.0), reordered(stream, order)
-        tiny.learn(model, shuffled)
+        model, shuffled = ranpac(models.vit().double(), ridge=1.0), reordered(stream, order)
+        models.learn(model, shuffled)
         weights.append(model.head.weight.numpy())
     np.testing.assert_allclose(weights[0], weights[1], atol=1e-9)
-    joint = ranpac(tiny.vit().double(), ridge=1.0)
-    tiny.learn(joint, stream.joined())
+    joint = ranpac(models.vit().double(), ridge=1.0)
+    models.learn(joint, stream.joined())
     np.testing.assert_allclose(joint.head.weight, weights[0], atol=1e-9)
 
 
 def test_every_image_is_seen_once_and_nothing_is_trained():
-    stream, model = tiny.stream(), ranpac()
+    stream, model = models.stream(), ranpac()
     seen = []
     model.vit.patch_embed.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     for task in stream:
@@ -92,7 +92,7 @@ def test_every_image_is_seen_once_and_nothing_is_trained():
         model.end_task(task)
     assert sum(seen) == sum(len(task.train_labels) for task in stream)
     fresh = ranpac()
-    results = tiny.learn(fresh, stream)
+    results = models.learn(fresh, stream)
     assert all(r.n_trainable == 0 and r.losses.size == 0 for r in results)
 
 
@@ -136,9 +136,9 @@ def test_the_held_out_part_is_drawn_from_all_classes_of_the_task(monkeypatch):
     monkeypatch.setattr(
         "fmlora_kit.methods.ranpac.choose_ridge", lambda h, y: given.append((h, y)) or 1.0
     )
-    stream = tiny.stream()
+    stream = models.stream()
     for _ in range(2):
-        tiny.learn(ranpac(), stream)
+        models.learn(ranpac(), stream)
     assert (np.diff(stream[0].train_labels) >= 0).all()
     for task, (h, y) in zip(stream, given, strict=False):
         places = y.argmax(1).numpy()
@@ -152,9 +152,9 @@ def test_the_held_out_part_is_drawn_from_all_classes_of_the_task(monkeypatch):
 
 
 def test_lambda_is_chosen_anew_for_every_task_and_noted():
-    stream, model = tiny.stream(), ranpac()
+    stream, model = models.stream(), ranpac()
     for k, task in enumerate(stream):
-        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        result = fk.train_task(model, task, stream, models.BUDGET)
         chosen = result.scalars["ridge"]
         assert chosen in RIDGES
         by_hand = ridge_by_hand(model, [stream[i] for i in range(k + 1)], chosen)
@@ -169,8 +169,8 @@ def test_solving_with_no_data_gives_zero_and_with_one_image_the_known_row():
 
 
 def test_the_other_heads_are_the_ablations_class_means_and_linear_discriminants_of_h():
-    stream, model = tiny.stream(), ranpac(head=HeadOptions("cosine"))
-    results = tiny.learn(model, stream)
+    stream, model = models.stream(), ranpac(head=HeadOptions("cosine"))
+    results = models.learn(model, stream)
     h = np.concatenate([projected_by_hand(model, task.train_images) for task in stream])
     h /= np.linalg.norm(h, axis=1, keepdims=True)
     labels = np.concatenate([task.train_labels for task in stream])
@@ -180,23 +180,23 @@ def test_the_other_heads_are_the_ablations_class_means_and_linear_discriminants_
 
 
 def test_a_domain_incremental_stream_adds_to_the_same_classes():
-    stream, model = tiny.styles(), ranpac(n_classes=4, ridge=1.0)
-    tiny.learn(model, stream)
+    stream, model = models.styles(), ranpac(n_classes=4, ridge=1.0)
+    models.learn(model, stream)
     by_hand = ridge_by_hand(model, stream, 1.0, n_classes=4)
     np.testing.assert_allclose(model.head.weight.T, by_hand, atol=1e-3, rtol=1e-2)
 
 
 def test_sizes_by_hand_and_they_do_not_grow():
-    stream, model = tiny.stream(), ranpac()
-    results = tiny.learn(model, stream)
-    backbone = sum(p.numel() for p in tiny.vit().parameters())
+    stream, model = models.stream(), ranpac()
+    results = models.learn(model, stream)
+    backbone = sum(p.numel() for p in models.vit().parameters())
     assert {r.n_deployed for r in results} == {backbone + 50 * 32 + 9 * 51}
     assert {r.n_training_state for r in results} == {50 * 51 // 2 + 9 * 50}
     assert results[0].state["gram"].shape == (1275,)
 
 
 def test_a_task_of_one_image_needs_a_given_ridge():
-    full = tiny.stream()[0]
+    full = models.stream()[0]
     one = Task(
         "one", (0,), full.class_names[:1],
         full.train_images[:1], full.train_labels[:1], full.test_images[:4], full.test_labels[:4],
@@ -204,7 +204,7 @@ def test_a_task_of_one_image_needs_a_given_ridge():
     with pytest.raises(ValueError, match="ridge must be given .* got None and 1 in 'one'"):
         ranpac().begin_task(one)
     stream = Stream("one", "class-incremental", (one,), 0)
-    tiny.learn(ranpac(ridge=1.0), stream)
+    models.learn(ranpac(ridge=1.0), stream)
 
 
 @pytest.mark.parametrize(

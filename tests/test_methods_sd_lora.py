@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes
@@ -12,19 +12,19 @@ from fmlora_kit.methods.sd_lora import SDLoRA, SDLoRARR
 from fmlora_kit.training import Budget
 from fmlora_kit.training.rebuild import replay
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 SITES = ("blocks.0.q", "blocks.0.v", "blocks.1.q", "blocks.1.v")
 
 
 def build(cls=SDLoRA, backbone=None, n_classes=9, **options):
     options = {"rank": 4, "lr": 5e-3, **options}
-    return cls(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return cls(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 @pytest.fixture(scope="module")
 def finished():
-    stream, model = tiny.stream(), build()
-    return model, tiny.record_of(model, stream, tiny.learn(model, stream))
+    stream, model = models.stream(), build()
+    return model, models.record_of(model, stream, models.learn(model, stream))
 
 
 def update_by_hand(states, site, terms=None):
@@ -40,7 +40,7 @@ def update_by_hand(states, site, terms=None):
 
 def plain_vit_by_hand(states, terms=None):
     """A plain ViT whose q and v weights hold the update."""
-    vit = tiny.vit()
+    vit = models.vit()
     for site in SITES:
         block, kind = int(site.split(".")[1]), site[-1]
         rows = slice(0, 32) if kind == "q" else slice(64, 96)
@@ -65,7 +65,7 @@ def test_the_update_after_each_task_is_the_papers_sum(finished, t):
     for site in SITES:
         delta = model.updates[site].delta().detach().numpy()
         np.testing.assert_allclose(delta, update_by_hand(states, site), atol=1e-6)
-        x = torch.randn(5, 32, generator=tiny.generator())
+        x = torch.randn(5, 32, generator=models.generator())
         np.testing.assert_allclose(
             model.updates[site](x).detach().numpy(), x.numpy() @ delta.T, atol=1e-5
         )
@@ -81,19 +81,19 @@ def test_evaluation_keeps_the_terms_of_earlier_tasks(finished):
     )
     current_alone = features_by_hand(plain_vit_by_hand(states, terms=[2]))
     assert (features - current_alone).abs().max() > 0.01
-    evaluated = fk.training.evaluate.evaluate(model, tiny.stream()[0])
+    evaluated = fk.training.evaluate.evaluate(model, models.stream()[0])
     np.testing.assert_array_equal(
-        evaluated.predictions, model.logits(tiny.stream()[0].test_images).argmax(1)
+        evaluated.predictions, model.logits(models.stream()[0].test_images).argmax(1)
     )
 
 
 def test_the_first_task_is_lora_with_the_magnitude_as_its_scale():
     """W0 + alpha_1 A_1 B_1 is LoRA with alpha / r = alpha_1."""
-    stream, model = tiny.stream(), build()
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build()
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     alpha = float(model.magnitudes.values[0])
     assert alpha != pytest.approx(0.8, abs=1e-4)
-    lora = fk.SequentialLoRA(tiny.vit(), 9, rank=4, alpha=alpha * 4)
+    lora = fk.SequentialLoRA(models.vit(), 9, rank=4, alpha=alpha * 4)
     with torch.no_grad():
         for name, update in lora.updates.items():
             update.a.copy_(model.updates[name].a)
@@ -102,9 +102,9 @@ def test_the_first_task_is_lora_with_the_magnitude_as_its_scale():
 
 
 def test_one_task_with_fixed_magnitude_trains_as_lora_of_scale_0_8_does():
-    stream, budget = tiny.stream(), Budget(epochs=3, batch_size=16, clip=1e9)
+    stream, budget = models.stream(), Budget(epochs=3, batch_size=16, clip=1e9)
     model = build(magnitude_lr=0.0)
-    lora = fk.SequentialLoRA(tiny.vit(), 9, rank=4, alpha=0.8 * 4, lr=5e-3)
+    lora = fk.SequentialLoRA(models.vit(), 9, rank=4, alpha=0.8 * 4, lr=5e-3)
     start = model.generator(0, 0)
     with torch.no_grad():
         for update in lora.updates.values():
@@ -119,7 +119,7 @@ def test_one_task_with_fixed_magnitude_trains_as_lora_of_scale_0_8_does():
 
 # --- magnitudes ----------------------------------------------------------------------------------
 def test_one_magnitude_per_task_is_shared_by_all_maps_and_reset_to_0_8():
-    stream, model = tiny.stream(), build()
+    stream, model = models.stream(), build()
     for t, task in enumerate(stream, 1):
         model.begin_task(task)
         assert model.magnitudes.values.tolist() == pytest.approx([0.8] * t)
@@ -141,7 +141,7 @@ def test_the_gradient_reaches_the_current_pair_and_every_magnitude_alone(finishe
     _, record = finished
     model = build()
     replay(model, record, 2)
-    task = tiny.stream()[2]
+    task = models.stream()[2]
     model.begin_task(task)
     model.loss(torch.tensor(task.train_images), torch.tensor(task.train_labels)).backward()
     reached = {name for name, p in model.named_parameters() if p.grad is not None}
@@ -164,10 +164,10 @@ def test_earlier_pairs_stay_as_they_were_trained_but_for_their_norm(finished):
 
 
 def test_published_constants():
-    card = SDLoRA(tiny.vit(), 9).describe()
+    card = SDLoRA(models.vit(), 9).describe()
     assert (card["rank"], card["magnitude"], card["maps"]) == (10, 0.8, ["q", "v"])
     assert (card["later_ranks"], card["magnitude_lr"]) == ([], None)
-    reduced = SDLoRARR(tiny.vit(), 9).describe()
+    reduced = SDLoRARR(models.vit(), 9).describe()
     assert (reduced["rank"], reduced["later_ranks"], reduced["tasks_per_rank"]) == (10, [8, 6], 4)
 
 
@@ -178,7 +178,7 @@ def test_no_number_of_tasks_is_built_in():
     update = DecoupledUpdate(6, 5, magnitudes)
     assert torch.equal(update.delta(), torch.zeros(5, 6))
     assert torch.equal(update(torch.ones(2, 3, 6)), torch.zeros(2, 3, 5))
-    draw, expected = tiny.generator(), torch.zeros(5, 6)
+    draw, expected = models.generator(), torch.zeros(5, 6)
     for t in range(25):
         magnitudes.open(0.8)
         update.open(2, draw)
@@ -192,24 +192,24 @@ def test_no_number_of_tasks_is_built_in():
 
 
 def test_later_ranks_are_smaller_in_the_reduced_variant():
-    model, ranks = SDLoRARR(tiny.vit(), 9), []
+    model, ranks = SDLoRARR(models.vit(), 9), []
     for t in range(12):
         model.n_tasks_done = t
         ranks.append(model.next_rank)
     assert ranks == [10] * 4 + [8] * 4 + [6] * 4
-    plain = SDLoRA(tiny.vit(), 9)
+    plain = SDLoRA(models.vit(), 9)
     plain.n_tasks_done = 30
     assert plain.next_rank == 10
 
 
 def test_size_grows_with_the_tasks_and_less_so_with_smaller_ranks():
     """Measured: 4 maps x r (32 + 32) numbers and one magnitude more with every task."""
-    stream = tiny.stream()
-    base = sum(p.numel() for p in tiny.vit().parameters()) + 9 * 32
-    full = [r.n_deployed for r in tiny.learn(build(), stream)]
+    stream = models.stream()
+    base = sum(p.numel() for p in models.vit().parameters()) + 9 * 32
+    full = [r.n_deployed for r in models.learn(build(), stream)]
     assert full == [base + t * (4 * 4 * 64 + 1) for t in (1, 2, 3)]
     reduced = build(later_ranks=(2, 1), tasks_per_rank=1)
-    results = tiny.learn(reduced, stream)
+    results = models.learn(reduced, stream)
     assert [r.n_deployed for r in results] == [
         base + r * 4 * 64 + t for t, r in ((1, 4), (2, 6), (3, 7))
     ]
@@ -234,10 +234,10 @@ def test_forgetting_of_more_than_ten_tasks_is_in_number_order():
 
 # --- edges ---------------------------------------------------------------------------------------
 def test_a_pair_that_was_not_trained_has_no_direction():
-    stream, model = tiny.stream(), build(lr=0.0)
-    results = tiny.learn(model, stream)
+    stream, model = models.stream(), build(lr=0.0)
+    results = models.learn(model, stream)
     assert all(np.isfinite(r.losses).all() for r in results)
-    torch.testing.assert_close(model.extract(IMAGES), features_by_hand(tiny.vit()))
+    torch.testing.assert_close(model.extract(IMAGES), features_by_hand(models.vit()))
 
 
 @pytest.mark.parametrize(

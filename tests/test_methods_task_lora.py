@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
 
@@ -14,18 +14,18 @@ from fmlora_kit.methods.task_lora import OUTSIDE, TaskLoRA
 from fmlora_kit.training.loop import evaluate
 from fmlora_kit.training.rebuild import replay
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 def build(backbone=None, n_classes=9, **options):
     options = {"rank": 4, "lr": 5e-3, **options}
-    return TaskLoRA(tiny.vit() if backbone is None else backbone, n_classes, **options)
+    return TaskLoRA(models.vit() if backbone is None else backbone, n_classes, **options)
 
 
 @pytest.fixture(scope="module")
 def finished():
-    stream, model = tiny.stream(), build()
-    return model, tiny.record_of(model, stream, tiny.learn(model, stream))
+    stream, model = models.stream(), build()
+    return model, models.record_of(model, stream, models.learn(model, stream))
 
 
 def features_by_hand(vit, images):
@@ -35,7 +35,7 @@ def features_by_hand(vit, images):
 
 def vit_of_task(state, scale=1.0):
     """A plain ViT with one task's pairs added to its q and v weights, by hand."""
-    vit = tiny.vit()
+    vit = models.vit()
     for block in range(2):
         for kind, rows in (("q", slice(0, 32)), ("v", slice(64, 96))):
             a, b = (state[f"blocks.{block}.{kind}.{part}"] for part in "ab")
@@ -48,14 +48,14 @@ def tasks_by_hand(stream, images, n_tasks, shrinkage=0.1):
     """Streaming LDA over all classes of the frozen backbone's features; the class's task."""
     x, y = [], []
     for task in stream.tasks[:n_tasks]:
-        x.append(features_by_hand(tiny.vit(), task.train_images).double().numpy())
+        x.append(features_by_hand(models.vit(), task.train_images).double().numpy())
         y.append(task.train_labels)
     x, y = np.concatenate(x), np.concatenate(y)
     means = np.stack([x[y == k].mean(0) for k in range(3 * n_tasks)])
     s = (x - means[y]).T @ (x - means[y]) / len(x)
     s = (1 - shrinkage) * s + shrinkage * np.trace(s) / 32 * np.eye(32)
     inverse = np.linalg.inv(s)
-    tests = features_by_hand(tiny.vit(), images).double().numpy()
+    tests = features_by_hand(models.vit(), images).double().numpy()
     distance = [[(f - m) @ inverse @ (f - m) for m in means] for f in tests]
     return np.argmin(distance, axis=1) // 3
 
@@ -63,8 +63,8 @@ def tasks_by_hand(stream, images, n_tasks, shrinkage=0.1):
 # --- the mechanism -------------------------------------------------------------------------------
 def test_each_image_is_judged_by_the_adapter_and_rows_of_its_guessed_task(finished):
     model, record = finished
-    images = np.concatenate([task.test_images for task in tiny.stream()])
-    tasks, logits = tasks_by_hand(tiny.stream(), images, 3), model.logits(images)
+    images = np.concatenate([task.test_images for task in models.stream()])
+    tasks, logits = tasks_by_hand(models.stream(), images, 3), model.logits(images)
     assert len(set(tasks.tolist())) == 3
     np.testing.assert_array_equal(model.choose_task(images), tasks)
     for t, state in enumerate(task.state for task in record.tasks):
@@ -80,28 +80,28 @@ def test_each_image_is_judged_by_the_adapter_and_rows_of_its_guessed_task(finish
 
 def test_every_task_starts_from_the_frozen_backbone():
     """Kept apart: the second task learns the same whatever the first was."""
-    stream = tiny.stream()
+    stream = models.stream()
     model, fresh = build(), build()
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     for m in (model, fresh):
         m.begin_task(stream[1])
     x, y = torch.tensor(stream[1].train_images), torch.tensor(stream[1].train_labels)
     assert model.loss(x, y).item() == fresh.loss(x, y).item()
     torch.testing.assert_close(
-        model.features(x), features_by_hand(tiny.vit(), stream[1].train_images)
+        model.features(x), features_by_hand(models.vit(), stream[1].train_images)
     )
     assert len(model.parts()) == 8 and all((p == 0).all() for p in model.parts()[::2])
 
 
 def test_one_task_is_plain_lora():
-    stream = tiny.stream()
-    model, lora = build(), fk.SequentialLoRA(tiny.vit(), 9, rank=4, lr=5e-3)
+    stream = models.stream()
+    model, lora = build(), fk.SequentialLoRA(models.vit(), 9, rank=4, lr=5e-3)
     start = model.generator(0, 0)
     with torch.no_grad():
         for update in lora.updates.values():
             bound = 1 / np.sqrt(32)
             update.b.copy_(torch.rand(4, 32, generator=start) * 2 * bound - bound)
-    mine, theirs = (fk.train_task(m, stream[0], stream, tiny.BUDGET) for m in (model, lora))
+    mine, theirs = (fk.train_task(m, stream[0], stream, models.BUDGET) for m in (model, lora))
     np.testing.assert_allclose(mine.losses, theirs.losses, rtol=1e-6)
     np.testing.assert_allclose(model.logits(IMAGES), lora.logits(IMAGES), atol=1e-5)
     assert mine.accuracy[0] == theirs.accuracy[0]
@@ -114,7 +114,7 @@ def test_later_tasks_change_nothing_of_earlier_ones(finished):
     replay(early, record, 1)
     np.testing.assert_array_equal(model.oracle_logits(IMAGES, 0), early.oracle_logits(IMAGES, 0))
     oracle = build(task_identity="oracle")
-    results = tiny.learn(oracle, tiny.stream())
+    results = models.learn(oracle, models.stream())
     for i in range(3):
         assert len({r.oracle_accuracy[i] for r in results[i:]}) == 1
 
@@ -122,7 +122,7 @@ def test_later_tasks_change_nothing_of_earlier_ones(finished):
 def test_the_other_images_of_a_batch_say_nothing_of_an_images_task(finished):
     """Voting over a batch of one task's images, as in public prompt code, leaks the task."""
     model, _ = finished
-    images = np.concatenate([task.test_images for task in tiny.stream()])
+    images = np.concatenate([task.test_images for task in models.stream()])
     tasks = model.choose_task(images)
     alone = np.concatenate([model.choose_task(image[None]) for image in images])
     np.testing.assert_array_equal(tasks, alone)
@@ -137,7 +137,7 @@ def test_the_other_images_of_a_batch_say_nothing_of_an_images_task(finished):
 # --- the oracle ----------------------------------------------------------------------------------
 def test_with_the_task_given_its_own_adapter_and_rows_judge(finished):
     model, record = finished
-    images = tiny.stream()[1].test_images
+    images = models.stream()[1].test_images
     features = F.normalize(features_by_hand(vit_of_task(record.tasks[1].state), images))
     rows = F.normalize(torch.tensor(record.tasks[1].state["head.rows"]))
     by_hand = 16 * features @ rows.T
@@ -148,9 +148,9 @@ def test_with_the_task_given_its_own_adapter_and_rows_judge(finished):
 
 
 def test_the_option_oracle_makes_the_records_oracle_accuracy_that_of_the_tasks_own_adapter():
-    stream = tiny.stream()
+    stream = models.stream()
     guessed, given = build(), build(task_identity="oracle")
-    first, second = tiny.learn(guessed, stream), tiny.learn(given, stream)
+    first, second = models.learn(guessed, stream), models.learn(given, stream)
     for t, (a, b) in enumerate(zip(first, second, strict=True)):
         np.testing.assert_array_equal(a.predictions, b.predictions)  # over all classes: guessed
         np.testing.assert_array_equal(a.accuracy, b.accuracy)
@@ -204,11 +204,11 @@ def test_nearest_mean_by_hand():
 @pytest.mark.parametrize("choice", ["lda", "nearest_mean"])
 def test_size_grows_with_the_tasks(choice):
     """Measured: 4 maps x r (32 + 32), 3 head rows and 3 rows to guess by, with every task."""
-    stream, model = tiny.stream(), build(choice=choice)
-    results = tiny.learn(model, stream)
+    stream, model = models.stream(), build(choice=choice)
+    results = models.learn(model, stream)
     offsets = 3 if choice == "lda" else 0
     grown = 4 * 4 * 64 + 3 * 32 + 3 * 32 + offsets
-    base = sum(p.numel() for p in tiny.vit().parameters())
+    base = sum(p.numel() for p in models.vit().parameters())
     assert [r.n_deployed for r in results] == [base + t * grown for t in (1, 2, 3)]
     assert {r.n_trainable for r in results} == {4 * 4 * 64 + 3 * 32}
     kept = [t * 96 + 32 * 32 + 1 for t in (1, 2, 3)] if choice == "lda" else [0, 0, 0]
@@ -217,9 +217,9 @@ def test_size_grows_with_the_tasks(choice):
 
 # --- views and edges -----------------------------------------------------------------------------
 def test_in_a_domain_incremental_stream_every_domain_has_its_own_rows():
-    stream = tiny.styles()
+    stream = models.styles()
     model = build(n_classes=4)
-    results = tiny.learn(model, stream)
+    results = models.learn(model, stream)
     assert model.seen == (0, 1, 2, 3) and model.task_classes == [(0, 1, 2, 3)] * 3
     rows = [r.state["head.rows"] for r in results]
     assert not np.allclose(rows[0], rows[1], atol=1e-2)
@@ -233,7 +233,7 @@ def test_in_a_domain_incremental_stream_every_domain_has_its_own_rows():
 
 def test_a_fresh_model_gives_the_backbones_features():
     fresh = build().extract(IMAGES)
-    torch.testing.assert_close(fresh[:, :-1], features_by_hand(tiny.vit(), IMAGES))
+    torch.testing.assert_close(fresh[:, :-1], features_by_hand(models.vit(), IMAGES))
     assert (fresh[:, -1] == -1).all()
 
 
@@ -258,15 +258,15 @@ def test_each_task_has_a_plain_vit_but_the_model_has_none(finished):
 
 def test_accuracy_is_that_of_the_logits(finished):
     model, record = finished
-    for i, task in enumerate(tiny.stream()):
+    for i, task in enumerate(models.stream()):
         best = np.array(model.seen)[model.logits(task.test_images).argmax(1)]
         assert record.tasks[2].accuracy[i] == np.mean(best == task.test_labels)
         np.testing.assert_array_equal(evaluate(model, task).predictions, best)
 
 
 def test_the_update_is_scaled_by_alpha_over_rank():
-    stream, model = tiny.stream(), build(alpha=2.0)
-    result = fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), build(alpha=2.0)
+    result = fk.train_task(model, stream[0], stream, models.BUDGET)
     by_hand = features_by_hand(vit_of_task(result.state, scale=0.5), IMAGES)
     torch.testing.assert_close(model.extract(IMAGES)[:, :-1], by_hand, atol=5e-5, rtol=1e-4)
 

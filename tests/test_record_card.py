@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny
-from hand_made import make_record, make_task
+from helpers import models
+from helpers.records import make_record, make_task
 
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS, HeadOptions
@@ -45,11 +45,11 @@ LABELS = [
 
 def card_of(name="fmlora", n_done=1, stream=None, **options):
     """The card of a run of a small method, after `n_done` tasks."""
-    stream = tiny.stream() if stream is None else stream
-    model = tiny.build(name, n_classes=stream.n_classes, **options)
+    stream = models.stream() if stream is None else stream
+    model = models.build(name, n_classes=stream.n_classes, **options)
     record = fk.start_record(model, stream, fk.Budget(epochs=2, batch_size=16))
     for task in stream[:n_done]:
-        record = record.with_task(fk.train_task(model, task, stream, tiny.BUDGET))
+        record = record.with_task(fk.train_task(model, task, stream, models.BUDGET))
     return run_card(record)
 
 
@@ -61,7 +61,7 @@ def with_config(record, part, **facts):
 
 
 def test_the_card_of_fmlora_says_it_all():
-    stream = tiny.stream()
+    stream = models.stream()
     card = card_of(head=HeadOptions("lda"))
     assert list(card) == LABELS
     assert card["method"] == "fmlora" and card["seed"] == "0"
@@ -71,7 +71,7 @@ def test_the_card_of_fmlora_says_it_all():
     assert card["class order"].startswith(f"{names} (3 of 9 classes so far, CRC-32 ")
     assert card["split"] == "train images 24 in each task, test images 12 in each task"
     assert card["pixels"] == f"CRC-32 {stream.describe()['crc32']}"
-    weights = tiny.build("fmlora").describe()["weights"]
+    weights = models.build("fmlora").describe()["weights"]
     assert card["backbone"] == f"custom, weights CRC-32 {weights}"
     assert card["input size"] == "32 × 32 pixels"
     assert card["normalisation"] == (
@@ -97,7 +97,7 @@ def test_the_card_of_fmlora_says_it_all():
 
 
 def test_weights_of_a_file_and_raw_pixels_are_told():
-    vit = tiny.vit()
+    vit = models.vit()
     vit.pretrained_cfg = {
         "architecture": "mine",
         "mean": (0.0,) * 3,
@@ -134,7 +134,7 @@ def test_a_method_without_gradient_has_no_optimiser():
 
 
 def test_the_card_reads_the_same_from_disk(tmp_path):
-    record = fk.run(tiny.build("fmlora"), tiny.stream(), tiny.BUDGET, folder=tmp_path)
+    record = fk.run(models.build("fmlora"), models.stream(), models.BUDGET, folder=tmp_path)
     assert run_card(Record.load(tmp_path)) == run_card(record)
     assert "so far" not in run_card(record)["class order"]
 
@@ -156,10 +156,10 @@ def test_an_older_record_lacks_what_it_did_not_hold():
 
 
 def test_a_run_that_has_just_started_has_a_card():
-    record = fk.start_record(tiny.build("fmlora"), tiny.stream(), tiny.BUDGET)
+    record = fk.start_record(models.build("fmlora"), models.stream(), models.BUDGET)
     card = run_card(record)
     assert card["class order"] == NOT_RECORDED
-    assert card["tasks"] == ", ".join(task.name for task in tiny.stream())
+    assert card["tasks"] == ", ".join(task.name for task in models.stream())
 
 
 def test_class_order_is_shortened_but_its_checksum_is_not():
@@ -179,14 +179,14 @@ def test_class_order_is_shortened_but_its_checksum_is_not():
 
 
 def test_in_a_domain_incremental_stream_no_class_is_left_out():
-    card = card_of("sequential_lora", n_done=2, stream=tiny.styles())
+    card = card_of("sequential_lora", n_done=2, stream=models.styles())
     masked = card["other classes masked in training"]
     assert masked.endswith("every task has all classes here, so that all compete")
     assert card["class order"].startswith("0 A, 1 K, 2 M, 3 S, in every task (CRC-32 ")
 
 
 def test_joint_training_says_that_nothing_is_masked():
-    card = card_of("joint", stream=tiny.stream().joined())
+    card = card_of("joint", stream=models.stream().joined())
     assert card["other classes masked in training"].startswith("no: all tasks are given as one")
     assert card["stream"].startswith("tiny glyphs, joined, class-incremental, 1 task, 9 classes")
     assert card["split"] == "train images 72, test images 36"

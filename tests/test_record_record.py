@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hand_made import (
+from helpers.records import (
     THREE_TASKS,
     THREE_TASKS_ORACLE,
     FakeModel,

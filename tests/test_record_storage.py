@@ -9,7 +9,13 @@ import os
 
 import numpy as np
 import pytest
-from hand_made import THREE_TASKS, THREE_TASKS_ORACLE, make_record, make_task, plausible_record
+from helpers.records import (
+    THREE_TASKS,
+    THREE_TASKS_ORACLE,
+    make_record,
+    make_task,
+    plausible_record,
+)
 
 from fmlora_kit.record import Record, RecordError, storage
 

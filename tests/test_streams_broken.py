@@ -9,16 +9,15 @@ from functools import partial
 from itertools import product
 from typing import NamedTuple
 
-import drawn
 import pytest
-import real_data
-from drawn import OF_IMAGES, READERS, read
+from helpers import image_trees
+from helpers.image_trees import OF_IMAGES, READERS, read
 from PIL import Image
 
 from fmlora_kit.commands import data
 from fmlora_kit.streams.catalogue import LAYOUTS
 
-BIRD, ART, COW = drawn.BIRD, drawn.ART, drawn.COW
+BIRD, ART, COW = image_trees.BIRD, image_trees.ART, image_trees.COW
 
 
 class Case(NamedTuple):
@@ -34,12 +33,12 @@ class Case(NamedTuple):
 
 @pytest.fixture
 def tree_of(tmp_path):
-    return partial(drawn.tree, tmp_path)
+    return partial(image_trees.tree, tmp_path)
 
 
 def refused(name, root, error, message, capsys, status=1):
     """The stream refuses the tree in one error, the program in the same words, both only read."""
-    before = real_data.files(root)
+    before = image_trees.files(root)
     with pytest.raises(error, match=message) as caught:
         read(name, root)
     assert caught.value.__cause__ is None  # nothing of Pillow's or torchvision's is shown
@@ -48,7 +47,7 @@ def refused(name, root, error, message, capsys, status=1):
     assert data.main(["check", stream, "--folder", str(root), "--every-image"]) == status
     said, how = capsys.readouterr().out, LAYOUTS[stream].how_to_get
     assert str(caught.value).removesuffix(how).strip() in said
-    assert real_data.files(root) == before
+    assert image_trees.files(root) == before
 
 
 def folder_instead(path):
@@ -69,7 +68,7 @@ def deep(path):
 
 WHOLE = "must be a whole image file, cannot be read: "
 IMAGES = {
-    "truncated": (real_data.truncate, ValueError, WHOLE),
+    "truncated": (image_trees.truncate, ValueError, WHOLE),
     "empty": (lambda path: path.write_bytes(b""), ValueError, WHOLE),
     "a text": (lambda path: path.write_text("not an image"), ValueError, WHOLE),
     "a folder": (folder_instead, ValueError, WHOLE),
@@ -102,7 +101,7 @@ def test_links_are_followed_out_of_the_folder(name, tree_of, tmp_path):
 
 
 def rewritten(path, old, new):
-    return lambda root: real_data.rewrite(root / path, old, new)
+    return lambda root: image_trees.rewrite(root / path, old, new)
 
 
 def emptied(folder):
@@ -116,7 +115,7 @@ def emptied(folder):
 def changed(path, **values):
     def damage(root):
         content = pickle.loads((root / path).read_bytes())
-        real_data.write_pickle(root / path, {**content, **values})
+        image_trees.write_pickle(root / path, {**content, **values})
 
     return damage
 
@@ -317,7 +316,7 @@ PICKLES = [
         Case(
             "cifar100",
             f"{path}, truncated",
-            lambda root, path=path: real_data.truncate(root / path),
+            lambda root, path=path: image_trees.truncate(root / path),
             f"{path} must be a whole pickle file, cannot be read: ",
         )
         for path in ("train", "test", "meta")
@@ -337,7 +336,7 @@ PICKLES = [
     Case(
         "cifar100",
         "a name twice",
-        changed("meta", fine_label_names=["owl", *real_data.CIFAR_NAMES[2:], "owl"]),
+        changed("meta", fine_label_names=["owl", *image_trees.CIFAR_NAMES[2:], "owl"]),
         "meta must name 100 different classes, got 100 names, 99 of them different",
     ),
 ]

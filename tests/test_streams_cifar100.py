@@ -5,22 +5,22 @@ import pickletools
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 
 from fmlora_kit.streams import cifar100
 from fmlora_kit.streams.cifar100 import CALLS, HARMLESS
 
-NAMES, write = real_data.CIFAR_NAMES, real_data.write_pickle
+NAMES, write = image_trees.CIFAR_NAMES, image_trees.write_pickle
 
 
 @pytest.fixture
 def tree(tmp_path):
-    real_data.write_cifar100(tmp_path / "cifar-100-python")
+    image_trees.write_cifar100(tmp_path / "cifar-100-python")
     return tmp_path
 
 
 def test_labels_split_and_planes(tree):
-    before = real_data.files(tree)
+    before = image_trees.files(tree)
     stream = cifar100(tree)
     assert stream.name == "cifar100" and stream.scenario == "class-incremental"
     assert len(stream) == 10 and stream.image_size == (32, 32)
@@ -36,12 +36,12 @@ def test_labels_split_and_planes(tree):
             assert (images == images[:, :1, :1]).all() and (images[..., 2] == blue).all()
             places = sorted(zip(labels.tolist(), images[:, 0, 0, 1].tolist(), strict=True))
             assert places == [(k, i) for k in task.classes for i in range(n)]
-    assert real_data.files(tree) == before
+    assert image_trees.files(tree) == before
 
 
 def test_rows_and_columns_are_not_exchanged(tree):
     """An official row holds the red plane line by line, then green, then blue."""
-    content = real_data.cifar_part(3, first=1)
+    content = image_trees.cifar_part(3, first=1)
     content["data"][:] = np.arange(3072) // 32  # the number of the line, over all three planes
     write(tree / "cifar-100-python" / "train", content)
     image = cifar100(tree)[0].train_images[0]
@@ -124,17 +124,17 @@ def test_bad_arguments(tree, options, message):
         cifar100(tree, **options)
 
 
-@real_data.needs("cifar-100-python")
+@image_trees.needs("cifar-100-python")
 def test_the_real_images():
-    stream = cifar100(real_data.FOLDER)
+    stream = cifar100(image_trees.FOLDER)
     described = stream.describe()
     assert (sum(described["train_images"]), sum(described["test_images"])) == (1117, 916)
     assert described["partial"] == "1,117 of 50,000 training images; 916 of 10,000 test images"
     assert stream.n_classes == 100 and stream[0].class_names[1] == "aquarium fish"
-    assert not real_data.pixels(stream, "train") & real_data.pixels(stream, "test")
+    assert not image_trees.pixels(stream, "train") & image_trees.pixels(stream, "test")
 
 
-@real_data.needs("cifar-100-python")
+@image_trees.needs("cifar-100-python")
 def test_real_images_by_seed():
-    described = real_data.described_by_seed(cifar100, n_train=3, n_test=2)
+    described = image_trees.described_by_seed(cifar100, n_train=3, n_test=2)
     assert described["train_images"] == [30] * 10

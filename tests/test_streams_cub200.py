@@ -2,21 +2,21 @@
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 
 from fmlora_kit.streams import cub200
 
-NAMES, TRAIN = real_data.CUB_NAMES, real_data.TRAIN
+NAMES, TRAIN = image_trees.CUB_NAMES, image_trees.TRAIN
 
 
 @pytest.fixture
 def tree(tmp_path):
-    real_data.draw_cub200(tmp_path / "CUB_200_2011")
+    image_trees.draw_cub200(tmp_path / "CUB_200_2011")
     return tmp_path
 
 
 def test_the_lists_decide_split_and_labels(tree):
-    before = real_data.files(tree)
+    before = image_trees.files(tree)
     stream = cub200(tree, n_tasks=3, image_size=8)
     assert stream.name == "cub200" and stream.scenario == "class-incremental"
     assert [task.class_names for task in stream] == [
@@ -26,20 +26,20 @@ def test_the_lists_decide_split_and_labels(tree):
     ]
     for task in stream:
         for part in ("train", "test"):
-            numbers = real_data.numbers(getattr(task, f"{part}_images"))
+            numbers = image_trees.numbers(getattr(task, f"{part}_images"))
             labels = getattr(task, f"{part}_labels").tolist()
             assert [n // 10 for n in numbers] == labels
             expected = [i for i in range(5) if (i in TRAIN) == (part == "train")]
             for k in task.classes:
                 assert sorted(n % 10 for n in numbers if n // 10 == k) == expected
-    assert real_data.files(tree) == before
+    assert image_trees.files(tree) == before
 
 
 def test_a_class_order_and_limits(tree):
     stream = cub200(tree, n_tasks=6, image_size=8, class_order=1993, n_train=2, n_test=1)
     published = [k for k in np.random.RandomState(1993).permutation(200) if k < 6]
     assert [task.classes for task in stream] == [(k,) for k in range(6)]
-    assert [real_data.numbers(task.test_images)[0] // 10 for task in stream] == published
+    assert [image_trees.numbers(task.test_images)[0] // 10 for task in stream] == published
     assert [len(task.train_labels) for task in stream] == [2] * 6
     assert stream.describe()["class_order"] == "permutation of seed 1993"
 
@@ -66,7 +66,7 @@ def test_classes_without_images_are_left_out_and_the_rest_is_partial(tree):
 
 
 def rewrite(name, old, new):
-    return lambda root: real_data.rewrite(root / name, old, new)
+    return lambda root: image_trees.rewrite(root / name, old, new)
 
 
 def remove_all_images(root):
@@ -120,9 +120,9 @@ def test_bad_arguments(tree, options, message):
         cub200(tree, **options)
 
 
-@real_data.needs("CUB_200_2011")
+@image_trees.needs("CUB_200_2011")
 def test_the_real_images():
-    stream = cub200(real_data.FOLDER)
+    stream = cub200(image_trees.FOLDER)
     assert [len(task.classes) for task in stream] == [5] * 10 and stream.n_classes == 50
     described = stream.describe()
     assert (sum(described["train_images"]), sum(described["test_images"])) == (1500, 1389)
@@ -130,10 +130,10 @@ def test_the_real_images():
     assert (
         stream[0].class_names[2] == "Sooty Albatross" and stream[9].class_names[4] == "Eared Grebe"
     )
-    assert not real_data.pixels(stream, "train") & real_data.pixels(stream, "test")
+    assert not image_trees.pixels(stream, "train") & image_trees.pixels(stream, "test")
 
 
-@real_data.needs("CUB_200_2011")
+@image_trees.needs("CUB_200_2011")
 def test_real_images_by_seed():
-    described = real_data.described_by_seed(cub200, n_tasks=5, n_train=5, n_test=5)
+    described = image_trees.described_by_seed(cub200, n_tasks=5, n_train=5, n_test=5)
     assert described["test_images"] == [50] * 5

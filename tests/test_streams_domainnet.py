@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 
 from fmlora_kit.streams import domainnet
 from fmlora_kit.streams.domainnet import DOMAINNET
@@ -16,7 +16,7 @@ CLASSES = {"scenario": "class-incremental", "n_tasks": 2}
 
 @pytest.fixture
 def tree(tmp_path):
-    real_data.draw_domains(tmp_path / "domainnet", DOMAINS, NAMES)
+    image_trees.draw_domains(tmp_path / "domainnet", DOMAINS, NAMES)
     return tmp_path
 
 
@@ -27,7 +27,7 @@ def drop(path, part):
 
 
 def test_a_task_is_a_domain_in_the_split_of_the_lists(tree):
-    before = real_data.files(tree)
+    before = image_trees.files(tree)
     stream = domainnet(tree, image_size=8)
     assert stream.name == "domainnet" and stream.scenario == "domain-incremental"
     assert tuple(task.name for task in stream) == DOMAINS
@@ -35,11 +35,11 @@ def test_a_task_is_a_domain_in_the_split_of_the_lists(tree):
         assert task.classes == (0, 1, 2, 3)
         assert task.class_names == ("owl", "red jay", "cow", "t-shirt")
         for part, kept in (("train", TRAIN), ("test", (1, 4))):
-            numbers = real_data.numbers(getattr(task, f"{part}_images"))
+            numbers = image_trees.numbers(getattr(task, f"{part}_images"))
             assert numbers == [100 * d + 10 * c + i for c in range(4) for i in kept]
             assert getattr(task, f"{part}_labels").tolist() == [n // 10 % 10 for n in numbers]
     assert stream.about["partial"] == "4 of 345 classes; 120 of 586,575 images"
-    assert "left_out" not in stream.about and real_data.files(tree) == before
+    assert "left_out" not in stream.about and image_trees.files(tree) == before
 
 
 def test_a_class_that_a_domain_does_not_train_on_is_left_out_of_all(tree):
@@ -67,7 +67,7 @@ def test_a_task_is_some_classes_in_all_domains(tree):
     assert [task.class_names for task in stream] == [("owl", "red jay"), ("cow", "t-shirt")]
     assert stream.scenario == "class-incremental"
     for task in stream:
-        numbers = real_data.numbers(task.train_images)
+        numbers = image_trees.numbers(task.train_images)
         assert sorted(numbers) == sorted(
             100 * d + 10 * c + i for d in range(6) for c in task.classes for i in TRAIN
         )
@@ -79,7 +79,7 @@ def test_a_task_is_some_classes_in_all_domains(tree):
 def test_the_published_class_order(tree):
     stream = domainnet(tree, image_size=8, class_order=1993, **CLASSES)
     order = [k for k in np.random.RandomState(1993).permutation(345) if k < 4]
-    shown = [real_data.numbers(task.train_images[::18]) for task in stream]  # 18 of each class
+    shown = [image_trees.numbers(task.train_images[::18]) for task in stream]  # 18 of each class
     assert [n // 10 % 10 for numbers in shown for n in numbers] == order
     assert stream.about["class_order"] == "permutation of seed 1993"
 
@@ -157,9 +157,9 @@ def test_bad_arguments(tree, options, message):
         domainnet(tree, **options)
 
 
-@real_data.needs("domainnet")
+@image_trees.needs("domainnet")
 def test_the_real_lists():
-    root = real_data.FOLDER / "domainnet"
+    root = image_trees.FOLDER / "domainnet"
     for domain in ("clipart", "infograph", "painting", "sketch"):
         n = sum(len(read_list(root / name)) for name in DOMAINNET.lists([domain]))
         assert n == DOMAINNET.images[domain]

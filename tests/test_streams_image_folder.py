@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 from PIL import Image
 
 from fmlora_kit.streams import image_folder
@@ -15,7 +15,7 @@ def draw(root, first=0, images=5, names=NAMES):
     for c, name in enumerate(names):
         for i in range(images):
             suffix = ("jpg", "PNG")[i % 2]
-            real_data.draw(root / name / f"{i}.{suffix}", first + 10 * c + i)
+            image_trees.draw(root / name / f"{i}.{suffix}", first + 10 * c + i)
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def domains(tmp_path):
 
 
 def test_folders_of_classes(classes):
-    before = real_data.files(classes)
+    before = image_trees.files(classes)
     stream = image_folder(classes, 1, n_tasks=2, image_size=8)
     assert stream.name == "image_folder" and stream.scenario == "class-incremental"
     assert [task.class_names for task in stream] == [NAMES[:2], NAMES[2:]]
     for first, task in zip((0, 2), stream, strict=True):
-        train, test = (real_data.numbers(x) for x in (task.train_images, task.test_images))
+        train, test = (image_trees.numbers(x) for x in (task.train_images, task.test_images))
         assert sorted(train + test) == [10 * (first + c) + i for c in range(2) for i in range(5)]
         assert [n // 10 for n in test] == task.test_labels.tolist() == list(task.classes)
     assert stream.about == {
@@ -47,7 +47,7 @@ def test_folders_of_classes(classes):
         "class_order": "alphabetical",
         "partial": None,
     }
-    assert real_data.files(classes) == before
+    assert image_trees.files(classes) == before
 
 
 def test_folders_of_domains(domains):
@@ -56,7 +56,7 @@ def test_folders_of_domains(domains):
     assert [task.name for task in stream] == ["day", "dusk", "night"]
     for d, task in enumerate(stream):
         assert task.class_names == NAMES and task.classes == (0, 1, 2, 3)
-        train, test = (real_data.numbers(x) for x in (task.train_images, task.test_images))
+        train, test = (image_trees.numbers(x) for x in (task.train_images, task.test_images))
         assert sorted(train + test) == [100 * d + 10 * c + i for c in range(4) for i in range(5)]
         assert len(test) == 8 and [n // 10 % 10 for n in train] == task.train_labels.tolist()
     some = image_folder(domains, domains=("night", "day"), image_size=8)
@@ -70,8 +70,8 @@ def test_a_split_that_is_there_is_kept(tmp_path, test):
     stream = image_folder(tmp_path, n_tasks=1, image_size=8)
     assert stream.about["layout"] == SPLIT and stream.about["split"] == "folders"
     expected = [100 * 0 + 10 * c + i for c in range(4) for i in range(3)]
-    assert real_data.numbers(stream[0].train_images) == expected
-    assert {n // 100 for n in real_data.numbers(stream[0].test_images)} == {1}
+    assert image_trees.numbers(stream[0].train_images) == expected
+    assert {n // 100 for n in image_trees.numbers(stream[0].test_images)} == {1}
     assert image_folder(tmp_path, 7, n_tasks=1, image_size=8).describe() == {
         **stream.describe(),
         "seed": 7,
@@ -131,14 +131,14 @@ def test_every_kind_of_file_and_of_name(tmp_path):
 
 def test_images_in_no_class_are_counted(classes, domains):
     for root in (classes, domains):
-        real_data.draw(root / "loose.jpg", 0)
+        image_trees.draw(root / "loose.jpg", 0)
     stream = image_folder(classes, n_tasks=1, image_size=8)
     assert stream.about["left_out"] == "images that lie in no class: 1"
     (domains / "day" / "cat" / "notes.txt").touch()
     assert image_folder(domains, image_size=8).about["left_out"] == (
         "files that are no images: 1 of .txt; images that lie in no class: 1"
     )
-    real_data.draw(domains / "day" / "0.jpg", 0)
+    image_trees.draw(domains / "day" / "0.jpg", 0)
     with pytest.raises(ValueError, match="got images in 'day' and folders in 'day'"):
         image_folder(domains, image_size=8)
 
@@ -166,7 +166,7 @@ def test_layouts(classes, domains, tmp_path):
 
 
 def test_mixed_layouts_are_named(classes):
-    real_data.draw(classes / "cat" / "old" / "0.jpg", 0)
+    image_trees.draw(classes / "cat" / "old" / "0.jpg", 0)
     message = "of images or folders of folders, got images in 'cat' and folders in 'cat'"
     with pytest.raises(ValueError, match=message):
         image_folder(classes, n_tasks=1, image_size=8)
@@ -208,9 +208,9 @@ def test_bad_arguments_for_domains(domains, options, message):
         image_folder(domains, **options)
 
 
-@real_data.needs("PACS")
+@image_trees.needs("PACS")
 def test_the_real_images():
-    stream = image_folder(real_data.FOLDER / "PACS", n_train=2, n_test=1)
+    stream = image_folder(image_trees.FOLDER / "PACS", n_train=2, n_test=1)
     assert [task.name for task in stream] == ["art_painting", "cartoon", "photo", "sketch"]
-    photos = image_folder(real_data.FOLDER / "PACS" / "photo", n_tasks=7, n_train=2, n_test=1)
+    photos = image_folder(image_trees.FOLDER / "PACS" / "photo", n_tasks=7, n_train=2, n_test=1)
     assert photos.scenario == "class-incremental" and photos[6].class_names == ("person",)

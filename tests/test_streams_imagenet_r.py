@@ -2,65 +2,67 @@
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 
 from fmlora_kit.streams import imagenet_r
 from fmlora_kit.streams.files import listed_classes, read_list
 from fmlora_kit.streams.imagenet_r import LISTED_FROM, LISTS
 
-WNIDS, LABELS, TRAIN = real_data.WNIDS, real_data.LABELS, real_data.TRAIN
+WNIDS, LABELS, TRAIN = image_trees.WNIDS, image_trees.LABELS, image_trees.TRAIN
 
 
 @pytest.fixture
 def tree(tmp_path):
-    real_data.draw_imagenet_r(tmp_path / "imagenet-r")
+    image_trees.draw_imagenet_r(tmp_path / "imagenet-r")
     return tmp_path
 
 
 @pytest.fixture
 def presplit(tmp_path):
-    real_data.draw_split(tmp_path / "imagenet-r")
+    image_trees.draw_split(tmp_path / "imagenet-r")
     return tmp_path
 
 
 def test_the_fixed_lists_decide_split_and_class_numbers(tree):
-    before = real_data.files(tree)
+    before = image_trees.files(tree)
     stream = imagenet_r(tree, n_tasks=4, image_size=8)
     assert stream.name == "imagenet_r" and stream.scenario == "class-incremental"
     by_label = [LABELS.index(k) for k in range(4)]
     assert [task.class_names for task in stream] == [(WNIDS[c],) for c in by_label]
     for c, task in zip(by_label, stream, strict=True):
-        assert real_data.numbers(task.train_images) == [10 * c + i for i in TRAIN]
-        assert real_data.numbers(task.test_images) == [10 * c + i for i in (1, 4)]
+        assert image_trees.numbers(task.train_images) == [10 * c + i for i in TRAIN]
+        assert image_trees.numbers(task.test_images) == [10 * c + i for i in (1, 4)]
     about = stream.about
     assert about["split"] == "fixed lists of CODA-Prompt"
     assert about["class_numbers"] == "of the lists" and about["class_order"] == "by number"
     assert about["partial"] == "4 of 200 classes; 20 of 30,000 images"
-    assert real_data.files(tree) == before
+    assert image_trees.files(tree) == before
 
 
 def test_a_random_split_needs_no_lists_and_moves_nothing(tree):
     for name in LISTS:
         (tree / "imagenet-r" / name).unlink()
-    before = real_data.files(tree)
+    before = image_trees.files(tree)
     how = {"split": "random", "test_share": 0.4, "n_tasks": 2, "image_size": 8}
     stream, again, other = (imagenet_r(tree, seed, **how) for seed in (1, 1, 2))
     assert [task.class_names for task in stream] == [WNIDS[:2], WNIDS[2:]]
     for first, task in zip((0, 2), stream, strict=True):
-        train, test = (real_data.numbers(x) for x in (task.train_images, task.test_images))
+        train, test = (image_trees.numbers(x) for x in (task.train_images, task.test_images))
         assert len(test) == 4
         assert sorted(train + test) == [10 * (first + c) + i for c in range(2) for i in range(5)]
     assert stream.about["split"] == "random by seed, 0.4 of each class for testing"
     assert stream.about["class_numbers"] == "sorted names of the folders"
     assert stream.describe() == again.describe()
-    assert real_data.pixels(stream, "test") != real_data.pixels(other, "test")
-    assert real_data.files(tree) == before
+    assert image_trees.pixels(stream, "test") != image_trees.pixels(other, "test")
+    assert image_trees.files(tree) == before
 
 
 def test_folders_that_were_split_before(presplit):
     stream = imagenet_r(presplit, split="folders", n_tasks=2, image_size=8)
-    assert real_data.numbers(stream[0].train_images) == [i + 10 * c for c in (0, 1) for i in TRAIN]
-    assert real_data.numbers(stream[1].test_images) == [21, 24, 31, 34]
+    assert image_trees.numbers(stream[0].train_images) == [
+        i + 10 * c for c in (0, 1) for i in TRAIN
+    ]
+    assert image_trees.numbers(stream[1].test_images) == [21, 24, 31, 34]
     assert stream.about["split"] == "folders train and test"
 
 
@@ -103,12 +105,12 @@ def test_classes_without_images_are_left_out(tree):
 
 
 def test_damage_is_named(tree):
-    real_data.rewrite(tree / "imagenet-r" / LISTS[0], "targets:\n", "labels:\n")
+    image_trees.rewrite(tree / "imagenet-r" / LISTS[0], "targets:\n", "labels:\n")
     with pytest.raises(ValueError, match="must hold 'data:' and .* got 'labels:' in line 14"):
         imagenet_r(tree, n_tasks=2, image_size=8)
     for path in tree.rglob("*.yaml"):
         path.unlink()
-    real_data.draw_imagenet_r(tree / "imagenet-r")
+    image_trees.draw_imagenet_r(tree / "imagenet-r")
     for path in tree.rglob("*.jpg"):
         path.unlink()
     message = "imagenet-r must hold the listed images, got none. F"
@@ -121,7 +123,7 @@ def test_damaged_folders_are_named(presplit):
     with pytest.raises(ValueError, match=message):
         imagenet_r(presplit, split="random")
     both = presplit / "imagenet-r" / "test" / WNIDS[0] / "0.jpg"
-    real_data.draw(both, 0)
+    image_trees.draw(both, 0)
     message = "imagenet-r must have each image in train or in test, got n01443537/0.jpg in both"
     with pytest.raises(ValueError, match=message):
         imagenet_r(presplit, split="folders")
@@ -148,9 +150,9 @@ def test_bad_arguments(tree, options, message):
         imagenet_r(tree, **options)
 
 
-@real_data.needs("imagenet-r")
+@image_trees.needs("imagenet-r")
 def test_the_real_lists():
-    root = real_data.FOLDER / "imagenet-r"
+    root = image_trees.FOLDER / "imagenet-r"
     train, test = (root / name for name in LISTS)
     assert (len(read_list(train)), len(read_list(test))) == (24_000, 6_000)
     classes = listed_classes(root, (train, test), 200, LISTED_FROM)

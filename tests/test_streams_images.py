@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 from PIL import Image
 
 from fmlora_kit.streams.images import BLOCK, check_image_size, fit, read_images, shorter_side
@@ -44,8 +44,8 @@ def test_greyscale_gets_three_equal_channels(tmp_path):
 def test_many_files_keep_their_order_and_the_first_broken_one_is_named(tmp_path):
     paths = [tmp_path / f"{k}.png" for k in range(2 * BLOCK + 3)]
     for k, path in enumerate(paths):
-        real_data.draw(path, k, size=(8, 8))
-    assert real_data.numbers(read_images(paths, 8)) == list(range(2 * BLOCK + 3))
+        image_trees.draw(path, k, size=(8, 8))
+    assert image_trees.numbers(read_images(paths, 8)) == list(range(2 * BLOCK + 3))
     assert read_images([], 8).shape == (0, 8, 8, 3)
     for k in (2 * BLOCK + 1, BLOCK + 2, BLOCK + 1):
         paths[k].write_bytes(b"broken")

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-import real_data
+from helpers import image_trees
 
 import fmlora_kit as fk
 from fmlora_kit.streams import pacs
@@ -13,30 +13,30 @@ from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
 
 @pytest.fixture
 def tree(tmp_path):
-    real_data.draw_pacs(tmp_path / "PACS")
+    image_trees.draw_pacs(tmp_path / "PACS")
     return tmp_path
 
 
 def test_each_image_once_with_its_own_domain_and_class(tree):
-    before = real_data.files(tree)
+    before = image_trees.files(tree)
     stream = pacs(tree, seed=1, image_size=8)
     assert stream.name == "pacs" and stream.scenario == "domain-incremental"
     assert [task.name for task in stream] == ["photo", "art painting", "cartoon", "sketch"]
     for d, task in enumerate(stream):
         assert task.classes == tuple(range(7)) and task.class_names == PACS_CLASSES
-        train, test = (real_data.numbers(x) for x in (task.train_images, task.test_images))
+        train, test = (image_trees.numbers(x) for x in (task.train_images, task.test_images))
         assert sorted(train + test) == [100 * d + 10 * c + i for c in range(7) for i in range(5)]
         assert (
             [n // 10 % 10 for n in train] == task.train_labels.tolist() == sorted([*range(7)] * 4)
         )
         assert [n // 10 % 10 for n in test] == task.test_labels.tolist() == [*range(7)]
-    assert real_data.files(tree) == before
+    assert image_trees.files(tree) == before
 
 
 def test_the_seed_decides_the_split(tree):
     first, again, other = (pacs(tree / "PACS", seed=s, image_size=8) for s in (1, 1, 2))
     assert first.describe() == again.describe()
-    assert real_data.pixels(first, "test") != real_data.pixels(other, "test")
+    assert image_trees.pixels(first, "test") != image_trees.pixels(other, "test")
 
 
 def test_limits_keep_some_of_the_same_split(tree):
@@ -45,12 +45,12 @@ def test_limits_keep_some_of_the_same_split(tree):
     assert [len(task.train_labels) for task in some] == [14] * 4
     assert [len(task.test_labels) for task in some] == [7] * 4
     for part in ("train", "test"):
-        assert real_data.pixels(some, part) < real_data.pixels(whole, part)
+        assert image_trees.pixels(some, part) < image_trees.pixels(whole, part)
 
 
 def test_images_that_are_not_drawn_are_not_read(tree):
-    kept = set(real_data.numbers(pacs(tree, image_size=8, n_train=1, n_test=1)[0].train_images))
-    kept |= set(real_data.numbers(pacs(tree, image_size=8, n_train=1, n_test=1)[0].test_images))
+    kept = set(image_trees.numbers(pacs(tree, image_size=8, n_train=1, n_test=1)[0].train_images))
+    kept |= set(image_trees.numbers(pacs(tree, image_size=8, n_train=1, n_test=1)[0].test_images))
     for number in set(range(1, 5)) - kept:  # the first image is looked at for its size
         (tree / "PACS" / "photo" / "dog" / f"{number}.jpg").write_bytes(b"broken")
     pacs(tree, image_size=8, n_train=1, n_test=1)
@@ -117,22 +117,22 @@ def test_bad_arguments(tmp_path, options, message):
         pacs(tmp_path, **options)
 
 
-@real_data.needs("PACS")
+@image_trees.needs("PACS")
 def test_the_real_images():
-    stream = pacs(real_data.FOLDER)
+    stream = pacs(image_trees.FOLDER)
     n_train, n_test = (np.array(stream.describe()[k]) for k in ("train_images", "test_images"))
     assert (n_train + n_test).tolist() == list(PACS_IMAGES.values())
     assert abs(n_test / (n_train + n_test) - 0.2).max() < 0.002
     assert stream.image_size == (32, 32) and stream.n_classes == 7
-    train, test = (real_data.pixels(stream, part) for part in ("train", "test"))
+    train, test = (image_trees.pixels(stream, part) for part in ("train", "test"))
     assert not train & test
     assert stream.describe()["partial"] == "images of 64 pixels instead of 227"
     sketches = stream[3].test_images.astype(int)
     assert np.median(sketches) == 255 and np.ptp(sketches, axis=-1).max() < 10  # ink on white
 
 
-@real_data.needs("PACS")
+@image_trees.needs("PACS")
 def test_real_images_by_seed():
-    described = real_data.described_by_seed(pacs, n_train=30, n_test=30)
+    described = image_trees.described_by_seed(pacs, n_train=30, n_test=30)
     assert described["train_images"] == [210] * 4
     assert described["test_images"] == [210, 210, 207, 196]  # 27 guitars, 16 houses: a fifth

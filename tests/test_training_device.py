@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.training import pick_device
@@ -86,10 +86,10 @@ def test_the_cpu_computes_in_full_precision():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, none here")
 def test_fm_lora_learns_on_cuda_and_comes_back_exactly():
-    stream = tiny.stream()
-    model = tiny.fmlora().to("cuda")
-    results = tiny.learn(model, stream)
+    stream = models.stream()
+    model = models.fmlora().to("cuda")
+    results = models.learn(model, stream)
     assert all(np.isfinite(r.losses).all() for r in results)
-    back = fk.from_record(tiny.record_of(model, stream, results), backbone=tiny.vit())
-    cpu, cuda = back.logits(tiny.noise()), model.logits(tiny.noise())
+    back = fk.from_record(models.record_of(model, stream, results), backbone=models.vit())
+    cpu, cuda = back.logits(models.noise()), model.logits(models.noise())
     np.testing.assert_allclose(cpu, cuda, atol=1e-2 * np.abs(cpu).max())

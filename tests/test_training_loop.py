@@ -5,15 +5,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import models
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import fmlora_kit as fk
 from fmlora_kit.training import Budget, TrainingError, loop
 from fmlora_kit.training.loop import _batches
 
-IMAGES = tiny.noise(6)
+IMAGES = models.noise(6)
 
 
 @pytest.mark.parametrize(
@@ -47,27 +47,27 @@ def test_batches_show_every_picture_once_an_epoch_in_an_order_of_seed_and_task()
 
 
 def test_tasks_are_learned_in_the_streams_order():
-    stream = tiny.stream()
-    model = tiny.build("frozen_backbone")
+    stream = models.stream()
+    model = models.build("frozen_backbone")
     with pytest.raises(ValueError, match="next one, number 1 of 3, got 'Greek'"):
-        fk.train_task(model, stream[1], stream, tiny.BUDGET)
-    tiny.learn(model, stream)
+        fk.train_task(model, stream[1], stream, models.BUDGET)
+    models.learn(model, stream)
     with pytest.raises(ValueError, match="next one, number 4 of 3, got 'Latin'"):
-        fk.train_task(model, stream[0], stream, tiny.BUDGET)
+        fk.train_task(model, stream[0], stream, models.BUDGET)
 
 
 def test_a_model_left_in_the_middle_of_a_task_is_refused():
-    stream = tiny.stream()
-    model = tiny.build("sequential_lora")
-    steps = fk.train_steps(model, stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    model = models.build("sequential_lora")
+    steps = fk.train_steps(model, stream[0], stream, models.BUDGET)
     assert [next(steps).phase for _ in range(2)] == ["preparing", "training"]
     with pytest.raises(ValueError, match="model must have finished its task .*from_record"):
-        fk.train_task(model, stream[0], stream, tiny.BUDGET)
+        fk.train_task(model, stream[0], stream, models.BUDGET)
 
 
 def test_every_step_says_where_it_is_and_is_recorded():
-    stream = tiny.stream()
-    steps = fk.train_steps(tiny.build("sequential_lora"), stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    steps = fk.train_steps(models.build("sequential_lora"), stream[0], stream, models.BUDGET)
     seen = []
     while True:
         try:
@@ -83,12 +83,12 @@ def test_every_step_says_where_it_is_and_is_recorded():
 
 def phases(model, task, stream):
     """Phase, place and length of everything that learning a task yields."""
-    steps = fk.train_steps(model, task, stream, tiny.BUDGET)
+    steps = fk.train_steps(model, task, stream, models.BUDGET)
     return [(s.phase, s.index, s.n_steps, math.isnan(s.loss)) for s in steps]
 
 
 def test_whoever_iterates_gets_a_breath_before_after_and_between_the_tests():
-    stream, model = tiny.stream(), tiny.build("sequential_lora")
+    stream, model = models.stream(), models.build("sequential_lora")
     train = [("training", k, 4, False) for k in range(4)]
     start, end = [("preparing", 0, 1, True)], [("finishing", 0, 1, True)]
     for t in range(3):
@@ -97,9 +97,9 @@ def test_whoever_iterates_gets_a_breath_before_after_and_between_the_tests():
 
 
 def test_the_result_keeps_the_true_classes_of_its_test_images_and_what_was_watched():
-    stream, model = tiny.stream(), tiny.fmlora()
+    stream, model = models.stream(), models.fmlora()
     for task in stream:
-        result = fk.train_task(model, task, stream, tiny.BUDGET)
+        result = fk.train_task(model, task, stream, models.BUDGET)
         np.testing.assert_array_equal(result.test_labels, task.test_labels)
         own = result.predictions[-len(task.test_labels) :]
         assert np.mean(own == result.test_labels) == result.accuracy[model.n_tasks_done - 1]
@@ -114,15 +114,15 @@ def test_the_result_keeps_the_true_classes_of_its_test_images_and_what_was_watch
 
 
 def test_a_method_that_watches_nothing_leaves_no_traces():
-    stream = tiny.stream()
-    assert fk.train_task(tiny.fmlora(drs=False), stream[0], stream, tiny.BUDGET).traces == {}
-    assert tiny.learn(tiny.build("frozen_backbone"), stream)[0].traces == {}
+    stream = models.stream()
+    assert fk.train_task(models.fmlora(drs=False), stream[0], stream, models.BUDGET).traces == {}
+    assert models.learn(models.build("frozen_backbone"), stream)[0].traces == {}
 
 
 def test_the_first_losses_are_those_of_adamw_with_a_cosine_schedule():
-    stream, budget = tiny.stream(), Budget(epochs=3, batch_size=24, clip=0.05)
-    result = fk.train_task(tiny.build("frozen_backbone"), stream[0], stream, budget)
-    model = tiny.build("frozen_backbone")
+    stream, budget = models.stream(), Budget(epochs=3, batch_size=24, clip=0.05)
+    result = fk.train_task(models.build("frozen_backbone"), stream[0], stream, budget)
+    model = models.build("frozen_backbone")
     model.begin_task(stream[0])
     images, labels = (torch.tensor(a) for a in (stream[0].train_images, stream[0].train_labels))
     losses = []
@@ -141,9 +141,9 @@ def test_the_first_losses_are_those_of_adamw_with_a_cosine_schedule():
 
 
 def test_accuracy_by_hand_over_seen_classes_and_with_the_task_given():
-    stream = tiny.stream()
-    model = tiny.build("frozen_backbone")
-    results = tiny.learn(model, stream)
+    stream = models.stream()
+    model = models.build("frozen_backbone")
+    results = models.learn(model, stream)
     last = results[-1]
     scores = [model.logits(task.test_images) for task in stream]
     for i, task in enumerate(stream):
@@ -157,7 +157,7 @@ def test_accuracy_by_hand_over_seen_classes_and_with_the_task_given():
 
 def test_predictions_are_class_ids_whatever_their_order():
     """Classes that do not come in rising order are not mistaken for places."""
-    task = tiny.stream()[0]
+    task = models.stream()[0]
     turned = fk.streams.Task(
         "turned",
         (2, 0, 1),
@@ -168,14 +168,14 @@ def test_predictions_are_class_ids_whatever_their_order():
         task.train_labels,
     )
     stream = fk.streams.Stream("turned", "class-incremental", (turned,), 0)
-    result = fk.train_task(tiny.build("frozen_backbone"), turned, stream, Budget(epochs=60))
+    result = fk.train_task(models.build("frozen_backbone"), turned, stream, Budget(epochs=60))
     assert result.accuracy[0] > 0.6  # taken for places, a third at most is right
     assert np.mean(result.predictions == task.train_labels) == result.accuracy[0]
 
 
 def test_a_domain_incremental_stream_is_evaluated_one_task_ahead():
-    stream = tiny.styles()
-    results = tiny.learn(tiny.build("frozen_backbone", n_classes=4), stream)
+    stream = models.styles()
+    results = models.learn(models.build("frozen_backbone", n_classes=4), stream)
     evaluated = [np.isfinite(r.accuracy).tolist() for r in results]
     assert evaluated == [[True, True, False], [True] * 3, [True] * 3]
     assert [len(r.predictions) for r in results] == [12, 24, 36]
@@ -183,18 +183,18 @@ def test_a_domain_incremental_stream_is_evaluated_one_task_ahead():
 
 @pytest.mark.parametrize("name", ["fmlora", "full_finetuning"])
 def test_the_same_seed_gives_the_same_results_bit_for_bit(name):
-    stream = tiny.stream()
-    first, again, other = (tiny.learn(tiny.build(name, seed=s), stream) for s in (1, 1, 2))
+    stream = models.stream()
+    first, again, other = (models.learn(models.build(name, seed=s), stream) for s in (1, 1, 2))
     assert all(a.same_as(b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0].losses, other[0].losses)
 
 
 def test_training_does_not_touch_global_randomness():
-    stream = tiny.stream()
+    stream = models.stream()
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    fk.train_task(tiny.fmlora(), stream[0], stream, tiny.BUDGET)
+    fk.train_task(models.fmlora(), stream[0], stream, models.BUDGET)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -208,26 +208,26 @@ class BreaksAt(fk.SequentialLoRA):
 
 
 def test_a_loss_that_is_no_number_stops_training_and_names_the_place(tmp_path):
-    stream = tiny.stream()
-    model = BreaksAt(tiny.vit(), 9, rank=4, lr=0.125)
+    stream = models.stream()
+    model = BreaksAt(models.vit(), 9, rank=4, lr=0.125)
     with pytest.raises(
         TrainingError, match=r"loss must be finite, got nan at step 2 of 4 of task 'Greek'.*0\.125"
     ):
-        fk.run(model, stream, tiny.BUDGET, folder=tmp_path / "run")
+        fk.run(model, stream, models.BUDGET, folder=tmp_path / "run")
     kept = fk.Record.load(tmp_path / "run")
     assert kept.task_names == ("Latin",)
     expected = fk.train_task(
-        BreaksAt(tiny.vit(), 9, rank=4, lr=0.125), stream[0], stream, tiny.BUDGET
+        BreaksAt(models.vit(), 9, rank=4, lr=0.125), stream[0], stream, models.BUDGET
     )
     assert kept.tasks[0].same_as(expected)
 
 
 def test_losses_looked_at_late_still_name_their_step():
-    stream = tiny.stream()
-    model = BreaksAt(tiny.vit(), 9, rank=4, lr=0.125)
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
-    steps = fk.train_steps(model, stream[1], stream, tiny.BUDGET, check_every=3)
-    assert math.isnan(tiny.advance(steps, 2).loss)
+    stream = models.stream()
+    model = BreaksAt(models.vit(), 9, rank=4, lr=0.125)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
+    steps = fk.train_steps(model, stream[1], stream, models.BUDGET, check_every=3)
+    assert math.isnan(models.advance(steps, 2).loss)
     with pytest.raises(
         TrainingError, match=r"got nan at step 2 of 4 of task 'Greek' \(looked at after step 3\)"
     ):
@@ -249,12 +249,12 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("name", ["fmlora", "sequential_lora", "sd_lora"])
 def test_no_step_waits_for_the_device_unless_someone_looks(monkeypatch, name):
     monkeypatch.setattr(torch.optim, "AdamW", torch.optim.SGD)  # on CPUs AdamW reads its counters
-    stream, model = tiny.stream(), tiny.build(name)
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream, model = models.stream(), models.build(name)
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     steps = fk.train_steps(model, stream[1], stream, Budget(epochs=4, batch_size=8), check_every=50)
-    tiny.advance(steps, 1)
+    models.advance(steps, 1)
     with Waits() as waits:
-        seen = [tiny.advance(steps, 1) for _ in range(4)]
+        seen = [models.advance(steps, 1) for _ in range(4)]
         assert waits.calls == 0
         assert math.isfinite(seen[0].loss) and waits.calls == 1
     assert [s.index for s in seen] == [1, 2, 3, 4]
@@ -263,18 +263,18 @@ def test_no_step_waits_for_the_device_unless_someone_looks(monkeypatch, name):
 
 
 def test_weights_that_are_no_numbers_after_the_last_step_leave_no_result():
-    stream = tiny.stream()
-    model = tiny.build("sequential_lora", lr=float("inf"))
+    stream = models.stream()
+    model = models.build("sequential_lora", lr=float("inf"))
     with pytest.raises(TrainingError, match="weights must be finite after task 'Latin'"):
         fk.train_task(model, stream[0], stream, Budget(epochs=1, batch_size=24))
 
 
 def test_progress_bars_go_to_stderr_and_only_when_asked_for(capsys, monkeypatch):
     monkeypatch.setattr(loop, "tqdm", partial(loop.tqdm, mininterval=0))
-    stream = tiny.stream()
-    model = tiny.build("sequential_lora")
-    fk.train_task(model, stream[0], stream, tiny.BUDGET)
+    stream = models.stream()
+    model = models.build("sequential_lora")
+    fk.train_task(model, stream[0], stream, models.BUDGET)
     assert capsys.readouterr() == ("", "")
-    fk.train_task(model, stream[1], stream, tiny.BUDGET, show_progress=True)
+    fk.train_task(model, stream[1], stream, models.BUDGET, show_progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "Greek" in err and "/4" in err

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import two_processes
+from helpers import two_processes
 
 import fmlora_kit as fk
 from fmlora_kit.training import parallel

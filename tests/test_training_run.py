@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
+from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS
@@ -27,8 +27,8 @@ test_training_run.long_run(sys.argv[1], lambda record: print(len(record.tasks), 
 
 def long_run(folder, on_task=lambda record: None):
     """The run that is killed: four tasks of 24 steps."""
-    model = tiny.fmlora(n_classes=12, seed=2)
-    return fk.run(model, tiny.stream(4), BUDGET, folder=folder, on_task=on_task)
+    model = models.fmlora(n_classes=12, seed=2)
+    return fk.run(model, models.stream(4), BUDGET, folder=folder, on_task=on_task)
 
 
 def program(folder):
@@ -99,8 +99,8 @@ def test_a_run_killed_again_and_again_ends_with_the_same_files(one_thread, tmp_p
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "joint"])
 def test_a_run_taken_up_after_every_task_is_the_same_record(name, tmp_path):
-    stream = tiny.stream()
-    whole = fk.run(tiny.build(name), stream, tiny.BUDGET, folder=tmp_path / "whole")
+    stream = models.stream()
+    whole = fk.run(models.build(name), stream, models.BUDGET, folder=tmp_path / "whole")
 
     class Interrupted(Exception):
         pass
@@ -110,75 +110,79 @@ def test_a_run_taken_up_after_every_task_is_the_same_record(name, tmp_path):
 
     for _ in range(3):
         with pytest.raises(Interrupted):
-            fk.run(tiny.build(name), stream, tiny.BUDGET, folder=tmp_path / "parts", on_task=stop)
-    record = fk.run(tiny.build(name), stream, tiny.BUDGET, folder=tmp_path / "parts")
+            fk.run(
+                models.build(name), stream, models.BUDGET, folder=tmp_path / "parts", on_task=stop
+            )
+    record = fk.run(models.build(name), stream, models.BUDGET, folder=tmp_path / "parts")
     assert record.same_as(whole) and files(tmp_path / "parts") == files(tmp_path / "whole")
 
 
 def test_a_finished_run_is_loaded_not_done_again(tmp_path):
-    stream, told = tiny.stream(), []
-    first = fk.run(tiny.build("fmlora"), stream, tiny.BUDGET, folder=tmp_path, on_task=told.append)
+    stream, told = models.stream(), []
+    first = fk.run(
+        models.build("fmlora"), stream, models.BUDGET, folder=tmp_path, on_task=told.append
+    )
     assert [len(record.tasks) for record in told] == [1, 2, 3]
-    model = tiny.build("fmlora")
-    again = fk.run(model, stream, tiny.BUDGET, folder=tmp_path, on_task=told.append)
+    model = models.build("fmlora")
+    again = fk.run(model, stream, models.BUDGET, folder=tmp_path, on_task=told.append)
     assert again.same_as(first) and len(told) == 3 and model.n_tasks_done == 3
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    record = fk.run(tiny.build("nearest_class_mean"), tiny.stream(), tiny.BUDGET)
+    record = fk.run(models.build("nearest_class_mean"), models.stream(), models.BUDGET)
     assert len(record.tasks) == 3 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("what", ["method", "seed", "option", "budget", "stream", "backbone"])
 def test_a_folder_of_another_run_is_refused_and_left_alone(what, tmp_path):
-    stream = tiny.stream()
-    fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+    stream = models.stream()
+    fk.run(models.build("sequential_lora"), stream, models.BUDGET, folder=tmp_path)
     kept = files(tmp_path)
     name = "first_task_lora" if what == "method" else "sequential_lora"
     options = {"seed": {"seed": 9}, "option": {"lr": 0.5}}.get(what, {})
-    backbone = tiny.vit(seed=1) if what == "backbone" else None
-    budget = fk.Budget(epochs=1) if what == "budget" else tiny.BUDGET
-    other = tiny.stream(seed=1) if what == "stream" else stream
+    backbone = models.vit(seed=1) if what == "backbone" else None
+    budget = fk.Budget(epochs=1) if what == "budget" else models.BUDGET
+    other = models.stream(seed=1) if what == "stream" else stream
     with pytest.raises(ValueError, match="folder must be empty or hold this very run.*sequential"):
-        fk.run(tiny.build(name, backbone, **options), other, budget, folder=tmp_path)
+        fk.run(models.build(name, backbone, **options), other, budget, folder=tmp_path)
     assert files(tmp_path) == kept
 
 
 def test_the_refusal_says_where_the_runs_differ(tmp_path, monkeypatch):
-    stream = tiny.stream()
-    fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+    stream = models.stream()
+    fk.run(models.build("sequential_lora"), stream, models.BUDGET, folder=tmp_path)
     with pytest.raises(ValueError, match="seed 0; method.lr 0.001 there, 0.5 here$"):
-        fk.run(tiny.build("sequential_lora", lr=0.5), stream, tiny.BUDGET, folder=tmp_path)
+        fk.run(models.build("sequential_lora", lr=0.5), stream, models.BUDGET, folder=tmp_path)
     with pytest.raises(ValueError, match="; method.lr .* method.rank 4 there, 2 here and 3 more$"):
-        other = tiny.build("sequential_lora", lr=0.5, rank=2, head_lr=0.1)
+        other = models.build("sequential_lora", lr=0.5, rank=2, head_lr=0.1)
         fk.run(other, stream, fk.Budget(epochs=1), folder=tmp_path)
     elsewhere = {"device": "Some GPU", "numbers": "float32, bfloat16 autocast"}
     module = sys.modules["fmlora_kit.training.run"]  # its name is hidden by the function's
     monkeypatch.setattr(module, "describe_device", lambda *_: elsewhere)
     with pytest.raises(ValueError, match="training.device 'cpu' there, 'Some GPU' here"):
-        fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+        fk.run(models.build("sequential_lora"), stream, models.BUDGET, folder=tmp_path)
 
 
 def test_a_used_model_cannot_take_up_a_run(tmp_path):
-    stream = tiny.stream()
-    model = tiny.build("sequential_lora")
-    fk.run(model, stream, tiny.BUDGET, folder=tmp_path)
+    stream = models.stream()
+    model = models.build("sequential_lora")
+    fk.run(model, stream, models.BUDGET, folder=tmp_path)
     with pytest.raises(ValueError, match="model must be fresh"):
-        fk.run(model, stream, tiny.BUDGET, folder=tmp_path)
+        fk.run(model, stream, models.BUDGET, folder=tmp_path)
 
 
 def test_a_damaged_record_is_not_continued(tmp_path):
-    stream = tiny.stream()
-    fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+    stream = models.stream()
+    fk.run(models.build("sequential_lora"), stream, models.BUDGET, folder=tmp_path)
     file = tmp_path / "task_001.safetensors"
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(RecordError, match="task_001.safetensors"):
-        fk.run(tiny.build("sequential_lora"), stream, tiny.BUDGET, folder=tmp_path)
+        fk.run(models.build("sequential_lora"), stream, models.BUDGET, folder=tmp_path)
 
 
 def test_the_record_names_budget_stream_and_method():
-    record = fk.start_record(tiny.build("fmlora", seed=6), tiny.stream(), tiny.BUDGET)
+    record = fk.start_record(models.build("fmlora", seed=6), models.stream(), models.BUDGET)
     assert record.config["training"] == {
         "epochs": 2,
         "batch_size": 16,
@@ -190,7 +194,7 @@ def test_the_record_names_budget_stream_and_method():
         "device": "cpu",
         "numbers": "float32",
     }
-    assert record.config["stream"] == tiny.stream().describe()
+    assert record.config["stream"] == models.stream().describe()
     assert record.config["method"]["flora"]["max_rank"] == 8
     assert record.seed == 6 and record.layers == (
         "blocks.0.q",

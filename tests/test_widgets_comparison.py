@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import THREE_TASKS, make_record, plausible_record
+from helpers.records import THREE_TASKS, make_record, plausible_record
 from test_widgets_stepper import numbers
 from timed import typical
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hand_made import THREE_TASKS, THREE_TASKS_ORACLE, make_record, make_task
+from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record, make_task
 from nbval_tolerance import as_numbers
 
 from fmlora_kit.widgets import LiveTraining

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import make_record
+from helpers.records import make_record
 from nbval_tolerance import as_numbers
 from test_analysis_truncation import LAYERS, make_table
 from timed import typical

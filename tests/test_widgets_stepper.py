@@ -4,8 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from confused import confused
-from hand_made import make_record, plausible_record
+from helpers.records import confused, make_record, plausible_record
 from timed import typical
 
 from fmlora_kit.figures import forgotten_to, task_confusion

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from hand_made import make_record
-from hand_updates import flora_record, lora_record, orthonormal, random_record
+from helpers.records import flora_record, lora_record, make_record, orthonormal, random_record
 from timed import typical
 
 from fmlora_kit.figures import updates

@@ -3,7 +3,7 @@
 import ipywidgets
 import numpy as np
 import pytest
-from explained import MAPS, NAN, make_explanations
+from helpers.records import MAPS, NAN, make_explanations
 from nbval_tolerance import as_numbers
 from timed import typical
 

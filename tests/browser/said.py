@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_allclose
 
-from fmlora_kit import lessons
 from fmlora_kit.analysis.names import run_name
+from fmlora_kit.training import lessons
 
 
 def stepper(twin, given, figures, records):

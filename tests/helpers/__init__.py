@@ -1,0 +1,1 @@
+"""What tests share: hand-made records, small models, image trees."""
