@@ -5,7 +5,6 @@ Nothing here shows, prints or reads a file.
 
 from fmlora_kit.figures.accuracy import (
     accuracy_curves,
-    accuracy_matrices,
     accuracy_matrix,
     accuracy_parts,
     domain_curves,
@@ -58,7 +57,6 @@ __all__ = [
     "TEMPLATE",
     "accuracy_by_size",
     "accuracy_curves",
-    "accuracy_matrices",
     "accuracy_matrix",
     "accuracy_parts",
     "attribution_methods",

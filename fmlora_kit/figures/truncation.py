@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable, place
+from fmlora_kit.figures.prompts import image_counts, signed_change
 from fmlora_kit.figures.style import (
     INK,
     SYMBOLS,
-    TEMPLATE,
+    grid,
     name_axis,
     new_figure,
     short,
@@ -42,7 +42,7 @@ def what_if(
         f"{_title(table, task, layer, rank)}: {changed.sum():.0f} of {table.n_images.sum()} "
         "predictions change",
         "Frame: ranks as chosen; colour: after the cut, with the points gained or lost. "
-        f"{_images(table)}; nothing is trained again.",
+        f"{image_counts(table.n_images)}; nothing is trained again.",
         height=400,
         barmode="overlay",
         showlegend=False,
@@ -77,10 +77,16 @@ def truncation_curves(table: TruncationTable, layer: int | str | None = None) ->
     Raises:
         ValueError: no such layer.
     """
-    figure = make_subplots(
+    figure = grid(
+        f"How much rank does each task need? Cut in {_where(table, layer)}",
+        "Each line cuts one task's update and leaves the others; it ends at the rank that was "
+        f"chosen. {image_counts(table.n_images)}.",
         cols=2,
-        horizontal_spacing=0.1,
-        subplot_titles=("accuracy, all tasks together", "predictions changed by the cut"),
+        panels=("accuracy, all tasks together", "predictions changed by the cut"),
+        spacing=(0.1, None),
+        height=430,
+        margin={"t": 100},
+        legend={"title": {"text": "task that is cut"}},
     )
     colors = task_colors(len(table.task_names))
     levels = sorted({r for t in range(len(colors)) for r in table.levels(t, layer)})
@@ -97,18 +103,6 @@ def truncation_curves(table: TruncationTable, layer: int | str | None = None) ->
     )
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title_text="share of the test images (%)", col=1)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"How much rank does each task need? Cut in {_where(table, layer)}"},
-        title_subtitle_text=(
-            "Each line cuts one task's update and leaves the others; it ends at the rank that was "
-            f"chosen. {_images(table)}."
-        ),
-        legend={"title": {"text": "task that is cut"}},
-        height=430,
-        margin={"t": 100},
-    )
     return figure
 
 
@@ -130,7 +124,7 @@ def _add_accuracies(
         y=100 * accuracy,
         width=0.56,
         marker={"color": list(task_colors(len(places)))},
-        text=[_change(a, b) for a, b in zip(accuracy, table.full, strict=True)],
+        text=[signed_change(100 * (a - b)) for a, b in zip(accuracy, table.full, strict=True)],
         textposition="outside",
         textfont={"color": INK, "size": 13},
         cliponaxis=False,
@@ -164,11 +158,6 @@ def _pooled(table: TruncationTable, values: np.ndarray) -> float:
     return float(np.average(values, weights=table.n_images))
 
 
-def _change(after: float, before: float) -> str:
-    points = 100 * (after - before)
-    return "±0" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "−")
-
-
 def _title(
     table: TruncationTable, task: int | str, layer: int | str | None, rank: int | None
 ) -> str:
@@ -185,8 +174,3 @@ def _where(table: TruncationTable, layer: int | str | None) -> str:
     if layer in (None, ALL_LAYERS):
         return f"all {len(table.layers)} layers"
     return f"layer {table.layers[place(layer, table.layers, 'layer')]}"
-
-
-def _images(table: TruncationTable) -> str:
-    counts = sorted({int(n) for n in table.n_images})
-    return f"{' to '.join(map(str, counts[:: len(counts) - 1 or 1]))} test images per task"
