@@ -6,13 +6,8 @@ from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record, plausi
 
 from fmlora_kit.analysis import mean_ci95, metrics
 from fmlora_kit.analysis.metrics import average_accuracy, forgetting_curve
-from fmlora_kit.figures import (
-    accuracy_curves,
-    accuracy_matrix,
-    forgetting_curves,
-    method_styles,
-    task_colors,
-)
+from fmlora_kit.figures import accuracy_curves, accuracy_matrix, forgetting_curves
+from fmlora_kit.figures.style import method_styles, task_colors
 
 NAN = np.nan
 

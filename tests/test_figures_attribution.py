@@ -7,12 +7,12 @@ from helpers.records import MAPS, make_explanations
 from fmlora_kit.figures import (
     attribution_methods,
     attribution_over_time,
-    class_probabilities,
     explanation_at,
     explanation_movement,
-    task_colors,
 )
 from fmlora_kit.figures.attribution import POSITIVE_SCALE, SIGNED_SCALE, faded_grey, limit_of
+from fmlora_kit.figures.attribution_shift import class_probabilities
+from fmlora_kit.figures.style import task_colors
 
 
 def traces(figure, kind):

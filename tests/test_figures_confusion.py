@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import confused, make_record
 
-from fmlora_kit.figures import forgotten_to, task_colors, task_confusion
+from fmlora_kit.figures import forgotten_to, task_confusion
+from fmlora_kit.figures.style import task_colors
 
 NAN = np.nan
 

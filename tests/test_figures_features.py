@@ -5,7 +5,8 @@ import pytest
 from helpers.records import make_history
 
 from fmlora_kit.analysis import cka_consecutive, cka_since_learned
-from fmlora_kit.figures import feature_drift, task_colors
+from fmlora_kit.figures import feature_drift
+from fmlora_kit.figures.style import task_colors
 
 STILL, MOVING = make_history(drift=0.1), make_history(drift=0.8, label="moving")
 

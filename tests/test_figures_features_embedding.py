@@ -8,7 +8,8 @@ import pytest
 from helpers.records import make_history
 
 from fmlora_kit.analysis import embed
-from fmlora_kit.figures import embedding, task_colors
+from fmlora_kit.figures import embedding
+from fmlora_kit.figures.style import task_colors
 
 
 @cache

@@ -6,7 +6,8 @@ from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record
 from scipy import stats
 
 from fmlora_kit.analysis import DEFINITIONS
-from fmlora_kit.figures import forgetting_definitions, method_styles
+from fmlora_kit.figures import forgetting_definitions
+from fmlora_kit.figures.style import method_styles
 
 # of THREE_TASKS: max (0.4 + (-0.1)) / 2; step (0.2 + (0.2 - 0.1) / 2) / 2; oracle (0.1 + 0) / 2
 BY_HAND = [15, 15, 12.5, -15, 5, 10]

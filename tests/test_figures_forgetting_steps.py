@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import THREE_TASKS, make_record
 
-from fmlora_kit.figures import fall_per_step, forward_transfer
-from fmlora_kit.figures.forgetting import signed
+from fmlora_kit.figures import fall_per_step
+from fmlora_kit.figures.forgetting import forward_transfer, signed
 
 NAN = np.nan
 

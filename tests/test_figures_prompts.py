@@ -8,7 +8,8 @@ from helpers.records import make_record
 from test_analysis_prompts import prompt_record
 
 from fmlora_kit.analysis import PromptEffect
-from fmlora_kit.figures import meta_prompt_similarity, prompt_effect, prompt_movement, task_colors
+from fmlora_kit.figures import meta_prompt_similarity, prompt_effect, prompt_movement
+from fmlora_kit.figures.style import task_colors
 
 EFFECT = PromptEffect(
     method="fmlora",

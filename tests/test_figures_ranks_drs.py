@@ -7,7 +7,8 @@ import pytest
 from helpers.records import make_record, plausible_record
 from test_analysis_ranks import drs_record
 
-from fmlora_kit.figures import complexity_and_rank, task_colors
+from fmlora_kit.figures import complexity_and_rank
+from fmlora_kit.figures.style import task_colors
 
 
 def test_the_bars_add_up_to_the_complexity():

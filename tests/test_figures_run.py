@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import make_record
 
-from fmlora_kit.figures import task_colors
 from fmlora_kit.figures.run import training_progress
+from fmlora_kit.figures.style import task_colors
 
 
 def lines(figure):

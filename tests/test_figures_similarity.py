@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fmlora_kit.analysis import ClassConfusion, TaskSimilarity, errors_by_closeness
-from fmlora_kit.figures import class_distances, errors_to_nearest, task_similarity
+from fmlora_kit.figures import class_distances, task_similarity
+from fmlora_kit.figures.similarity import errors_to_nearest
 
 AFFINITY = np.array([[1, 0.25], [0.25, 1]])
 CONFUSION = np.array([[0.9, 0.1], [0.3, 0.7]])

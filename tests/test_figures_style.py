@@ -5,16 +5,17 @@ import plotly.graph_objects as go
 import pytest
 from plotly.colors import hex_to_rgb
 
-from fmlora_kit.figures import method_styles, task_colors
 from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
     OKABE_ITO,
     RANK_SCALE,
     faded,
+    method_styles,
     name_axis,
     new_figure,
     short,
+    task_colors,
 )
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from helpers.records import flora_record, lora_record, make_record, orthonormal
 
-from fmlora_kit.figures import core_energy, earlier_span, singular_values
+from fmlora_kit.figures import core_energy
 from fmlora_kit.figures.style import task_colors
+from fmlora_kit.figures.updates import earlier_span, singular_values
 
 ROOT = np.sqrt(2)
 

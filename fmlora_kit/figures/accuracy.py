@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.metrics import END, GIVEN, LEARNED, average_accuracy
 from fmlora_kit.analysis.metrics import accuracy_parts as mean_accuracies
 from fmlora_kit.analysis.names import NAMES, OURS, run_name
@@ -90,20 +91,27 @@ def accuracy_matrix(records: Records, *, oracle: bool = False) -> go.Figure:
     return figure
 
 
-def accuracy_curves(records: Records, *, average: str = "micro") -> go.Figure:
+def accuracy_curves(
+    records: Records, *, average: str = "micro", by_task: bool = False
+) -> go.Figure:
     """Accuracy in % as more tasks are learned.
 
     One record: a line per task, in the task's colour, and the average over the tasks seen as a
     thick black one. A dict of records (or of lists of records, one per seed): the average of each
-    method, with a 95% band where there are several seeds.
+    method, with a 95% band where there are several seeds. By task: a small panel for each task,
+    with its accuracy from when it was learned on, a line per method.
 
     Args:
         records: a record, or records by label.
         average: "micro" (all test images count alike) or "macro" (all tasks count alike).
+        by_task: draw every task on its own, no average.
 
     Raises:
-        ValueError: a record has no finished task.
+        ValueError: a record has no finished task, or ``average`` is unknown.
     """
+    checks.choice("average", average, ("micro", "macro"))
+    if checks.flag("by_task", by_task):
+        return _draw_each_task(by_label(records))
 
     def measure(record: Record) -> np.ndarray:
         return average_accuracy(record.accuracy, record.n_test, average=average)
@@ -226,16 +234,8 @@ _DOMAIN_COLUMNS = 5
 _PANEL = 190  # pixels
 
 
-def domain_curves(records: Records) -> go.Figure:
-    """Accuracy in % on the test images of each task, after each task, from when it was learned on.
-
-    Args:
-        records: a record, or records (or lists of them, one per seed) by label.
-
-    Raises:
-        ValueError: a record has no finished task.
-    """
-    table = by_label(records)
+def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
+    """A small panel for each task: its accuracy in % from when it was learned on."""
     first = next(iter(table.values()))[0]
     n = min(len(record.tasks) for runs in table.values() for record in runs)
     n_cols = min(_DOMAIN_COLUMNS, n)

@@ -276,22 +276,29 @@ def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
 
 
 def gate_probabilities(
-    record: Record, task: int | str, layer: int | str | None = None
+    record: Record, task: int | str | None = None, layer: int | str | None = None
 ) -> go.Figure:
-    """How the rank of one task was chosen: probability of each rank over the training steps.
+    """How ranks were chosen, step by step: of one task its gates, of all tasks the expected rank.
 
-    Top: heat map of the gate probabilities with E[r] as a line. Bottom: the temperature of the
-    Gumbel-Softmax that the gates are drawn with.
+    A task: a heat map of the probability of each rank with E[r] as a line; beneath it the
+    temperature of the Gumbel-Softmax that the gates are drawn with. No task: E[r] of every task,
+    mean over the adapted maps; the diamond behind each line is the mean rank that was taken.
 
     Args:
         record: one run of FM-LoRA with DRS.
-        task: place from 0, or name.
-        layer: place or name of an adapted map; None averages over the maps.
+        task: index from 0, or name; None draws all tasks.
+        layer: index or name of an adapted map; None averages over the maps.
 
     Raises:
-        ValueError: no such task or layer, or the record has no trace of the choice.
+        ValueError: no such task or layer, a layer without a task, or the record has no finished
+            task or no trace of the choice.
     """
-    trace = gate_trace(single(record), task, layer)
+    record = single(record)
+    if task is None:
+        if layer is not None:
+            raise checks.fail("layer", "None without a task", layer)
+        return _draw_expected_ranks(record)
+    trace = gate_trace(record, task, layer)
     name = record.task_names[place(task, record.task_names, "task")]
     layer_name = None if layer is None else record.layers[place(layer, record.layers, "layer")]
     where = f"layer {layer_name}" if layer_name else f"mean of {len(record.layers)} layers"
@@ -312,18 +319,8 @@ def gate_probabilities(
     return figure
 
 
-def expected_rank(record: Record) -> go.Figure:
-    """E[r], mean over the adapted maps, over the steps in which ranks are chosen: a line per task.
-
-    The diamond behind each line is the mean rank that was taken.
-
-    Args:
-        record: one run of FM-LoRA with DRS.
-
-    Raises:
-        ValueError: the record has no finished task, or no trace of the choice.
-    """
-    record = single(record)
+def _draw_expected_ranks(record: Record) -> go.Figure:
+    """A line per task: E[r], mean over the adapted maps."""
     lines, taken = expected_ranks(record), record.ranks.mean(axis=1)
     figure = new_figure(
         f"Expected rank while ranks are chosen: {run_name(record)}",

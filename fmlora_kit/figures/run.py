@@ -1,4 +1,4 @@
-"""A run as it trains: losses, ranks and accuracies so far; and what was run, as cards side by side."""
+"""A run as it trains: losses, ranks and accuracies so far; run cards: what was run."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable, place
 from fmlora_kit.figures.prompts import image_counts, signed_change
 from fmlora_kit.figures.style import (
@@ -20,21 +21,29 @@ from fmlora_kit.figures.style import (
 
 def what_if(
     table: TruncationTable,
-    task: int | str,
+    task: int | str | None = None,
     layer: int | str | None = None,
     rank: int | None = None,
 ) -> go.Figure:
-    """Accuracy of every task, full ranks against one task's pair cut to its first columns.
+    """What if a task had got less rank? Its pair is cut to its first columns.
+
+    A task and a rank: the accuracy of every task, full ranks against the cut. No task: accuracy
+    against the rank left, a line per task that is cut; on the left the mean accuracy over all
+    tasks, on the right the share of all predictions that the cut changed.
 
     Args:
         table: measured by `fmlora_kit.probes.truncate_ranks`.
-        task: whose pair is cut: place from 0, or name.
-        layer: place or name of an adapted map; None or "all layers" for all at once.
+        task: whose pair is cut, by index from 0 or name; None draws the curves of all tasks.
+        layer: index or name of an adapted map; None or "all layers" for all at once.
         rank: how many columns are left, one of ``table.levels(task, layer)``; None cuts nothing.
 
     Raises:
-        ValueError: no such task or layer, or a rank that was not measured.
+        ValueError: no such task or layer, a rank that was not measured, or a rank without a task.
     """
+    if task is None:
+        if rank is not None:
+            raise checks.fail("rank", "None without a task", rank)
+        return _draw_curves(table, layer)
     accuracy = table.accuracy_at(task, layer, rank)
     changed = table.changed_at(task, layer, rank) * table.n_images
     t = place(task, table.task_names, "task")
@@ -65,18 +74,8 @@ def what_if(
     return figure
 
 
-def truncation_curves(table: TruncationTable, layer: int | str | None = None) -> go.Figure:
-    """How much rank does a task need? Accuracy against the rank left, a line per task that is cut.
-
-    Left: mean accuracy over all tasks. Right: share of all predictions that the cut changed.
-
-    Args:
-        table: measured by `fmlora_kit.probes.truncate_ranks`.
-        layer: place or name of an adapted map; None or "all layers" for all at once.
-
-    Raises:
-        ValueError: no such layer.
-    """
+def _draw_curves(table: TruncationTable, layer: int | str | None) -> go.Figure:
+    """How much rank does a task need? Accuracy, and predictions changed, against the rank left."""
     figure = grid(
         f"How much rank does each task need? Cut in {_where(table, layer)}",
         "Each line cuts one task's update and leaves the others; it ends at the rank that was "

@@ -19,7 +19,7 @@ from fmlora_kit.widgets.figure_box import FigureBox
 _VIEWS: dict[str, Callable[[Mapping[str, Record]], go.Figure]] = {
     "accuracy": accuracy_curves,
     "forgetting": forgetting_curves,
-    "matrices": 
+    "matrices": accuracy_matrix,
     "metrics": metrics_table,
 }
 
