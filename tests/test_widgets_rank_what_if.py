@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.records import make_record
 from nbval_tolerance import as_numbers
-from test_analysis_truncation import LAYERS, make_table
+from test_analysis_ranks_truncation import LAYERS, make_table
 from timed import typical
 
 from fmlora_kit.analysis import TruncationTable

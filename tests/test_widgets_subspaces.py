@@ -6,7 +6,7 @@ import pytest
 from helpers.records import flora_record, lora_record, make_record, orthonormal, random_record
 from timed import typical
 
-from fmlora_kit.figures import updates
+from fmlora_kit.figures import subspace_pair
 from fmlora_kit.widgets import SubspaceExplorer
 from fmlora_kit.widgets.figure_box import PLOTLY
 
@@ -16,7 +16,7 @@ def shown(explorer):
 
 
 def drawn(record, *tasks, **options):
-    return json.loads(updates(record, *tasks, **options).to_json())
+    return json.loads(subspace_pair(record, *tasks, **options).to_json())
 
 
 def test_begins_with_the_first_and_the_last_task_over_all_layers():
