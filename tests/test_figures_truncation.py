@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_analysis_truncation import make_table
+from test_analysis_ranks_truncation import make_table
 
 from fmlora_kit.figures import task_colors, truncation_curves, what_if
 
