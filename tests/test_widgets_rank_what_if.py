@@ -7,7 +7,7 @@ from nbval_tolerance import as_numbers
 from test_analysis_ranks_truncation import LAYERS, make_table
 from timed import typical
 
-from fmlora_kit.analysis import TruncationTable
+from fmlora_kit.analysis.ranks import TruncationTable
 from fmlora_kit.widgets import RankWhatIf
 from fmlora_kit.widgets.figure_box import PLOTLY
 
