@@ -213,7 +213,7 @@ _COLUMNS = (
     ("record,<br>task 1", 75),
     ("record, each<br>later task", 90),
 )
-_ROW, _HEAD, _TOP = 24, 46, 75  # pixels
+_ROW, _HEAD, _TABLE_TOP = 24, 46, 75  # pixels
 
 
 def storage_table(records: Iterable[Record]) -> go.Figure:
@@ -233,8 +233,8 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
     figure = new_figure(
         f"What is stored: {whole.stream}, {whole.n_tasks} tasks",
         "Numbers to run the model, further ones to go on, and what a record keeps on disk.",
-        height=_TOP + _HEAD + 14 + _ROW * len(kept),
-        margin={"l": 10, "r": 10, "t": _TOP, "b": 10},
+        height=_TABLE_TOP + _HEAD + 14 + _ROW * len(kept),
+        margin={"l": 10, "r": 10, "t": _TABLE_TOP, "b": 10},
     )
     heads = [f"<b>{head}</b>" for head, _ in _COLUMNS]
     rows = [_cells(one) for one in kept]

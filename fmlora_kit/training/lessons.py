@@ -17,7 +17,8 @@ from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.record import Record, RecordError, load_briefs, load_records
-from fmlora_kit.streams import PRESETS, Stream
+from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import PRESETS
 from fmlora_kit.streams.rendering import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
 
