@@ -40,5 +40,5 @@ def test_many_runs_take_more_rows_and_many_tasks_no_numbers():
 
 
 def test_nothing_to_draw_is_named():
-    with pytest.raises(ValueError, match="at least one finished task"):
+    with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         accuracy_matrix({"a": make_record(n_done=0)})

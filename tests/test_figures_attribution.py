@@ -268,11 +268,11 @@ def test_bad_arguments_are_named():
         explanation_at(e, 0, 7)
     with pytest.raises(ValueError, match="since must be 'learned' or 'previous'"):
         explanation_movement(e, since="ever")
-    with pytest.raises(ValueError, match="explanations must hold at least one"):
+    with pytest.raises(ValueError, match="explanations must be at least one"):
         attribution_methods([])
-    with pytest.raises(ValueError, match="explanations must hold at least one"):
+    with pytest.raises(ValueError, match="explanations must be at least one"):
         explanation_movement({})
-    with pytest.raises(ValueError, match="explanations must hold at least one record's; got none"):
+    with pytest.raises(ValueError, match="explanations must be at least one record's, got {}"):
         attribution_over_time({})
     with pytest.raises(
         ValueError, match=r"explanations\['b'\] must be of the method, tasks and im"

@@ -73,5 +73,5 @@ def test_several_seeds_give_mean_and_interval():
 
 
 def test_one_task_has_nothing_to_forget():
-    with pytest.raises(ValueError, match="at least 2 finished tasks; 'FM-LoRA' has 1"):
+    with pytest.raises(ValueError, match="at least 2 finished tasks, got 1"):
         forgetting_definitions(make_record(n_done=1))

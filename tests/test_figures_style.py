@@ -43,7 +43,7 @@ def test_longer_streams_go_from_dark_to_light(n):
 
 
 def test_no_tasks_have_no_colours():
-    with pytest.raises(ValueError, match="n must be at least 1 task; got 0"):
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         task_colors(0)
 
 

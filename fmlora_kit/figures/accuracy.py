@@ -14,8 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
-from fmlora_kit.analysis.metrics import END, GIVEN, LEARNED, average_accuracy
-from fmlora_kit.analysis.metrics import accuracy_parts as mean_accuracies
+from fmlora_kit.analysis.accuracy import END, GIVEN, LEARNED, average_accuracy
+from fmlora_kit.analysis.accuracy import accuracy_parts as mean_accuracies
 from fmlora_kit.analysis.names import NAMES, OURS, run_name
 from fmlora_kit.figures.curves import (
     Curve,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from fmlora_kit.analysis.comparison import Comparison, compare_records
 from fmlora_kit.analysis.formats import parameters, percent
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
-from fmlora_kit.analysis.storage import KINDS, SAMPLES, Stored, stored
+from fmlora_kit.analysis.storage import KINDS, SAMPLES, MethodStorage, measure_storage
 from fmlora_kit.figures.labels import place_beside
 from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, style_of
 from fmlora_kit.figures.style import INK, new_figure, short
@@ -33,7 +33,7 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
         ValueError: the records do not compare.
     """
     records = list(records)
-    comparison, kept = compare_records(records), stored(records)
+    comparison, kept = compare_records(records), measure_storage(records)
     learners = [one for one in kept.values() if one.kind != SAMPLES]
     least = min(one.deployed.min() for one in kept.values())
     ends = [[one.numbers[k] - least for k in (0, -1)] for one in learners]
@@ -101,7 +101,7 @@ def _add_arrow(figure: go.Figure, first: float, last: float, height: float, colo
 
 def _add_points(
     figure: go.Figure,
-    learners: Sequence[Stored],
+    learners: Sequence[MethodStorage],
     spans: Sequence[Sequence[float]],
     heights: Sequence[float],
     comparison: Comparison,
@@ -129,7 +129,7 @@ def _add_points(
             )
 
 
-def _hover(one: Stored, comparison: Comparison) -> str:
+def _hover(one: MethodStorage, comparison: Comparison) -> str:
     """A method's accuracy and size, in words."""
     row = comparison.row(one.method)
     return (
@@ -140,7 +140,7 @@ def _hover(one: Stored, comparison: Comparison) -> str:
 
 def _add_names(
     figure: go.Figure,
-    learners: Sequence[Stored],
+    learners: Sequence[MethodStorage],
     spans: Sequence[Sequence[float]],
     heights: Sequence[float],
     axes: tuple[dict, dict],

@@ -12,8 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
-from fmlora_kit.analysis.intervals import Interval, mean_ci95
-from fmlora_kit.analysis.metrics import (
+from fmlora_kit.analysis.accuracy import (
     DEFINITIONS,
     FORGETTING,
     before_learning,
@@ -21,6 +20,7 @@ from fmlora_kit.analysis.metrics import (
     metrics,
     step_changes,
 )
+from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.curves import (
     Curve,

@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit.analysis import updates
+from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.analysis.ranks import place
 from fmlora_kit.analysis.subspaces import (
     ENERGY,
     SIDES,
@@ -134,7 +134,9 @@ def singular_values(
     """
     record = single(record)
     where = "mean over layers" if layer is None else _layer_name(record, layer)
-    names = [record.task_names[place(task, record.task_names, "task")] for task in (first, second)]
+    names = [
+        record.task_names[index_of(task, record.task_names, "task")] for task in (first, second)
+    ]
     figure = new_figure(
         f"Singular values of two updates, {where}: {run_name(record)}",
         f"How strongly {names[0]} and {names[1]} change the layer, direction by direction; each "
@@ -151,8 +153,8 @@ def add_singular_values(figure, record: Record, tasks, layer, *, row=None, col=N
     table = directions(record, 1.0)
     colors = task_colors(record.n_tasks)
     for dash, task in zip(("solid", "dot"), tasks, strict=True):
-        t = place(task, record.task_names, "task")
-        rows = table[t] if layer is None else [table[t][place(layer, record.layers, "layer")]]
+        t = index_of(task, record.task_names, "task")
+        rows = table[t] if layer is None else [table[t][index_of(layer, record.layers, "layer")]]
         values = np.zeros((len(rows), max(one.k for one in rows)))
         for k, one in enumerate(rows):
             values[k, : one.k] = one.values
@@ -283,7 +285,7 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def _layer_name(record: Record, layer: int | str) -> str:
-    return record.layers[place(layer, record.layers, "layer")]
+    return record.layers[index_of(layer, record.layers, "layer")]
 
 
 # Other colours than the tasks have, which stand in the same figure.
@@ -447,7 +449,7 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     changes = updates.core_changes(record, layer)
     largest = np.abs(changes).max(axis=(1, 2))
     n_rows = -(-len(changes) // _COLUMNS)
-    name = record.layers[place(layer, record.layers, "layer")]
+    name = record.layers[index_of(layer, record.layers, "layer")]
     figure = grid(
         f"What each task put into the core of {name}: {run_name(record)}",
         "Rows: directions of A, which the layer can write; columns: directions of B, which it "

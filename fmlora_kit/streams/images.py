@@ -9,18 +9,25 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm.auto import tqdm
 
 BLOCK = 32  # images that a thread decodes at a time
+MANY = 5000  # images that take so long that a bar is shown
 
 
 def read_images(paths: Sequence[Path], image_size: int, upright: bool = False) -> np.ndarray:
     """Decode image files into memory: uint8, (n, image_size, image_size, 3); see `decode`."""
     images = np.empty((len(paths), image_size, image_size, 3), dtype=np.uint8)
 
-    def put(first: int, some: np.ndarray) -> None:
-        images[first : first + len(some)] = some
+    few = len(paths) < MANY
+    with tqdm(total=len(paths), desc="decoding", unit=" images", leave=False, disable=few) as bar:
 
-    decode(paths, image_size, upright, put)
+        def put(first: int, some: np.ndarray) -> None:
+            images[first : first + len(some)] = some
+            with bar.get_lock():
+                bar.update(len(some))
+
+        decode(paths, image_size, upright, put)
     return images
 
 
@@ -85,12 +92,6 @@ def shorter_side(path: Path) -> int:
 def absent(path: Path) -> FileNotFoundError:
     """The error about an image file that is not there, such as a link to nowhere."""
     return FileNotFoundError(f"{path} must be an image file, got none there, or a link to nowhere")
-
-
-def check_image_size(image_size: int) -> None:
-    """Raise ValueError if ``image_size`` is no number of pixels."""
-    if image_size < 1:
-        raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
 
 
 def _read(path: Path, image_size: int, upright: bool) -> np.ndarray:
