@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm.auto import tqdm
 
 from fmlora_kit import checks
 from fmlora_kit.streams.data_set import as_path
 
 BLOCK = 32  # images that a thread decodes at a time
+MANY = 5000  # images that take so long that a bar is shown
 
 
 def read_images(paths: Sequence[Path], image_size: int, upright: bool = False) -> np.ndarray:
@@ -28,10 +30,15 @@ def read_images(paths: Sequence[Path], image_size: int, upright: bool = False) -
     image_size = checks.integer("image_size", image_size, 1)
     images = np.empty((len(paths), image_size, image_size, 3), dtype=np.uint8)
 
-    def put(first: int, some: np.ndarray) -> None:
-        images[first : first + len(some)] = some
+    few = len(paths) < MANY
+    with tqdm(total=len(paths), desc="decoding", unit=" images", leave=False, disable=few) as bar:
 
-    decode(paths, image_size, upright, put)
+        def put(first: int, some: np.ndarray) -> None:
+            images[first : first + len(some)] = some
+            with bar.get_lock():
+                bar.update(len(some))
+
+        decode(paths, image_size, upright, put)
     return images
 
 
