@@ -66,7 +66,8 @@ def _row(task: Task) -> str:
     image = (
         f'<img src="{strip(task)}" alt="pictures of {escape(task.name)}" style="max-width:none">'
     )
-    return f'<tr style="background:none">{CELL}{escape(task.name)}</td>{CELL}{image}</td>{CELL}{words}</td></tr>'
+    cells = (f"{CELL}{content}</td>" for content in (escape(task.name), image, words))
+    return f'<tr style="background:none">{"".join(cells)}</tr>'
 
 
 def _card(title: str, facts: tuple[str, ...], rows: list[str], more: str = "") -> str:
