@@ -42,7 +42,7 @@ def test_nothing_cut(rank):
 
 
 def test_a_rank_that_was_not_measured():
-    with pytest.raises(ValueError, match=r"rank must be one of \(0, 4, 8\); got 5"):
+    with pytest.raises(ValueError, match=r"rank must be one of \(0, 4, 8\), got 5"):
         what_if(make_table(), 0, None, 5)
 
 

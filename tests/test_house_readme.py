@@ -192,6 +192,17 @@ def test_files_that_are_named_are_there():
             ] == []
 
 
+def test_modules_are_where_the_changelog_says_they_moved():
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGES["CHANGELOG.md"], re.MULTILINE)
+    assert len(rows) > 10
+    for room, moves in rows:
+        for move in moves.split("; "):
+            was, _, now = move.partition(" → ")
+            home = ROOT / "fmlora_kit" / room
+            stem = (now or was).rpartition(".")[2]
+            assert (home if stem == "(itself)" else home / f"{stem}.py").exists(), f"{room}: {move}"
+
+
 # --- what one cites ------------------------------------------------------------------------------
 def test_the_citation_is_of_this_version_and_of_the_paper():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
