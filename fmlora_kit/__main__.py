@@ -24,7 +24,7 @@ COMMANDS = {
     "bench": ("commands.bench", "time a training step of every method, and of PEFT's LoRA"),
     "ablation": ("commands.ablation", "which of FM-LoRA's decisions matter"),
     "near_duplicate": ("commands.near_duplicate", "does a repeated task get less rank?"),
-    "site": ("pages.notebooks", "offline pages of the notebooks, and pictures of figures"),
+    "site": ("commands.site", "offline pages of the notebooks, and pictures of figures"),
     "pretrain": ("commands.pretrain", "train an embedded backbone again: glyph_vit or photo_vit"),
 }
 # These keep every finished task, so that the same command goes on where it was.

@@ -1,6 +1,8 @@
 """Published protocols by name: the orders they are known for, and no silent change of them."""
 
 import inspect
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,3 +121,40 @@ def test_images_of_the_official_split():
 def test_test_images_of_the_lists_of_domains(name):
     lists = (image_trees.FOLDER / name).glob("*_test.txt")
     assert sum(len(path.read_text().splitlines()) for path in lists) == N_IMAGES[name][1]
+
+
+# --- data/README.md ------------------------------------------------------------------------------
+DATA = Path(__file__).parents[1] / "data"
+README = (DATA / "README.md").read_text(encoding="utf-8")
+
+
+def in_readme(data):
+    folder = f"`{data.root}/`: {data.tree}" if data.root else data.tree
+    sizes = [f"{n:,}" if n else "any" for n in (data.n_classes, data.n_images)]
+    return f"| `{data.name}` | {data.title} | {sizes[0]} | {sizes[1]} | {folder} |"
+
+
+def test_the_readme_of_the_data_lists_them_all_as_they_are():
+    rows = README.partition("<!-- data sets")[2].partition("<!-- /data sets")[0].splitlines()
+    assert rows[3:] == [in_readme(data) for data in DATA_SETS.values()]
+
+
+def test_the_readme_of_the_data_says_what_the_cards_say():
+    words = " ".join(README.split())
+    cards = {k: json.loads((DATA / f"{k}.json").read_text()) for k in ("glyph_vit", "photo_vit")}
+    for card in cards.values():
+        shape = card["architecture"]
+        assert f"({shape['img_size']} x {shape['img_size']} pixels, patches of " in words
+        assert f"patches of {shape['patch_size']}, width {shape['embed_dim']}, depth " in words
+        assert f"depth {shape['depth']}, {card['parameters'] / 1e6:.1f} million" in words
+        assert f"{card['steps']:,} steps of {card['batch_size']} took" in words
+    assert f"{100 * cards['photo_vit']['top_1']:.1f} % of the 10,000 validation images" in words
+    assert f"reach {100 * cards['glyph_vit']['held_out_accuracy']:.1f} % on held-out" in words
+    assert f"{cards['glyph_vit']['seconds'] / 60:.0f} minutes on 2 cores" in words
+    hours, minutes = divmod(round(cards["photo_vit"]["seconds"] / 60), 60)
+    assert f"{hours} h {minutes} min on 2 cores" in words
+
+
+def test_the_readme_of_the_data_names_every_file_there():
+    names = {path.name for path in DATA.iterdir() if path.suffix in (".json", ".safetensors")}
+    assert all(f"`{name}`" in README for name in names)

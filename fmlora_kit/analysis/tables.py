@@ -254,7 +254,7 @@ def beside(
     Args:
         presets: the rows.
         accuracies: published ones, each with "preset", "method", "final_accuracy" in % and
-            "source", as `lessons.published` has them.
+            "source", as `lessons.published_results` has them.
         records: of any streams.
     """
     theirs: dict[str, list[str]] = {}
