@@ -99,9 +99,9 @@ def test_with_the_first_head_only_features_move_a_map():
     (images, labels), keep = pictures(), [0, 13]
     moved = fk.analysis.attribution_movement
     frozen = finished("streaming_lda")
-    mine = {"method": "saliency", "moments": moments(frozen)}
+    mine = {"method": "saliency", "models": moments(frozen)}
     assert np.nanmax(moved(explain_over_time(frozen, images[keep], labels[keep], **mine))) > 0.01
-    mine = {"moments": moments(frozen), "keep_head": True, "steps": 4}
+    mine = {"models": moments(frozen), "keep_head": True, "steps": 4}
     kept = explain_over_time(frozen, images[keep], labels[keep], **mine)
     np.testing.assert_allclose(moved(kept)[[0, 1, 2, 1, 2], [0, 0, 0, 1, 1]], 0, atol=1e-9)
     np.testing.assert_allclose(kept.scores[:, 0], kept.scores[0, 0], rtol=1e-9)
