@@ -72,11 +72,6 @@ def find_sites(
     return tuple(sites)
 
 
-def chosen(blocks: Sequence[int] | None) -> dict[str, list[int]]:
-    """``blocks`` for `Method.describe`, which does not name the default: older records do not."""
-    return {} if blocks is None else {"blocks": list(blocks)}
-
-
 def _site(block: nn.Module, i: int, name: str) -> Site:
     if name in "qkv":
         qkv, k = block.attn.qkv, "qkv".index(name)
