@@ -157,7 +157,7 @@ class FMLoRA(Method):
     """
 
     name = "fmlora"
-    has_prefix = True
+    keeps_first_blocks = True
     default_lr = 5e-3
     default_head = "lda"
     frozen = (

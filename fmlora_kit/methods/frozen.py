@@ -17,7 +17,7 @@ class FrozenBackbone(Method):
     """The backbone stays; each task's cosine head rows are trained, by local cross-entropy."""
 
     name = "frozen_backbone"
-    has_prefix = True
+    keeps_first_blocks = True
 
 
 class NearestClassMean(FrozenBackbone):
@@ -78,7 +78,7 @@ class StreamingLDA(Method):
     """
 
     name = "streaming_lda"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = description.NOTHING
     frozen = "the backbone"
     masked = description.NO_LOSS

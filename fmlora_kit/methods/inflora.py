@@ -54,7 +54,7 @@ class InfLoRA(Method):
     """
 
     name = "inflora"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = "B of the task's branch; the task's head rows"
     frozen = "the backbone; A of every branch; earlier branches; head rows of other classes"
     # keeps_features stays False: an orthonormal basis of old inputs is a statistic of them, of

@@ -52,7 +52,7 @@ class RanPAC(Method):
     """
 
     name = "ranpac"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = description.NOTHING
     frozen = "the backbone; the random projection"
     masked = description.NO_LOSS

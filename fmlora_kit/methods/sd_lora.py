@@ -56,7 +56,7 @@ class SDLoRA(Method):
     """
 
     name = "sd_lora"
-    has_prefix = True
+    keeps_first_blocks = True
     grows = True
     trained = "the task's LoRA pairs; the magnitudes of all tasks so far; the task's head rows"
     frozen = "the backbone; earlier LoRA pairs (directions); head rows of other classes"

@@ -33,7 +33,7 @@ class SequentialLoRA(Method):
     """
 
     name = "sequential_lora"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = "the LoRA pairs A, B; the task's head rows"
 
     def __init__(
