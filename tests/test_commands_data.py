@@ -7,15 +7,14 @@ import pytest
 from helpers import image_trees
 
 from fmlora_kit.commands import data
-from fmlora_kit.streams import PRESETS
-from fmlora_kit.streams.catalogue import LAYOUTS
+from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS
 from fmlora_kit.streams.domainnet import DN4IL
-from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
+from fmlora_kit.streams.pacs import CLASSES, PACS
 
 
 @pytest.fixture
 def dn4il(tmp_path):
-    image_trees.draw_domains(tmp_path / "dn4il", tuple(DN4IL.images), ("owl", "cow"), images=3)
+    image_trees.draw_domains(tmp_path / "dn4il", tuple(DN4IL.domains), ("owl", "cow"), images=3)
     return tmp_path
 
 
@@ -117,8 +116,8 @@ def test_imagenet_r_is_ready_with_any_of_its_splits(tmp_path, capsys):
 
 
 def test_pacs_and_no_folder_at_all(tmp_path, capsys):
-    for domain in PACS_IMAGES:
-        for name in PACS_CLASSES:
+    for domain in PACS.domains:
+        for name in CLASSES:
             for i in range(2):
                 image_trees.draw(tmp_path / domain / name / f"{i}.jpg", i)
     status, said = check(capsys, "pacs", "--folder", tmp_path)
@@ -131,7 +130,7 @@ def test_pacs_and_no_folder_at_all(tmp_path, capsys):
 def test_the_list_names_all(capsys):
     assert data.main(["list"]) == 0
     said = capsys.readouterr().out
-    for name, layout in LAYOUTS.items():
+    for name, layout in DATA_SETS.items():
         assert f"\n{name}: " in said and layout.how_to_get in said
     for name, chosen in PRESETS.items():
         assert f"\n{name}: {chosen.stream}(" in said and chosen.whose in said
@@ -167,3 +166,40 @@ def test_real_lists_without_images(name, folder, there, capsys):
     status, said = check(capsys, name, "--folder", image_trees.FOLDER)
     assert status == 1 and f"  there    {there}\n" in said
     assert "Not ready. Fetch " in said
+
+
+def test_one_data_set_or_preset_is_shown(capsys):
+    assert data.main(["show", "pacs"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("pacs: PACS/ with ") and "\npacs-4: pacs()\n" in said
+    assert data.main(["show", "cub200-10"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("cub200-10: cub200(n_tasks=10)\n") and "\ncub200: CUB_200_2011/" in said
+
+
+def test_a_made_up_tree_is_ready(tmp_path, capsys):
+    assert data.main(["fake", "cub200-10", "--folder", str(tmp_path / "birds")]) == 0
+    assert f"Made up, for cub200-10: {tmp_path / 'birds'}" in capsys.readouterr().out
+    assert check(capsys, "cub200-10", "--folder", tmp_path / "birds")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["chekc"],
+            "WHAT must be one of list, show, check, fake, got 'chekc'; did you mean 'check'?",
+        ),
+        (["show", "cub20"], "did you mean 'cub200'?"),
+        (["check", "pacs", "--folder", "FILE"], "--folder must be a folder, got 'FILE': a file"),
+        (["fake", "cifar100-pycil-10", "--folder", "."], "NAME must be one of "),
+        (["fake", "pacs-4", "--folder", "FILE"], "--folder must be a folder, got 'FILE': "),
+    ],
+)
+def test_wrong_words_give_one_line(words, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    with pytest.raises(SystemExit, match="2"):
+        data.main(words)
+    said = capsys.readouterr().err
+    assert said.startswith("fmlora data") and line in said and said.count("\n") == 1

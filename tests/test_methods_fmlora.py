@@ -237,7 +237,10 @@ BAD = {
     "fold": (lambda: fk.FLoRA(fold=-1), "fold must be between 0 and 1, got -1"),
     "rank": (lambda: models.fmlora(max_rank=33), "max_rank must be .* width 32, got 33"),
     "rank 0": (lambda: models.fmlora(max_rank=0, drs=False), "max_rank must be .* got 0"),
-    "falling": (lambda: models.fmlora(drs=fk.DRS(candidates=(4, 2, 8))), "candidates must be ranks that rise strictly"),
+    "falling": (
+        lambda: models.fmlora(drs=fk.DRS(candidates=(4, 2, 8))),
+        "candidates must be ranks that rise strictly",
+    ),
     "end": (
         lambda: models.fmlora(drs=fk.DRS(candidates=(2, 4))),
         r"end at max_rank 8, got \(2, 4\)",

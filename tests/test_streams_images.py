@@ -5,7 +5,7 @@ import pytest
 from helpers import image_trees
 from PIL import Image
 
-from fmlora_kit.streams.images import BLOCK, check_image_size, fit, read_images, shorter_side
+from fmlora_kit.streams.images import BLOCK, fit, read_images, shorter_side
 
 
 def ramp(width, height):
@@ -80,7 +80,15 @@ def test_broken_files_are_named(tmp_path):
         read_images([tmp_path / "nowhere.jpg"], 8)
 
 
-def test_image_size():
-    check_image_size(1)
-    with pytest.raises(ValueError, match="image_size must be at least 1 pixel, got 0"):
-        check_image_size(0)
+@pytest.mark.parametrize(
+    ("paths", "size", "message"),
+    [
+        ("a.png", 8, "paths must be a list of paths, got 'a.png'"),
+        ([3], 8, "paths must be a path, got 3"),
+        ([], 0, "image_size must be at least 1, got 0"),
+        ([], True, "image_size must be a whole number at least 1, got True"),
+    ],
+)
+def test_what_is_to_be_read(paths, size, message):
+    with pytest.raises(ValueError, match=message):
+        read_images(paths, size)

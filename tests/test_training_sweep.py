@@ -7,7 +7,7 @@ import pytest
 
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS
-from fmlora_kit.streams import STREAMS
+from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget, sweep
 from fmlora_kit.training.sweep import SETTINGS
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from fmlora_kit.analysis.accuracy import final_accuracy, forgetting_max, metrics
 from fmlora_kit.analysis.formats import count
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
-from fmlora_kit.analysis.metrics import final_accuracy, forgetting_max, metrics
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import NOT_RECORDED
@@ -424,7 +424,7 @@ def summarise(
 
     Args:
         records: for each method its records, one per seed, each with at least one finished task.
-        names: metrics, by their names in `fmlora_kit.analysis.metrics.DEFINITIONS`; the main ones
+        names: metrics, by their names in `fmlora_kit.analysis.accuracy.DEFINITIONS`; the main ones
             without it.
 
     Returns:
@@ -447,7 +447,7 @@ def paired_metric(a: Sequence[Record], b: Sequence[Record], name: str) -> Interv
     Args:
         a: records of one method, one per seed.
         b: records of the other, with the same seeds in any order.
-        name: a name in `fmlora_kit.analysis.metrics.DEFINITIONS`.
+        name: a name in `fmlora_kit.analysis.accuracy.DEFINITIONS`.
 
     Raises:
         ValueError: the two have different seeds.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
+from fmlora_kit.analysis.accuracy import metrics
 from fmlora_kit.analysis.comparison import Comparison, Row, tied
 from fmlora_kit.analysis.formats import (
     UNKNOWN,
@@ -20,7 +21,6 @@ from fmlora_kit.analysis.formats import (
     size,
 )
 from fmlora_kit.analysis.intervals import Interval, mean_ci95
-from fmlora_kit.analysis.metrics import metrics
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 
@@ -254,7 +254,7 @@ def beside(
     Args:
         presets: the rows.
         accuracies: published ones, each with "preset", "method", "final_accuracy" in % and
-            "source", as `lessons.published` has them.
+            "source", as `lessons.published_results` has them.
         records: of any streams.
     """
     theirs: dict[str, list[str]] = {}

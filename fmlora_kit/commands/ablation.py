@@ -18,8 +18,8 @@ from pathlib import Path
 
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.sites import MAPS
+from fmlora_kit.analysis.accuracy import metrics
 from fmlora_kit.analysis.intervals import mean_ci95
-from fmlora_kit.analysis.metrics import metrics
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.training import Budget

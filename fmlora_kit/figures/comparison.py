@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import COSTS, METRICS, Comparison, Row, summarise
 from fmlora_kit.analysis.formats import COSTS as COST_WORDS
 from fmlora_kit.analysis.formats import count, percent, words
-from fmlora_kit.analysis.metrics import DEFINITIONS
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.sentences import best
 from fmlora_kit.analysis.sentences import percent as mean_percent

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.checks import choice, instance, integer
 from fmlora_kit.methods import METHODS
-from fmlora_kit.streams import PRESETS, STREAMS, Stream, preset
+from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import PRESETS, STREAMS, preset
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.run import run
@@ -86,6 +87,8 @@ def run_job(
     *,
     device: str = "auto",
     accelerator: Accelerator | None = None,
+    stream: Stream | None = None,
+    show_progress: bool = False,
 ) -> Path:
     """Do one job in this process; return the folder of its record.
 
@@ -94,8 +97,10 @@ def run_job(
         on_task: told one line after every task.
         device: see `pick_device`.
         accelerator: of this process, which does the job together with others, on its own device.
+        stream: what `Job.make_stream` has made before.
+        show_progress: see `run`.
     """
-    stream = job.make_stream()
+    stream = job.make_stream() if stream is None else stream
     method, options = METHODS[job.method], dict(job.options)
     if method.needs_n_tasks:
         options.setdefault("n_tasks", len(stream))
@@ -109,6 +114,7 @@ def run_job(
         folder=job.folder,
         on_task=lambda r: on_task(f"{job.name}: {r.summary_line()}"),
         accelerator=accelerator,
+        show_progress=show_progress,
     )
     return job.folder
 

@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -101,14 +102,14 @@ def _pooled(
 ) -> dict[Job, BaseException]:
     """Do the jobs in processes of their own; return those that failed, and why."""
     workers = min(len(jobs), workers)
-    context = multiprocessing.get_context("spawn")
-    manager = SyncManager(ctx=context)
+    ctx = context()
+    manager = SyncManager(ctx=ctx)
     manager.start(_end_with_parent)
     with manager:
         lines, devices = manager.Queue(), manager.Queue()
         for name in device_names(workers, torch.cuda.device_count()):
             devices.put(name)
-        with ProcessPoolExecutor(workers, context, _set_up, (lines, devices)) as pool:
+        with ProcessPoolExecutor(workers, ctx, _set_up, (lines, devices, dict(os.environ))) as pool:
             futures = {pool.submit(_work, job): job for job in jobs}
             try:
                 listen(futures, lines, say)
@@ -116,6 +117,18 @@ def _pooled(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     return {job: f.exception() for f, job in futures.items() if f.exception()}
+
+
+def context() -> multiprocessing.context.BaseContext:
+    """How processes begin: on Linux one imports torch, once, and all others are forks of that one.
+
+    It does nothing else, so that neither CUDA nor a thread of this process is forked.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload([__name__])
+    return forks
 
 
 def device_names(workers: int, n_gpus: int) -> list[str]:
@@ -127,7 +140,8 @@ _lines: queue.Queue
 _device: str
 
 
-def _set_up(lines: queue.Queue, devices: queue.Queue) -> None:
+def _set_up(lines: queue.Queue, devices: queue.Queue, environment: dict[str, str]) -> None:
+    os.environ.update(environment)  # the process that is forked may be older than its variables
     global _lines, _device
     _lines, _device = lines, devices.get()
     _end_with_parent()
