@@ -32,7 +32,8 @@ from fmlora_kit.methods.description import options_of
 from fmlora_kit.pages.comparison import comparison_page
 from fmlora_kit.record import Record, RecordError
 from fmlora_kit.streams import Stream
-from fmlora_kit.training import Budget, Job, pick_device, run_many
+from fmlora_kit.training import Budget, pick_device
+from fmlora_kit.training.pool import Job, run_many
 
 STREAMS = ("glyphs", "glyph_styles", "digits")
 SHOWN = f"{OURS},sequential_lora,frozen_backbone"

@@ -101,7 +101,7 @@ def core_energy(records: Records) -> go.Figure:
         return _compare_energies(one_each(records))
     record = single(records)
     total, added = updates.core_energy(record), updates.update_energy(record)
-    share = added[0].sum() / added.sum()
+    share = added[0].sum() / max(added.sum(), np.finfo(float).tiny)  # 0 where nothing changed
     figure = grid(
         f"Energy of the core over the tasks: {run_name(record)}",
         "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
