@@ -187,9 +187,9 @@ def test_a_method_without_steps_is_learned_at_once():
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(ValueError, match="redraw_every must be at least 1 step, got 0"):
+    with pytest.raises(ValueError, match="redraw_every must be at least 1, got 0"):
         LiveTraining(STREAM, redraw_every=0)
-    with pytest.raises(ValueError, match="at least one task, got none"):
+    with pytest.raises(ValueError, match="stream must be at least one task, got"):
         LiveTraining([])
     with pytest.raises(ValueError, match="stream of 2 tasks, got 3"):
         learn(LiveTraining(STREAM[:2]), make_record(n_done=1), train(1))

@@ -80,5 +80,5 @@ def test_bad_records_are_named():
     with pytest.raises(ValueError, match="got 'frozen_backbone'"):
         SubspaceExplorer(make_record(method="frozen_backbone"))
     state = {"blocks.0.q.a": orthonormal(6, 1, 0), "blocks.0.q.b": orthonormal(5, 1, 1).T}
-    with pytest.raises(ValueError, match="at least 2 finished tasks; got 1"):
+    with pytest.raises(ValueError, match="at least 2 finished tasks, got 1"):
         SubspaceExplorer(lora_record([state]))

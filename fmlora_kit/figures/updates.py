@@ -449,9 +449,8 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     changes = updates.core_changes(record, layer)
     largest = np.abs(changes).max(axis=(1, 2))
     n_rows = -(-len(changes) // _COLUMNS)
-    name = record.layers[index_of(layer, record.layers, "layer")]
     figure = grid(
-        f"What each task put into the core of {name}: {run_name(record)}",
+        f"What each task put into the core of {_layer_name(record, layer)}: {run_name(record)}",
         "Rows: directions of A, which the layer can write; columns: directions of B, which it "
         "can look at.<br>White: nothing. The core is the sum of all panels.",
         rows=n_rows,

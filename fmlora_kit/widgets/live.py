@@ -9,6 +9,7 @@ from typing import Protocol
 
 import ipywidgets
 
+from fmlora_kit import checks
 from fmlora_kit.figures.run import training_progress
 from fmlora_kit.record import Record, TaskResult
 from fmlora_kit.widgets.figure_box import FigureBox
@@ -55,11 +56,9 @@ class LiveTraining(ipywidgets.VBox):
 
     def __init__(self, stream: Iterable, *, redraw_every: int = 10):
         self._names = tuple(task.name for task in stream)
-        if redraw_every < 1:
-            raise ValueError(f"redraw_every must be at least 1 step, got {redraw_every}")
+        self._redraw_every = checks.integer("redraw_every", redraw_every, 1)
         if not self._names:
-            raise ValueError("stream must have at least one task, got none")
-        self._redraw_every = redraw_every
+            raise checks.fail("stream", "at least one task", self._names)
         self.stopped = False
         self.progress = ipywidgets.FloatProgress(
             min=0, max=len(self._names), description="Tasks", layout={"width": "320px"}
@@ -100,7 +99,9 @@ class LiveTraining(ipywidgets.VBox):
         except BaseException as error:
             self.button.disabled = True
             reason = str(error) or type(error).__name__
-            self.say(f"Failed in {self._task(len(record.tasks))}: {reason}. {_kept(record)}")
+            self.say(
+                f"Failed in {self._task(len(record.tasks))}: {reason}. {_what_is_kept(record)}"
+            )
             raise
         finally:
             steps.close()
@@ -151,7 +152,7 @@ class LiveTraining(ipywidgets.VBox):
             self.say(f"All {done} tasks learned.")
         elif self.stopped:
             where = f"after {self._task(done - 1)}" if finished else f"in {self._task(done)}"
-            self.say(f"Stopped {where}. {_kept(record)}")
+            self.say(f"Stopped {where}. {_what_is_kept(record)}")
         else:
             self.say(f"{done} of {record.n_tasks} tasks learned.")
         self._draw(record)
@@ -172,8 +173,8 @@ class LiveTraining(ipywidgets.VBox):
         )
         self.box.show(figure)
 
-    def _task(self, place: int) -> str:
-        return f"task {place + 1} of {len(self._names)}, {self._names[place]}"
+    def _task(self, index: int) -> str:
+        return f"task {index + 1} of {len(self._names)}, {self._names[index]}"
 
     def _check(self, record: Record) -> None:
         if record.n_tasks != len(self._names):
@@ -189,7 +190,7 @@ class LiveTraining(ipywidgets.VBox):
         self.say("Stopping …")
 
 
-def _kept(record: Record) -> str:
+def _what_is_kept(record: Record) -> str:
     """What a stop or an error leaves: the finished tasks."""
     done = len(record.tasks)
     if not done:

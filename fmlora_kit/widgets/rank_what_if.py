@@ -6,6 +6,7 @@ import ipywidgets
 
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
 from fmlora_kit.figures.truncation import what_if
+from fmlora_kit.widgets.controls import make_choice
 from fmlora_kit.widgets.figure_box import FigureBox
 
 
@@ -37,23 +38,25 @@ class RankWhatIf(ipywidgets.VBox):
                 f"got {type(table).__name__}{of}"
             )
         self._table = table
-        wide = {"layout": {"width": "300px"}, "style": {"description_width": "48px"}}
-        self.task = ipywidgets.Dropdown(
-            options=table.task_names, description="Task", tooltip="Whose update is cut", **wide
+        narrow = {"description_width": "48px"}
+        self.task = make_choice(
+            "Task", table.task_names, "Whose update is cut", width=300, style=narrow
         )
-        self.layer = ipywidgets.Dropdown(
-            options=table.layer_choices,
+        self.layer = make_choice(
+            "Layer",
+            table.layer_choices,
+            "Cut it in all layers, or in one",
+            width=300,
             value=ALL_LAYERS,
-            description="Layer",
-            tooltip="Cut it in all layers, or in one",
-            **wide,
+            style=narrow,
         )
         self.rank = ipywidgets.SelectionSlider(
             options=[0],
             description="Rank",
             tooltip="How many columns of the update are left; rightmost: nothing cut",
             continuous_update=True,
-            **wide,
+            layout={"width": "300px"},
+            style=narrow,
         )
         self.box = FigureBox()
         super().__init__([ipywidgets.HBox([self.task, self.layer, self.rank]), self.box])

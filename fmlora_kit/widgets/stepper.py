@@ -19,6 +19,7 @@ from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.panel import frames
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.record import Record
+from fmlora_kit.widgets.controls import make_task_slider
 from fmlora_kit.widgets.figure_box import FigureBox
 
 View = tuple[str, Callable[[Record], go.Figure]]
@@ -49,17 +50,10 @@ class TaskStepper(ipywidgets.VBox):
         n = len(record.tasks)
         self._moments = [record.until(t + 1) for t in range(n)]
         self._frames = {
-            title: frames([_drawn(draw, moment) for moment in self._moments], title)
+            title: frames([_try_to_draw(draw, moment) for moment in self._moments], title)
             for title, draw in _views(record)
         }
-        self.task = ipywidgets.IntSlider(
-            value=n,
-            min=1,
-            max=n,
-            description="Task",
-            tooltip="How many tasks have been learned",
-            layout={"width": "360px"},
-        )
+        self.task = make_task_slider(n, "How many tasks have been learned")
         self.play = ipywidgets.Play(
             value=n, min=1, max=n, interval=1500, tooltip="Play the run task by task"
         )
@@ -74,13 +68,13 @@ class TaskStepper(ipywidgets.VBox):
         super().__init__([ipywidgets.HBox([self.play, self.task, self.status]), grid])
 
     def _show(self) -> None:
-        place = self.task.value - 1
-        self.status.value = html.escape(self._moments[place].summary_line())
+        moment = self.task.value - 1
+        self.status.value = html.escape(self._moments[moment].summary_line())
         for title, box in self.boxes.items():
-            box.show(self._frames[title][place])
+            box.show(self._frames[title][moment])
 
 
-def _drawn(draw: Callable[[Record], go.Figure], record: Record) -> go.Figure | None:
+def _try_to_draw(draw: Callable[[Record], go.Figure], record: Record) -> go.Figure | None:
     """The figure, or None after too few tasks for it."""
     try:
         return draw(record)

@@ -11,6 +11,7 @@ from fmlora_kit.analysis.subspaces import ENERGY, task_pair
 from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.updates import subspace_pair, verdict
 from fmlora_kit.record import Record
+from fmlora_kit.widgets.controls import make_choice, make_row
 from fmlora_kit.widgets.figure_box import FigureBox
 
 _SHARES = {"90 %": 0.9, "95 %": 0.95, "99 %": 0.99, "100 %": 1.0}
@@ -35,26 +36,21 @@ class SubspaceExplorer(ipywidgets.VBox):
     """
 
     def __init__(self, record: Record):
-        self.record = single(record)
+        self.record = single(record, least=2)
         names = record.task_names
-        if len(names) < 2:
-            raise ValueError(f"record must have at least 2 finished tasks; got {len(names)}")
-        self.task = _choice("Task", names, names[0], "One of the two tasks that are compared")
-        self.other = _choice("Against", names, names[-1], "The task it is compared with")
+        one = "One of the two tasks that are compared"
+        self.task = make_choice("Task", names, one, width=230)
+        other = "The task it is compared with"
+        self.other = make_choice("Against", names, other, value=names[-1], width=230)
         layers = (ALL_LAYERS, *record.layers)
-        self.layer = _choice("Layer", layers, ALL_LAYERS, "An adapted map, or the mean over all")
-        self.energy = _choice(
-            "Energy",
-            tuple(_SHARES.items()),
-            ENERGY,
-            "Only the strongest directions count: those that hold this share of an update",
-        )
+        where = "An adapted map, or the mean over all"
+        self.layer = make_choice("Layer", layers, where, width=230)
+        strong = "Only the strongest directions count: those that hold this share of an update"
+        shares = tuple(_SHARES.items())
+        self.energy = make_choice("Energy", shares, strong, value=ENERGY, width=230)
         self.status = ipywidgets.HTML()
         self.box = FigureBox()
-        controls = (self.task, self.other, self.layer, self.energy)
-        for control in controls:
-            control.observe(self._show, names="value")
-        row = ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"})
+        row = make_row((self.task, self.other, self.layer, self.energy), self._show)
         super().__init__([row, self.status, self.box])
         self._show()
 
@@ -67,13 +63,3 @@ class SubspaceExplorer(ipywidgets.VBox):
         options = {"layer": layer, "energy": self.energy.value}
         self.status.value = html.escape(verdict(self.record, task_pair(*chosen, **options)))
         self.box.show(subspace_pair(*chosen, **options))
-
-
-def _choice(name: str, options: tuple, value: object, tooltip: str) -> ipywidgets.Dropdown:
-    return ipywidgets.Dropdown(
-        description=name,
-        options=options,
-        value=value,
-        tooltip=tooltip,
-        layout={"width": "230px"},
-    )

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
 from fmlora_kit.figures.attribution import class_label, same_images
 from fmlora_kit.figures.attribution_shift import explanation_at
+from fmlora_kit.widgets.controls import make_choice, make_row, make_task_slider
 from fmlora_kit.widgets.figure_box import FigureBox
 
 
@@ -35,36 +37,18 @@ class TimeMachine(ipywidgets.VBox):
         self._by_method = {e.method: e for e in listed}
         if len(self._by_method) < len(listed):
             names = [e.method for e in listed]
-            raise ValueError(f"explanations must be by different methods, got {names}")
+            raise checks.fail("explanations", "by different methods", names)
         first = listed[0]
-        self.image = ipywidgets.Dropdown(
-            options=_names(first),
-            description="Image",
-            tooltip="Which test picture is explained",
-            layout={"width": "260px"},
+        self.image = make_choice(
+            "Image", _image_names(first), "Which test picture is explained", width=260
         )
-        self.method = ipywidgets.Dropdown(
-            options=[(ATTRIBUTION_METHODS[name], name) for name in self._by_method],
-            description="Method",
-            tooltip="Which method of attribution says what the score rests on",
-            layout={"width": "280px"},
-        )
-        n = len(first.task_names)
-        self.task = ipywidgets.IntSlider(
-            value=n,
-            min=1,
-            max=n,
-            description="Task",
-            tooltip="How many tasks the model had learned",
-            layout={"width": "360px"},
-        )
+        methods = [(ATTRIBUTION_METHODS[name], name) for name in self._by_method]
+        tooltip = "Which method of attribution says what the score rests on"
+        self.method = make_choice("Method", methods, tooltip, width=280)
+        self.task = make_task_slider(len(first.task_names), "How many tasks the model had learned")
         self.box = FigureBox()
-        for control in (self.image, self.method, self.task):
-            control.observe(self._draw, names="value")
-        controls = ipywidgets.HBox(
-            [self.image, self.method, self.task], layout={"flex_flow": "row wrap"}
-        )
-        super().__init__([controls, self.box])
+        row = make_row((self.image, self.method, self.task), self._draw)
+        super().__init__([row, self.box])
         self._draw()
 
     def _draw(self, change: object = None) -> None:
@@ -72,7 +56,7 @@ class TimeMachine(ipywidgets.VBox):
         self.box.show(explanation_at(explained, self.image.value, self.task.value - 1))
 
 
-def _names(explanations: Explanations) -> list[tuple[str, int]]:
+def _image_names(explanations: Explanations) -> list[tuple[str, int]]:
     """Number, class and task of every image; numbers keep pictures of one class apart."""
     return [
         (f"{i + 1}: {class_label(explanations, target)}", i)

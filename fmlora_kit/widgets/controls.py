@@ -1,0 +1,37 @@
+"""Controls that the dashboards share: each has a label, a tooltip and a width of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import ipywidgets
+
+
+def make_choice(
+    name: str, options: Sequence, tooltip: str, *, width: int, **settings: object
+) -> ipywidgets.Dropdown:
+    """A drop-down with its name to the left of it, ``width`` pixels in all."""
+    return ipywidgets.Dropdown(
+        description=name,
+        options=options,
+        tooltip=tooltip,
+        layout={"width": f"{width}px"},
+        **settings,
+    )
+
+
+def make_task_slider(n: int, tooltip: str) -> ipywidgets.IntSlider:
+    """A slider over the number of tasks learned, from 1 to ``n``, where it starts."""
+    return ipywidgets.IntSlider(
+        value=n, min=1, max=n, description="Task", tooltip=tooltip, layout={"width": "360px"}
+    )
+
+
+def make_row(
+    controls: Iterable[ipywidgets.Widget], draw: Callable[[object], None]
+) -> ipywidgets.HBox:
+    """The controls side by side, or below each other on a narrow page; each calls ``draw``."""
+    controls = list(controls)
+    for control in controls:
+        control.observe(draw, names="value")
+    return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"})
