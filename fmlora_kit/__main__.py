@@ -12,7 +12,6 @@ COMMANDS = {
     "data": "commands.data",
     "bench": "commands.bench",
     "ablation": "commands.ablation",
-    "near_duplicate": "commands.near_duplicate",
     "site": "pages.notebooks",
 }
 

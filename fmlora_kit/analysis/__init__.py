@@ -13,18 +13,7 @@ from fmlora_kit.analysis.attribution import (
     movement_between_images,
     top_classes,
 )
-from fmlora_kit.analysis.comparison import (
-    Comparison,
-    Row,
-    by_name,
-    compare_records,
-    difference,
-    paired_metric,
-    place,
-    summarise,
-    table,
-    tied,
-)
+from fmlora_kit.analysis.comparison import Comparison, compare_records, difference, tied
 from fmlora_kit.analysis.confusion import (
     ClassConfusion,
     ClassHistory,
@@ -46,7 +35,6 @@ from fmlora_kit.analysis.features import (
     cka_since_learned,
     linear_cka,
 )
-from fmlora_kit.analysis.formats import count
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
 from fmlora_kit.analysis.metrics import (
     DEFINITIONS,
@@ -83,7 +71,6 @@ from fmlora_kit.analysis.ranks import (
     gate_trace,
     rank_table,
 )
-from fmlora_kit.analysis.sentences import standing
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
 from fmlora_kit.analysis.storage import Stored, per_task, stored
 from fmlora_kit.analysis.subspaces import (
@@ -96,7 +83,6 @@ from fmlora_kit.analysis.subspaces import (
     task_pair,
     update_cosine,
 )
-from fmlora_kit.analysis.tables import beside, csv, latex, markdown
 from fmlora_kit.analysis.updates import (
     Update,
     core_changes,
@@ -124,7 +110,6 @@ __all__ = [
     "PromptEffect",
     "PromptMoves",
     "RankTable",
-    "Row",
     "Stored",
     "TaskPair",
     "TaskSimilarity",
@@ -136,10 +121,8 @@ __all__ = [
     "average_anytime_accuracy",
     "backward_transfer",
     "before_learning",
-    "beside",
     "cka_consecutive",
     "cka_since_learned",
-    "by_name",
     "class_confusion",
     "class_history",
     "compare_records",
@@ -147,8 +130,6 @@ __all__ = [
     "completeness_gap",
     "core_changes",
     "core_energy",
-    "count",
-    "csv",
     "difference",
     "directions",
     "drift_forgetting",
@@ -164,20 +145,16 @@ __all__ = [
     "forgetting_step",
     "forward_transfer",
     "gate_trace",
-    "latex",
     "learning_accuracy",
     "linear_cka",
     "lost_images",
-    "markdown",
     "mean_ci95",
     "metrics",
     "movement_between_images",
     "own_task_share",
     "paired_difference",
-    "paired_metric",
     "pairs",
     "per_task",
-    "place",
     "principal_angles",
     "prompt_moves",
     "prompt_similarity",
@@ -186,11 +163,8 @@ __all__ = [
     "share_in_earlier",
     "share_in_factors",
     "shared_bases",
-    "standing",
     "step_changes",
     "stored",
-    "summarise",
-    "table",
     "task_confusion",
     "task_forgetting",
     "task_pair",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def make_parser(command: str, about: str, example: str) -> argparse.ArgumentParser:
@@ -53,3 +55,12 @@ def names(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
         return found
 
     return parse
+
+
+def out_folder(text: str) -> Path:
+    """The type of an argument that names a folder to write in, made later if it is missing."""
+    path = Path(text)
+    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise argparse.ArgumentTypeError(f"must be a folder that can be written, got {text!r}")
+    return path
