@@ -13,7 +13,7 @@ PY        := .venv/bin/python
 READY     := .venv/ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 GIGABYTES := $(if $(filter Linux,$(shell uname -s)),9,3)# a Linux torch brings its CUDA libraries
-LAB_SETTINGS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
+LAB_SETTINGS := fmlora_kit/commands/jupyter/labconfig/default_setting_overrides.json
 
 export PLOTLY_RENDERER := plotly_mimetype
 
@@ -30,7 +30,7 @@ demo: $(READY)  ## train and compare on the glyphs stream, write build/demo/inde
 	    $(if $(strip $(SEEDS)),--seeds $(SEEDS)) --out build/demo $(ARGS)
 
 lab: $(READY)  ## open the first notebook in JupyterLab
-	@$(PY) -m jupyterlab --ServerApp.root_dir=. $(firstword $(NOTEBOOKS)) $(ARGS)
+	@$(PY) -m fmlora_kit lab -- $(ARGS)
 
 test: lint  ## lint, run the tests with their coverage, run every notebook and compare its outputs
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile \
@@ -58,10 +58,10 @@ gallery: $(READY)  ## draw the figures tagged for the README into notebooks/gall
 	@$(PY) -m fmlora_kit site --gallery notebooks/gallery $(ARGS)
 
 pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 cores), into data/
-	@$(PY) -m fmlora_kit.backbones.pretrain $(ARGS)
+	@$(PY) -m fmlora_kit pretrain glyph_vit $(ARGS)
 
 pretrain-photos: $(READY)  ## train the backbone for photos again (hours on 2 cores): IMAGES=folder of Tiny-ImageNet
-	@$(PY) -m fmlora_kit.backbones.pretrain_photos --images $(IMAGES) $(ARGS)
+	@$(PY) -m fmlora_kit pretrain photo_vit --images $(IMAGES) $(ARGS)
 
 ablation: $(READY)  ## remake the table that the method's defaults are chosen from
 	@$(PY) -m fmlora_kit ablation $(ARGS)
@@ -139,5 +139,5 @@ $(READY): pyproject.toml requirements.txt
 	    echo "told of (HTTPS_PROXY), a full disk, or a Python too new for the pinned versions (then name" >&2; \
 	    echo "an older one: make PYTHON=python3.12). The half-made .venv is made anew next time." >&2; exit 1; }
 	@mkdir -p .venv/etc/jupyter/labconfig
-	@echo '$(LAB_SETTINGS)' > .venv/etc/jupyter/labconfig/default_setting_overrides.json
+	@cp $(LAB_SETTINGS) .venv/etc/jupyter/labconfig/
 	@pwd -P > $(READY)

@@ -1,28 +1,90 @@
-"""The front door: ``python -m fmlora_kit COMMAND``."""
+"""The front door: ``fmlora COMMAND``, which is ``python -m fmlora_kit COMMAND``.
+
+A command is imported when it is run, so that the list of commands needs neither torch nor time.
+Whatever goes wrong in it is told in one line and by the exit status: 1 if it failed, 2 for bad
+arguments, 130 after Ctrl-C. ``python -X dev -m fmlora_kit`` shows the whole traceback instead.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
+from fmlora_kit import __version__
+from fmlora_kit.commands.arguments import one_line, suggest
+
+# Command -> its module, and what it does.
 COMMANDS = {
-    "demo": "commands.demo",
-    "compare": "commands.compare",
-    "train": "commands.train",
-    "data": "commands.data",
-    "bench": "commands.bench",
-    "ablation": "commands.ablation",
-    "site": "pages.notebooks",
+    "demo": ("commands.demo", "train FM-LoRA and two others on one stream; make a page of it"),
+    "lab": ("commands.lab", "open the notebooks in JupyterLab"),
+    "compare": ("commands.compare", "every method on several streams, over several seeds"),
+    "train": ("commands.train", "one run of one method into a folder"),
+    "data": ("commands.data", "real images: list, show, check, or make up what there is"),
+    "bench": ("commands.bench", "time a training step of every method, and of PEFT's LoRA"),
+    "ablation": ("commands.ablation", "which of FM-LoRA's decisions matter"),
+    "site": ("pages.notebooks", "offline pages of the notebooks, and pictures of figures"),
+    "pretrain": ("commands.pretrain", "train an embedded backbone again: glyph_vit or photo_vit"),
 }
+# These keep every finished task, so that the same command goes on where it was.
+KEEP_RECORDS = ("demo", "compare", "train", "ablation")
+EXPECTED = (ValueError, OSError, ImportError, RuntimeError, ArithmeticError)  # others are bugs
+EXAMPLE = "fmlora demo --methods fmlora,sequential_lora --out build/demo"
 
 
-def main() -> int | None:
-    """Run the named program with the arguments after its name."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that comes first, with the arguments after it; return the exit status."""
+    name, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console of Windows may lack ± and Greek letters
+            stream.reconfigure(errors="replace")
+    if name in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"fmlora_kit {__version__}")
+        return 0
     if name not in COMMANDS:
-        print(f"command must be one of {', '.join(COMMANDS)}; got {name!r}", file=sys.stderr)
+        near = suggest(name, COMMANDS) or "; fmlora --help lists them"
+        print(
+            f"fmlora: error: command must be a known one, got {name[:80]!r}{near}", file=sys.stderr
+        )
         return 2
-    return import_module(f"fmlora_kit.{COMMANDS[name]}").main(sys.argv[2:])
+    return _run(name, rest)
+
+
+def overview() -> str:
+    """The screen of ``fmlora --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: fmlora COMMAND [options]   (or: python -m fmlora_kit COMMAND [options])",
+            "",
+            "Train FM-LoRA for continual learning, record it, and see what it forgets.",
+            "",
+            *lines,
+            "",
+            "fmlora COMMAND --help tells its options; fmlora --version the version.",
+            "",
+            "example:",
+            f"  {EXAMPLE}",
+        ]
+    )
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    try:
+        return import_module(f"fmlora_kit.{COMMANDS[name][0]}").main(arguments) or 0
+    except KeyboardInterrupt:
+        again = "; the same command goes on where it was" * (name in KEEP_RECORDS)
+        print(f"\nfmlora {name}: stopped{again}", file=sys.stderr)
+        return 130
+    except EXPECTED as error:
+        if sys.flags.dev_mode:
+            raise
+        print(f"fmlora {name}: error: {one_line(error)}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

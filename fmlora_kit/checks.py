@@ -144,7 +144,7 @@ def different(name: str, values: Iterable) -> tuple:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise fail(name, "a list", values)
     listed = tuple(values)
-    if len(set(listed)) != len(listed):
+    if any(value in listed[:k] for k, value in enumerate(listed)):  # some may not be hashable
         raise fail(name, "different from each other", listed)
     return listed
 

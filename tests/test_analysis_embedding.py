@@ -141,7 +141,7 @@ def test_bad_histories_are_named():
     fresh = make_history(3, learned=[0, 1, 2])
     with pytest.raises(ValueError, match="history must start after a learned task"):
         embed(fresh)
-    with pytest.raises(ValueError, match="n_neighbours must be from 1 to 19, got 20"):
+    with pytest.raises(ValueError, match="n_neighbours must be between 1 and 19, got 20"):
         own_task_share(history(), 20)
-    with pytest.raises(ValueError, match="n_neighbours must be from 1 to 19, got 0"):
+    with pytest.raises(ValueError, match="n_neighbours must be between 1 and 19, got 0"):
         feature_neighbours_kept(history(), 0)

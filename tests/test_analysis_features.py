@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers.records import make_history
 
-from fmlora_kit.analysis import cka_consecutive, cka_since_learned, linear_cka
+from fmlora_kit.analysis import cka_since_learned, linear_cka
+from fmlora_kit.analysis.features import cka_consecutive
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 5))
@@ -114,7 +115,7 @@ def test_histories_are_values():
         ({"labels": np.zeros(71, int)}, "labels must have 72 entries, got 71"),
         ({"names": ("A",)}, "names must have 72 entries, got 1"),
         ({"learned": [1, 1, 2]}, r"learned must rise from moment to moment, got \[1 1 2\]"),
-        ({"tasks": np.full(72, 3)}, "tasks must be from 0 to 2"),
+        ({"tasks": np.full(72, 3)}, "tasks must be between 0 and 2"),
     ],
 )
 def test_bad_histories_are_named(changes, message):
@@ -123,7 +124,7 @@ def test_bad_histories_are_named(changes, message):
 
 
 def test_bad_arguments_of_cka_are_named():
-    with pytest.raises(ValueError, match=r"one row per image; got \(7, 3\), \(6, 5\)"):
+    with pytest.raises(ValueError, match=r"one row per image, got \(7, 3\), \(6, 5\)"):
         linear_cka(X, Y[:6])
-    with pytest.raises(ValueError, match="at least 4 images; got 3"):
+    with pytest.raises(ValueError, match="at least 4 images, got 3"):
         linear_cka(X[:3], Y[:3])

@@ -10,7 +10,7 @@ from fmlora_kit.analysis.prompts import (
     feature_similarity,
     prompt_moves,
     prompt_similarity,
-    prompts,
+    prompts_over_time,
 )
 
 # Two tokens of width 2. Flattened: (3, 0, 0, 4), (0, 0, 0, 4), (0, 0, -3, 4).
@@ -91,18 +91,18 @@ def test_the_first_step_is_unknown_without_its_measurement():
 
 
 def test_prompts_in_the_order_of_the_tasks():
-    np.testing.assert_array_equal(prompts(prompt_record()), PROMPTS)
+    np.testing.assert_array_equal(prompts_over_time(prompt_record()), PROMPTS)
 
 
 def test_what_is_missing_or_unknown_is_named():
-    with pytest.raises(ValueError, match="with a meta-prompt; 'full_finetuning' has none"):
-        prompts(make_record(method="full_finetuning"))
-    with pytest.raises(ValueError, match="feature subspace of every task; 'fmlora' has none"):
+    with pytest.raises(ValueError, match="with a meta-prompt, got 'full_finetuning' without"):
+        prompts_over_time(make_record(method="full_finetuning"))
+    with pytest.raises(ValueError, match="feature subspace of every task, got 'fmlora' without"):
         feature_similarity(make_record())
-    with pytest.raises(ValueError, match="per must be one of .*; got 'token'"):
+    with pytest.raises(ValueError, match="per must be one of .*, got 'token'"):
         prompt_similarity(prompt_record(), per="token")
-    with pytest.raises(ValueError, match="of must be one of .*; got 'steps'"):
+    with pytest.raises(ValueError, match="of must be one of .*, got 'steps'"):
         prompt_similarity(prompt_record(), of="steps")
     one = replace(prompt_record(), tasks=prompt_record().tasks[:1])
-    with pytest.raises(ValueError, match="at least 2 finished tasks; got 1"):
+    with pytest.raises(ValueError, match="at least 2 finished tasks, got 1"):
         prompt_similarity(one, of="moves")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmlora_kit.analysis import TruncationTable
+from fmlora_kit.analysis.ranks import TruncationTable
 
 LAYERS = ("blocks.0.q", "blocks.0.v")
 
@@ -58,11 +58,11 @@ def test_every_cut_is_found(where, accuracy, changed):
 
 def test_a_cut_that_was_not_measured():
     table = make_table()
-    with pytest.raises(ValueError, match=r"rank must be one of \(0, 4, 8\); got 3"):
+    with pytest.raises(ValueError, match=r"rank must be one of \(0, 4, 8\), got 3"):
         table.accuracy_at("Latin", None, 3)
-    with pytest.raises(ValueError, match="task must be one of .*; got 'Thai'"):
+    with pytest.raises(ValueError, match="task must be one of .*, got 'Thai'"):
         table.accuracy_at("Thai")
-    with pytest.raises(ValueError, match="layer must be one of .*; got 2"):
+    with pytest.raises(ValueError, match="layer must be one of .*, got 2"):
         table.levels(0, 2)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from helpers.records import make_history
 
-from fmlora_kit.analysis import ClassConfusion, errors_by_closeness, task_similarity
-from fmlora_kit.analysis.similarity import SHRINKAGE
+from fmlora_kit.analysis import task_similarity
+from fmlora_kit.analysis.confusion import ClassConfusion
+from fmlora_kit.analysis.similarity import SHRINKAGE, errors_by_closeness
 
 
 def at(means, *, spread=0.5, **changes):
@@ -91,12 +92,12 @@ def test_errors_by_closeness_counts_along_each_row():
 def test_bad_arguments_are_named():
     train = at([[0, 0], [0, 10], [10, 0], [10, 10]])
     made = task_similarity(train, train)
-    with pytest.raises(ValueError, match="the same tasks; got .'task A', 'task B'.*'task C'"):
+    with pytest.raises(ValueError, match="the same tasks, got .'task A', 'task B'.*'task C'"):
         task_similarity(train, at(np.eye(6)))
     with pytest.raises(ValueError, match="a class must belong to one task"):
         task_similarity(at(np.eye(4), labels=train.labels % 2), train)
     alone = at(np.eye(4), tasks=np.repeat([0, 0, 0, 1], 40))
-    with pytest.raises(ValueError, match="at least 2 classes; 'task B' has fewer"):
+    with pytest.raises(ValueError, match="at least 2 classes, got fewer for 'task B'"):
         task_similarity(alone, train)
     with pytest.raises(ValueError, match="the same classes in the same order"):
         errors_by_closeness(made, confusion(np.ones((6, 6), int)))

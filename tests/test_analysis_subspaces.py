@@ -7,7 +7,7 @@ from scipy.linalg import subspace_angles
 
 from fmlora_kit.analysis.subspaces import (
     directions,
-    pairs,
+    pair_table,
     principal_angles,
     share_in_earlier,
     task_pair,
@@ -49,7 +49,9 @@ def test_angles_in_the_whole_space_are_those_inside_the_core():
 
 
 def test_pairs_by_hand():
-    output, put_in = (pairs(flora_record(), side, within="core") for side in ("output", "input"))
+    output, put_in = (
+        pair_table(flora_record(), side, within="core") for side in ("output", "input")
+    )
     right = np.pi / 2
     np.testing.assert_allclose(output.angle[Q], symmetric(45, 0, 45), atol=1e-6)
     np.testing.assert_allclose(put_in.angle[V], symmetric(45, NAN, NAN), atol=1e-6)
@@ -73,7 +75,7 @@ def test_pairs_by_hand():
     ],
 )
 def test_chance_levels_by_hand(side, within, expected):
-    found = pairs(flora_record(), side, within=within)
+    found = pair_table(flora_record(), side, within=within)
     np.testing.assert_allclose(found.overlap_chance[Q], symmetric(*expected), atol=1e-12)
 
 
@@ -81,7 +83,7 @@ def test_chance_angles_of_two_lines_in_four_dimensions():
     # The angle t between two random lines in R^4 has density (4 / pi) sin^2 t on 0..pi/2; the
     # integral of t times that is pi / 4 + 1 / pi.
     mean = np.degrees(np.pi / 4 + 1 / np.pi)
-    found = pairs(flora_record(), "output", within="core")
+    found = pair_table(flora_record(), "output", within="core")
     assert found.angle_chance[Q, 1, 0] == pytest.approx(mean, abs=5)
     assert found.grassmann_chance[Q, 1, 0] == pytest.approx(np.radians(mean), abs=0.09)
     # cos^2 between them is distributed as Beta(1/2, 3/2): variance 1/16
@@ -151,14 +153,14 @@ def test_a_pair_over_all_layers_is_the_mean():
 
 def test_tables_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
-        pairs(flora_record()).angle[0, 0, 1] = 1
+        pair_table(flora_record()).angle[0, 0, 1] = 1
 
 
 def test_an_update_that_is_zero_is_unknown_not_zero():
     states = [{"blocks.0.q.a": np.ones((4, 1)), "blocks.0.q.b": np.ones((1, 5))}] * 2
     record = lora_record(states, method="first_task_lora")
     assert task_updates(record)[1][0].energy == 0
-    assert np.isnan(pairs(record).angle).all()
+    assert np.isnan(pair_table(record).angle).all()
     assert np.isnan(share_in_earlier(record)[0]).all()
     assert len(task_pair(record, 0, 1).angles["output"]) == 0
 
@@ -166,13 +168,13 @@ def test_an_update_that_is_zero_is_unknown_not_zero():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda r: directions(r, 0), "energy must be above 0 and at most 1; got 0"),
-        (lambda r: pairs(r, "top"), "side must be one of .* got 'top'"),
-        (lambda r: pairs(r, within="attic"), "within must be one of .* got 'attic'"),
+        (lambda r: directions(r, 0), "energy must be above 0 and at most 1, got 0"),
+        (lambda r: pair_table(r, "top"), "side must be one of .* got 'top'"),
+        (lambda r: pair_table(r, within="attic"), "within must be one of .* got 'attic'"),
         (lambda r: share_in_earlier(r, "top"), "side must be one of .* got 'top'"),
         (lambda r: principal_angles(r, 0, 3, 0), "task must be one of .* got 3"),
         (lambda r: principal_angles(r, 0, 1, "x"), "layer must be one of .* got 'x'"),
-        (lambda r: task_pair(r, 1, "task B"), "two different tasks; got 1 twice"),
+        (lambda r: task_pair(r, 1, "task B"), "two different tasks, got 1 twice"),
     ],
 )
 def test_bad_input_is_named(call, message):
@@ -182,6 +184,8 @@ def test_bad_input_is_named(call, message):
 
 def test_other_methods_and_short_records_are_named():
     with pytest.raises(ValueError, match="got 'frozen_backbone'"):
-        pairs(make_record(method="frozen_backbone"))
-    with pytest.raises(ValueError, match="at least 2 finished tasks to compare; got 1"):
-        pairs(lora_record([{"blocks.0.q.a": np.ones((4, 1)), "blocks.0.q.b": np.ones((1, 5))}]))
+        pair_table(make_record(method="frozen_backbone"))
+    with pytest.raises(ValueError, match="at least 2 finished tasks, got 1"):
+        pair_table(
+            lora_record([{"blocks.0.q.a": np.ones((4, 1)), "blocks.0.q.b": np.ones((1, 5))}])
+        )

@@ -91,7 +91,7 @@ def test_draws_are_the_same_each_time_and_no_wider_than_the_room():
 
 def test_unknown_choices_are_named():
     record = flora_record(moments=MOMENTS)
-    with pytest.raises(ValueError, match=r"side must be one of \('output', 'input'\); got 'left'"):
+    with pytest.raises(ValueError, match=r"side must be one of \('output', 'input'\), got 'left'"):
         room(record, 1, 0, "left")
-    with pytest.raises(ValueError, match="within must be one of .*; got 'here'"):
+    with pytest.raises(ValueError, match="within must be one of .*, got 'here'"):
         room(record, 1, 0, "input", "here")

@@ -104,7 +104,7 @@ def test_the_head_of_pretraining_is_kept_where_asked(made_up):
 @pytest.mark.parametrize("missing", ["photo_vit.safetensors", "photo_vit.json"])
 def test_half_a_pair_is_none(made_up, missing):
     (load.DATA_FOLDERS[1] / missing).unlink()
-    with pytest.raises(FileNotFoundError, match="found not both; `python -m .*pretrain_photos"):
+    with pytest.raises(FileNotFoundError, match="found not both; `fmlora pretrain photo_vit"):
         fk.load_backbone("photo_vit")
 
 
@@ -238,5 +238,7 @@ def test_sizes_are_whole_patches(size):
 
 def test_missing_weights_say_where_they_belong_and_how_to_make_them(monkeypatch, tmp_path):
     monkeypatch.setattr(load, "DATA_FOLDERS", (tmp_path / "a", tmp_path / "b"))
-    with pytest.raises(FileNotFoundError, match="glyph_vit.safetensors .*b, found .*make pretrain"):
+    with pytest.raises(
+        FileNotFoundError, match="glyph_vit.safetensors .*b, found .*fmlora pretrain glyph_vit"
+    ):
         fk.load_backbone()

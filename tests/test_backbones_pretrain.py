@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fmlora_kit.__main__ import main
 from fmlora_kit.backbones import load, pretrain
 
 
@@ -41,7 +42,7 @@ def test_the_same_seed_gives_the_same_weights(tiny):
 
 def test_the_command_writes_what_load_backbone_reads(tiny, tmp_path, monkeypatch):
     out = tmp_path / "made"
-    pretrain.main(["--steps", "1", "--seed", "3", "--out", str(out)])
+    main(["pretrain", "glyph_vit", "--steps", "1", "--seed", "3", "--out", str(out)])
     monkeypatch.setattr(load, "DATA_FOLDERS", (tmp_path / "none", out))
     vit = load.load_backbone("glyph_vit")
     assert vit.embed_dim == 32 and len(vit.blocks) == 1

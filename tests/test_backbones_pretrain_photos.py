@@ -9,6 +9,7 @@ from helpers.image_trees import FOLDER
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 
+from fmlora_kit.__main__ import main
 from fmlora_kit.backbones import load, pretrain, pretrain_photos, tiny_imagenet
 
 DATA = next(f for f in load.DATA_FOLDERS if f.exists())
@@ -35,8 +36,19 @@ def tiny(monkeypatch):
 @with_muon
 def test_a_few_steps_at_both_sizes_learn_and_the_card_says_so(tiny, tmp_path):
     out = tmp_path / "made"
-    pretrain_photos.main(
-        ["--images", "any", "--early-steps", "60", "--steps", "90", "--device", "cpu"]
+    main(
+        [
+            "pretrain",
+            "photo_vit",
+            "--images",
+            str(tmp_path),
+            "--early-steps",
+            "60",
+            "--steps",
+            "90",
+            "--device",
+            "cpu",
+        ]
         + ["--out", str(out)]
     )
     card = json.loads((out / "photo_vit.json").read_text())

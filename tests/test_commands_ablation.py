@@ -9,6 +9,7 @@ import pytest
 from helpers.records import a_run, make_record
 
 from fmlora_kit import streams
+from fmlora_kit.__main__ import main as fmlora
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.analysis import Comparison, metrics
 from fmlora_kit.commands import ablation
@@ -72,11 +73,14 @@ def test_rows_are_the_records_best_first(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--study", "luck"], "invalid choice: 'luck'"),
-        (["--seeds", "0"], "--seeds: must be a whole number at least 1, got 0"),
+        (
+            ["--study", "luck"],
+            "--study must be one of defaults, domains, near-duplicate, got 'luck'",
+        ),
+        (["--seeds", "0"], "--seeds must be a whole number at least 1, got 0"),
         (["--tasks", "4000"], "--tasks: "),
         (["--study", "near-duplicate", "--tasks", "4"], "--tasks must not be given with near-dup"),
-        (["--out", __file__], "--out: must be a folder that can be written, got"),
+        (["--out", __file__], "--out must be a folder, got"),
     ],
 )
 def test_bad_words_are_refused_before_anything_is_done(words, message, monkeypatch, capsys):
@@ -114,8 +118,8 @@ def test_a_stopped_ablation_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ablation, "run_many", stop)
-    assert ablation.main(["--out", str(tmp_path)]) == 1
-    assert "Stopped. The same command goes on where it was." in capsys.readouterr().err
+    assert fmlora(["ablation", "--out", str(tmp_path)]) == 130
+    assert "stopped; the same command goes on where it was" in capsys.readouterr().err
 
 
 def ranked(seed, rank):

@@ -8,6 +8,7 @@ import re
 import pytest
 
 import fmlora_kit as fk
+from fmlora_kit.__main__ import main as fmlora
 from fmlora_kit.analysis import compare_records, tables
 from fmlora_kit.analysis.tables import ALL_METRICS, table_cells
 from fmlora_kit.commands import ablation, compare, demo
@@ -85,14 +86,14 @@ def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monk
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--methods", "magic"], "--methods: must be all or among fmlora, .*got 'magic'"),
-        (["--streams", "glyphs_10,mnist"], "--streams: must be all or among glyphs_10, .*'mnist'"),
-        (["--seeds", "0"], "--seeds: must be a whole number at least 1, got 0"),
-        (["--epochs", "few"], "--epochs: must be a whole number at least 1, got 'few'"),
+        (["--methods", "magic"], "--methods must be all or among fmlora, .*got 'magic'"),
+        (["--streams", "glyphs_10,mnist"], "--streams must be all or among glyphs_10, .*'mnist'"),
+        (["--seeds", "0"], "--seeds must be a whole number at least 1, got 0"),
+        (["--epochs", "few"], "--epochs must be a whole number at least 1, got 'few'"),
         (["--workers", "2", "--cluster", "tcp://host:8786"], "--workers must not be given with"),
         (["--streams", "pacs", "--data", "no/where"], "--data must be a folder .*got 'no.*where'"),
-        (["--out", __file__], "--out: must be a folder that can be written, got '.*compare.py'"),
-        (["--out", f"{__file__}/below"], "--out: must be a folder that can be written"),
+        (["--out", __file__], "--out must be a folder, got '.*compare.py'.* is a file"),
+        (["--out", f"{__file__}/below"], "--out must be a folder, got .* is a file"),
     ],
 )
 def test_bad_words_are_refused_before_anything_is_done(words, message, tmp_path, capsys):
@@ -108,8 +109,8 @@ def test_if_every_run_fails_the_reason_is_told(tmp_path, capsys, monkeypatch):
     gone = sweep.Setting("pacs", {}, "nowhere")
     monkeypatch.setitem(sweep.SETTINGS, "gone", gone)
     words = ["--methods", "streaming_lda", "--streams", "gone", "--seeds", "1"]
-    assert compare.main([*words, "--out", str(tmp_path), "--workers", "1"]) == 1
-    assert "no run was finished" in capsys.readouterr().err
+    assert fmlora(["compare", *words, "--out", str(tmp_path), "--workers", "1"]) == 1
+    assert "fmlora compare: error: no run was finished" in capsys.readouterr().err
     assert not (tmp_path / "summary.json").exists()
 
 
@@ -139,8 +140,9 @@ def test_a_stopped_comparison_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweep, "compare", stop)
-    assert compare.main(["--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("Stopped. The same command goes on")
+    assert fmlora(["compare", "--out", str(tmp_path)]) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "fmlora compare: stopped; the same command goes on where it was"
 
 
 def test_the_bar_counts_what_lies_there(out, capsys):

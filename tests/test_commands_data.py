@@ -7,15 +7,14 @@ import pytest
 from helpers import image_trees
 
 from fmlora_kit.commands import data
-from fmlora_kit.streams import PRESETS
-from fmlora_kit.streams.catalogue import LAYOUTS
+from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS
 from fmlora_kit.streams.domainnet import DN4IL
-from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
+from fmlora_kit.streams.pacs import CLASSES, PACS
 
 
 @pytest.fixture
 def dn4il(tmp_path):
-    image_trees.draw_domains(tmp_path / "dn4il", tuple(DN4IL.images), ("owl", "cow"), images=3)
+    image_trees.draw_domains(tmp_path / "dn4il", tuple(DN4IL.domains), ("owl", "cow"), images=3)
     return tmp_path
 
 
@@ -117,8 +116,8 @@ def test_imagenet_r_is_ready_with_any_of_its_splits(tmp_path, capsys):
 
 
 def test_pacs_and_no_folder_at_all(tmp_path, capsys):
-    for domain in PACS_IMAGES:
-        for name in PACS_CLASSES:
+    for domain in PACS.domains:
+        for name in CLASSES:
             for i in range(2):
                 image_trees.draw(tmp_path / domain / name / f"{i}.jpg", i)
     status, said = check(capsys, "pacs", "--folder", tmp_path)
@@ -131,7 +130,7 @@ def test_pacs_and_no_folder_at_all(tmp_path, capsys):
 def test_the_list_names_all(capsys):
     assert data.main(["list"]) == 0
     said = capsys.readouterr().out
-    for name, layout in LAYOUTS.items():
+    for name, layout in DATA_SETS.items():
         assert f"\n{name}: " in said and layout.how_to_get in said
     for name, chosen in PRESETS.items():
         assert f"\n{name}: {chosen.stream}(" in said and chosen.whose in said

@@ -5,7 +5,7 @@ import pytest
 from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record, plausible_record
 
 from fmlora_kit.analysis import mean_ci95, metrics
-from fmlora_kit.analysis.metrics import average_accuracy, forgetting_curve
+from fmlora_kit.analysis.accuracy import average_accuracy, forgetting_curve
 from fmlora_kit.figures import (
     accuracy_curves,
     accuracy_matrix,

@@ -3,13 +3,15 @@
 import pytest
 from helpers.records import THREE_TASKS, make_record
 
-from fmlora_kit.figures import accuracy
+from fmlora_kit.figures import accuracy_parts
 
 
 @pytest.fixture
 def figure():
     worse = make_record(THREE_TASKS - 0.2)
-    return accuracy({"L2P": [worse, make_record(THREE_TASKS - 0.4)], "FM-LoRA": make_record()})
+    return accuracy_parts(
+        {"L2P": [worse, make_record(THREE_TASKS - 0.4)], "FM-LoRA": make_record()}
+    )
 
 
 def test_dots_are_means_over_tasks_and_seeds(figure):
@@ -34,4 +36,4 @@ def test_the_best_at_the_end_is_on_top(figure):
 
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="at least one record"):
-        accuracy({})
+        accuracy_parts({})

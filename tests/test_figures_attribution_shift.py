@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fmlora_kit.figures import attribution_shift
+from fmlora_kit.figures import photo_scores
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
 LOGITS = np.log([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1]])
@@ -11,7 +11,7 @@ NAMES = ("sky", "tower", "a class with a name that is far too long")
 
 
 def test_bars_are_the_softmax_from_the_best_class_on():
-    figure = attribution_shift(IMAGES, LOGITS + 7, NAMES, ["one.jpg", "two.jpg"], shown=2)
+    figure = photo_scores(IMAGES, LOGITS + 7, NAMES, ["one.jpg", "two.jpg"], shown=2)
     pictures, bars = figure.data[::2], figure.data[1::2]
     for picture, image in zip(pictures, IMAGES, strict=True):
         np.testing.assert_array_equal(picture.z, image)
@@ -25,7 +25,7 @@ def test_bars_are_the_softmax_from_the_best_class_on():
 
 
 def test_no_more_bars_than_classes():
-    figure = attribution_shift(IMAGES[:1], LOGITS[:1], NAMES, ["x"], shown=9)
+    figure = photo_scores(IMAGES[:1], LOGITS[:1], NAMES, ["x"], shown=9)
     assert len(figure.data[1].x) == 3 and sum(figure.data[1].x) == pytest.approx(100)
 
 
@@ -41,4 +41,4 @@ def test_no_more_bars_than_classes():
 def test_what_does_not_fit_is_named(changes, message):
     given = {"images": IMAGES, "logits": LOGITS, "class_names": NAMES, "labels": ["x", "y"]}
     with pytest.raises(ValueError, match=message):
-        attribution_shift(**{**given, **changes})
+        photo_scores(**{**given, **changes})

@@ -88,9 +88,9 @@ def test_the_answer_changes_with_the_moment():
         (lambda: forgotten_to(confused(n_done=1)), "at least 2 tasks learned; got 1"),
         (lambda: forgotten_to(confused(), 1), "at least 2 tasks learned; got 1"),
         (lambda: forgotten_to(confused(labelled=False)), "test_labels for every task"),
-        (lambda: forgotten_to(confused(domains=True)), "needs a class-incremental record"),
-        (lambda: task_confusion(confused(domains=True)), "needs a class-incremental record"),
-        (lambda: task_confusion(confused(), 4), "1 to 3; got 4"),
+        (lambda: forgotten_to(confused(domains=True)), "record must be class-incremental"),
+        (lambda: task_confusion(confused(domains=True)), "record must be class-incremental"),
+        (lambda: task_confusion(confused(), 4), "between 1 and 3, got 4"),
         (lambda: task_confusion(make_record(n_done=0)), "must have a finished task"),
     ],
 )

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import make_history
 
-from fmlora_kit.analysis import cka_consecutive, cka_since_learned
+from fmlora_kit.analysis import cka_since_learned
+from fmlora_kit.analysis.features import cka_consecutive
 from fmlora_kit.figures import feature_drift, task_colors
 
 STILL, MOVING = make_history(drift=0.1), make_history(drift=0.8, label="moving")

@@ -8,7 +8,7 @@ import pytest
 from helpers.records import make_history
 
 from fmlora_kit.analysis import embed
-from fmlora_kit.figures import features, task_colors
+from fmlora_kit.figures import embedding, task_colors
 
 
 @cache
@@ -21,7 +21,7 @@ def places(moment, task):
 
 
 def test_one_map_by_the_number_of_tasks_learned():
-    figure = features(made(), after=2)
+    figure = embedding(made(), after=2)
     assert not figure.frames and not figure.layout.sliders
     for i in range(2):
         trace = figure.data[i]
@@ -38,7 +38,7 @@ def test_one_map_by_the_number_of_tasks_learned():
 
 
 def test_frames_hold_every_map_and_the_last_is_shown():
-    figure = features(made())
+    figure = embedding(made())
     assert [frame.name for frame in figure.frames] == ["1", "2", "3"]
     for k, frame in enumerate(figure.frames):
         assert frame.traces == (0, 1, 2)
@@ -60,25 +60,25 @@ def test_frames_hold_every_map_and_the_last_is_shown():
 
 
 def test_axes_are_fixed_and_hold_every_point():
-    figure = features(made())
+    figure = embedding(made())
     ranges = np.array([figure.layout.xaxis.range, figure.layout.yaxis.range])
     points = made().coordinates[np.isfinite(made().coordinates[..., 0])]
     assert (points > ranges[:, 0]).all() and (points < ranges[:, 1]).all()
     assert np.diff(ranges[0]) == pytest.approx(np.diff(ranges[1]))
     assert figure.layout.yaxis.scaleanchor == "x"
     assert all(frame.layout.xaxis.range is None for frame in figure.frames)
-    single = features(made(), after=1)
+    single = embedding(made(), after=1)
     assert single.layout.xaxis.range == figure.layout.xaxis.range
 
 
 def test_letters_are_written_and_longer_names_are_points():
-    assert {t.mode for t in features(made()).data} == {"text"}
+    assert {t.mode for t in embedding(made()).data} == {"text"}
     words = replace(made(), names=tuple("zero" for _ in made().names))
-    assert {t.mode for t in features(words).data} == {"markers"}
+    assert {t.mode for t in embedding(words).data} == {"markers"}
 
 
 def test_the_figure_is_light():
-    figure = features(made())
+    figure = embedding(made())
     per_place = 2 * 4 * 4 / 3  # two numbers of four bytes, in base64
     n_places = 4 * 60  # three frames, and the map that is shown
     assert len(figure.to_json()) < per_place * n_places + 10_000
@@ -87,10 +87,10 @@ def test_the_figure_is_light():
 
 def test_a_single_moment_needs_no_slider():
     one = embed(make_history(1, n_classes=3, per_class=10), perplexity=8, n_neighbours=5)
-    figure = features(one)
+    figure = embedding(one)
     assert not figure.frames and figure.layout.title.text.endswith("after task A")
 
 
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"after must be one of \[1, 2, 3\].*; got 4"):
-        features(made(), after=4)
+        embedding(made(), after=4)

@@ -7,7 +7,7 @@ import pytest
 from helpers.records import make_record
 from test_analysis_prompts import prompt_record
 
-from fmlora_kit.analysis import PromptEffect
+from fmlora_kit.analysis.prompts import PromptEffect
 from fmlora_kit.figures import meta_prompt_similarity, prompt_effect, prompt_movement, task_colors
 
 EFFECT = PromptEffect(
@@ -97,9 +97,9 @@ def test_the_effect_of_a_prompt_in_points_against_its_own():
 
 def test_a_method_without_a_prompt_is_named():
     record = make_record(method="full_finetuning")
-    with pytest.raises(ValueError, match="meta-prompt; 'full_finetuning' has none"):
+    with pytest.raises(ValueError, match="meta-prompt, got 'full_finetuning' without"):
         meta_prompt_similarity(record)
-    with pytest.raises(ValueError, match="meta-prompt; 'full_finetuning' has none"):
+    with pytest.raises(ValueError, match="meta-prompt, got 'full_finetuning' without"):
         prompt_movement(record)
     with pytest.raises(ValueError, match="must have a finished task"):
         meta_prompt_similarity(make_record(n_done=0))

@@ -76,7 +76,7 @@ def test_twenty_tasks_have_no_words_in_their_bars():
 
 
 def test_a_method_without_ranks_is_named():
-    with pytest.raises(ValueError, match="chooses ranks; 'frozen_head' has none"):
+    with pytest.raises(ValueError, match="chooses ranks, got 'frozen_head' without any"):
         complexity_and_rank(make_record(method="frozen_head"))
     with pytest.raises(ValueError, match="must have a finished task"):
         complexity_and_rank(make_record(n_done=0))

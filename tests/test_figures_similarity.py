@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fmlora_kit.analysis import ClassConfusion, TaskSimilarity, errors_by_closeness
+from fmlora_kit.analysis.confusion import ClassConfusion
+from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness
 from fmlora_kit.figures import class_distances, errors_to_nearest, task_similarity
 
 AFFINITY = np.array([[1, 0.25], [0.25, 1]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.records import storing_runs
 
-from fmlora_kit.figures import storage
+from fmlora_kit.figures import storage_growth
 
 
 def lines(figure, name):
@@ -12,7 +12,7 @@ def lines(figure, name):
 
 
 def test_numbers_on_top_of_the_smallest_model():
-    figure = storage(storing_runs())
+    figure = storage_growth(storing_runs())
     (ours,), (lora,) = lines(figure, "FM-LoRA"), lines(figure, "SD-LoRA")
     assert 10**ours.y == pytest.approx([140, 143, 146])
     assert 10**lora.y == pytest.approx([10, 110, 210])
@@ -20,7 +20,7 @@ def test_numbers_on_top_of_the_smallest_model():
 
 
 def test_zero_has_a_place_below_the_smallest_power_of_ten():
-    figure = storage(storing_runs())
+    figure = storage_growth(storing_runs())
     (frozen,) = lines(figure, "frozen backbone")
     ticks = dict(zip(figure.layout.yaxis.ticktext, figure.layout.yaxis.tickvals, strict=True))
     assert set(frozen.y) == {ticks["0"]}
@@ -29,14 +29,14 @@ def test_zero_has_a_place_below_the_smallest_power_of_ten():
 
 
 def test_bytes_are_those_of_the_record_so_far():
-    figure = storage(storing_runs(), measure="bytes")
+    figure = storage_growth(storing_runs(), measure="bytes")
     assert 10 ** lines(figure, "FM-LoRA")[0].y == pytest.approx([300, 400, 500])
     assert 10 ** lines(figure, "frozen backbone")[0].y == pytest.approx([10, 21, 33])
     assert "0" not in figure.layout.yaxis.ticktext
 
 
 def test_a_panel_per_kind_with_samples_in_each():
-    figure = storage(storing_runs())
+    figure = storage_growth(storing_runs())
     notes = [note.text for note in figure.layout.annotations]
     assert notes[:3] == [
         "one model, nothing else",
@@ -49,7 +49,7 @@ def test_a_panel_per_kind_with_samples_in_each():
 
 
 def test_names_do_not_overlap_and_none_is_outside():
-    figure = storage(storing_runs())
+    figure = storage_growth(storing_runs())
     low, high = figure.layout.yaxis.range
     for axis in ("y", "y2", "y3"):
         places = sorted(n.y for n in figure.layout.annotations if n.yref == axis)
@@ -59,4 +59,4 @@ def test_names_do_not_overlap_and_none_is_outside():
 
 def test_an_unknown_measure_is_refused():
     with pytest.raises(ValueError, match="measure must be one of .* got 'images'"):
-        storage(storing_runs(), measure="images")
+        storage_growth(storing_runs(), measure="images")

@@ -2,7 +2,7 @@
 
 from helpers.records import storing_runs
 
-from fmlora_kit.figures import storage
+from fmlora_kit.figures import storage_table
 
 
 def rows(figure):
@@ -10,7 +10,7 @@ def rows(figure):
 
 
 def test_sizes_and_growth():
-    found = rows(storage(storing_runs()))
+    found = rows(storage_table(storing_runs()))
     assert found["FM-LoRA"] == ("statistics", "1.1k", "0", "40", "+ 3", "300 B", "100 B")
     assert found["SD-LoRA"] == ("modules per task", "1.0k", "+ 100", "0", "0", "20 B", "22 B")
     assert found["frozen backbone"] == ("nothing", "1.0k", "0", "0", "0", "10 B", "12 B")
@@ -24,7 +24,7 @@ def test_sizes_and_growth():
 
 
 def test_a_row_per_method_kind_by_kind():
-    figure = storage(storing_runs())
+    figure = storage_table(storing_runs())
     assert [kind for kind, *_ in rows(figure).values()] == [
         "nothing",
         "statistics",

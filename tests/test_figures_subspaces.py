@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.records import flora_record, lora_record, make_record, orthonormal, random_record
 
-from fmlora_kit.analysis import pairs
+from fmlora_kit.analysis.subspaces import pair_table
 from fmlora_kit.figures import grassmann_distance, subspace_angles, subspace_overlap
 from fmlora_kit.figures.subspaces import spread_of_mean
 
@@ -19,7 +19,7 @@ def numbers(values):
 def test_overlaps_and_their_chance_by_hand():
     figure = subspace_overlap(flora_record(), layer="blocks.0.q", within="core")
     output, put_in = figure.data
-    output_spread = pairs(flora_record(), "output", within="core").overlap_spread[0, 2, 1]
+    output_spread = pair_table(flora_record(), "output", within="core").overlap_spread[0, 2, 1]
     # output: A and B 0.5 (chance 1/4), A and C 1 (2/4), B and C 0.5 (2/4)
     np.testing.assert_allclose(numbers(output.z), [[0.25, NAN], [0.5, 0]], atol=1e-4)
     # input: A and B 0, A and C 1, B and C 1

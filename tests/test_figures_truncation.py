@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_analysis_truncation import make_table
+from test_analysis_ranks_truncation import make_table
 
 from fmlora_kit.figures import task_colors, truncation_curves, what_if
 
@@ -42,7 +42,7 @@ def test_nothing_cut(rank):
 
 
 def test_a_rank_that_was_not_measured():
-    with pytest.raises(ValueError, match=r"rank must be one of \(0, 4, 8\); got 5"):
+    with pytest.raises(ValueError, match=r"rank must be one of \(0, 4, 8\), got 5"):
         what_if(make_table(), 0, None, 5)
 
 

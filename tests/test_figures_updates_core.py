@@ -36,7 +36,7 @@ def test_a_task_that_added_nothing_is_white():
 
 def test_a_method_without_a_core_is_named():
     state = {"blocks.0.q.a": np.ones((4, 1)), "blocks.0.q.b": np.ones((1, 5))}
-    with pytest.raises(ValueError, match="shared core; got 'sequential_lora'"):
+    with pytest.raises(ValueError, match="shared core, got 'sequential_lora'"):
         core_contents(lora_record([state]))
     with pytest.raises(ValueError, match="layer must be one of"):
         core_contents(flora_record(), 9)

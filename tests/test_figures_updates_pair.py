@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import flora_record, lora_record, orthonormal
 
-from fmlora_kit.analysis import subspaces
-from fmlora_kit.figures import updates
+from fmlora_kit.analysis import task_pair
+from fmlora_kit.figures import subspace_pair
 from fmlora_kit.figures.updates import verdict
 
 
@@ -19,7 +19,7 @@ def by_name(figure):
 
 
 def test_angles_overlaps_and_singular_values_by_hand():
-    figure = updates(flora_record(), "task B", "task A", layer="blocks.0.v")
+    figure = subspace_pair(flora_record(), "task B", "task A", layer="blocks.0.v")
     traces = by_name(figure)
     np.testing.assert_allclose(numbers(traces["output"].y), [90, 90], atol=0.01)
     np.testing.assert_allclose(numbers(traces["input"].y), [0, 90], atol=0.01)
@@ -40,7 +40,7 @@ def test_angles_overlaps_and_singular_values_by_hand():
 
 
 def test_labels_of_bars_stand_where_the_bars_are():
-    figure = updates(flora_record(), 0, 1)
+    figure = subspace_pair(flora_record(), 0, 1)
     axis = figure.layout.yaxis2
     bars = [trace for trace in figure.data if trace.type == "bar"]
     assert list(axis.tickvals) == [place for trace in bars for place in trace.y]
@@ -53,25 +53,25 @@ def test_plain_lora_has_one_chance_level():
         {"blocks.0.q.a": orthonormal(6, 1, k), "blocks.0.q.b": orthonormal(5, 1, 7).T}
         for k in (0, 1)
     ]
-    traces = by_name(updates(lora_record(states), 0, 1))
+    traces = by_name(subspace_pair(lora_record(states), 0, 1))
     # both updates read the same input direction
     np.testing.assert_allclose(numbers(traces["overlap, input"].x), [1, 1 / 5], atol=1e-4)
 
 
 def test_the_verdict_in_words():
     record = flora_record()
-    assert verdict(record, subspaces(record, 0, 1, layer=1)) == (
+    assert verdict(record, task_pair(record, 0, 1, layer=1)) == (
         "task A and task B, blocks.0.v: overlap of output 0.00 (chance 0.50) and input 0.50 "
         "(chance 0.33); cosine between the updates 0.00."
     )
-    assert "all layers" in verdict(record, subspaces(record, 0, 1))
-    assert verdict(record, subspaces(record, 0, 2, layer=1)) == (
+    assert "all layers" in verdict(record, task_pair(record, 0, 1))
+    assert verdict(record, task_pair(record, 0, 2, layer=1)) == (
         "task C changed nothing at blocks.0.v: there are no angles."
     )
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="two different tasks"):
-        updates(flora_record(), 1, 1)
+        subspace_pair(flora_record(), 1, 1)
     with pytest.raises(ValueError, match="energy must be above 0"):
-        updates(flora_record(), 0, 1, energy=2)
+        subspace_pair(flora_record(), 0, 1, energy=2)

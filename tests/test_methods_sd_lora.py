@@ -7,7 +7,7 @@ from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes
-from fmlora_kit.analysis import forgetting_max
+from fmlora_kit.analysis.accuracy import forgetting_max
 from fmlora_kit.methods.sd_lora import SDLoRA, SDLoRARR
 from fmlora_kit.training import Budget
 from fmlora_kit.training.rebuild import replay

@@ -9,8 +9,8 @@ from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
-from fmlora_kit.probes import attribute, over_time
-from fmlora_kit.probes.scores import other_rows
+from fmlora_kit.probes import attribute, explain_over_time
+from fmlora_kit.probes.scores import swap_head_rows
 
 
 @cache
@@ -36,7 +36,9 @@ def pictures():
 def test_each_moment_is_the_rebuilt_model(name, method):
     record, (images, labels) = finished(name), pictures()
     keep = [0, 13]
-    e = over_time(record, images[keep], labels[keep], method=method, moments=moments(record))
+    e = explain_over_time(
+        record, images[keep], labels[keep], method=method, moments=moments(record)
+    )
     assert e.maps.shape == (3, 2, 32, 32) and e.method == method
     assert np.isnan(e.maps[0, 1]).all() and np.isfinite(e.maps[1:]).all()
     for t in range(3):
@@ -58,7 +60,9 @@ def test_each_moment_is_the_rebuilt_model(name, method):
 @pytest.mark.parametrize("head", ["lda", "cosine"])
 def test_predictions_are_those_in_the_record(head):
     record, (images, labels) = finished(head=head), pictures()
-    e = over_time(record, images, labels, method="attention_rollout", moments=moments(record))
+    e = explain_over_time(
+        record, images, labels, method="attention_rollout", moments=moments(record)
+    )
     np.testing.assert_array_equal(e.predictions[1], record.tasks[1].predictions)
     np.testing.assert_array_equal(e.predictions[2], record.tasks[2].predictions[: len(labels)])
     np.testing.assert_array_equal(e.predictions[0, :12], record.tasks[0].predictions)
@@ -67,7 +71,7 @@ def test_predictions_are_those_in_the_record(head):
 def test_integrated_gradients_bring_the_score_of_the_baseline():
     record, (images, labels) = finished(), pictures()
     keep = [0, 13]
-    e = over_time(record, images[keep], labels[keep], moments=moments(record), steps=150)
+    e = explain_over_time(record, images[keep], labels[keep], moments=moments(record), steps=150)
     assert e.method == "integrated_gradients"
     gap = fk.analysis.completeness_gap(e)
     assert np.isnan(gap[0, 1]) and np.nanmax(gap) < 1e-3
@@ -76,7 +80,9 @@ def test_integrated_gradients_bring_the_score_of_the_baseline():
 
 def test_what_the_record_says_comes_along():
     record, (images, labels) = finished("streaming_lda"), pictures()
-    e = over_time(record, images[:1], labels[:1], method="saliency", moments=moments(record))
+    e = explain_over_time(
+        record, images[:1], labels[:1], method="saliency", moments=moments(record)
+    )
     assert e.run == "streaming LDA on tiny glyphs"
     assert e.task_names == record.task_names and e.n_tasks == 3
     assert e.class_names[4] == record.tasks[1].class_names[1] and len(e.class_names) == 9
@@ -88,7 +94,9 @@ def test_what_the_record_says_comes_along():
 def test_a_frozen_model_with_fixed_rows_never_moves():
     record, (images, labels) = finished("nearest_class_mean", head="cosine"), pictures()
     for method in ("saliency", "grad_cam", "attention_rollout"):
-        e = over_time(record, images[:2], labels[:2], method=method, moments=moments(record))
+        e = explain_over_time(
+            record, images[:2], labels[:2], method=method, moments=moments(record)
+        )
         np.testing.assert_allclose(fk.analysis.attribution_movement(e), 0, atol=1e-12)
 
 
@@ -98,15 +106,15 @@ def test_with_the_first_head_only_features_move_a_map():
     moved = fk.analysis.attribution_movement
     frozen = finished("streaming_lda")
     mine = {"method": "saliency", "moments": moments(frozen)}
-    assert np.nanmax(moved(over_time(frozen, images[keep], labels[keep], **mine))) > 0.01
+    assert np.nanmax(moved(explain_over_time(frozen, images[keep], labels[keep], **mine))) > 0.01
     mine = {"moments": moments(frozen), "keep_head": True, "steps": 4}
-    kept = over_time(frozen, images[keep], labels[keep], **mine)
+    kept = explain_over_time(frozen, images[keep], labels[keep], **mine)
     np.testing.assert_allclose(moved(kept)[[0, 1, 2, 1, 2], [0, 0, 0, 1, 1]], 0, atol=1e-9)
     np.testing.assert_allclose(kept.scores[:, 0], kept.scores[0, 0], rtol=1e-9)
     np.testing.assert_allclose(kept.baseline_scores[1:, 1], kept.baseline_scores[1, 1], rtol=1e-9)
     plain = finished("sequential_lora", "cosine")
     both = [
-        over_time(
+        explain_over_time(
             plain,
             images[keep],
             labels[keep],
@@ -124,12 +132,12 @@ def test_the_first_head_is_put_back():
     record, (images, labels) = finished(), pictures()
     model = fk.from_record(record, 3, models.vit().double())
     before = model.logits(images)
-    e = over_time(
+    e = explain_over_time(
         record, images, labels, method="saliency", moments=moments(record), keep_head=True
     )
     np.testing.assert_allclose(e.predictions[2], np.array(model.seen)[before.argmax(axis=1)])
     nine = (torch.zeros_like(model.head.weight[0]), torch.full_like(model.head.bias[0], 9))
-    with pytest.raises(RuntimeError, match="no"), other_rows(model, {0: nine}):
+    with pytest.raises(RuntimeError, match="no"), swap_head_rows(model, {0: nine}):
         np.testing.assert_array_equal(model.logits(images)[:, 0], 9)
         np.testing.assert_array_equal(model.logits(images)[:, 1:], before[:, 1:])
         raise RuntimeError("no")
@@ -141,7 +149,7 @@ def test_the_backbone_is_loaded_by_its_name():
     model = fk.StreamingLDA(fk.load_backbone(), 3)
     record = models.record_of(model, stream, models.learn(model, stream))
     images, labels = stream[0].test_images[:1], stream[0].test_labels[:1]
-    e = over_time(record, images, labels, method="saliency")
+    e = explain_over_time(record, images, labels, method="saliency")
     np.testing.assert_allclose(
         e.maps[0], attribute(model, images, labels, method="saliency"), rtol=1e-6
     )
@@ -150,13 +158,13 @@ def test_the_backbone_is_loaded_by_its_name():
 def test_bad_arguments_are_named():
     record, (images, labels) = finished(), pictures()
     with pytest.raises(ValueError, match="method must be one of .* got 'lime'"):
-        over_time(record, images, labels, method="lime")
+        explain_over_time(record, images, labels, method="lime")
     with pytest.raises(ValueError, match=r"one class per image \(24\), got shape \(3,\)"):
-        over_time(record, images, labels[:3])
+        explain_over_time(record, images, labels[:3])
     with pytest.raises(ValueError, match=r"one per finished task \(3\), got 0"):
-        over_time(record, images, labels, moments=[])
+        explain_over_time(record, images, labels, moments=[])
     with pytest.raises(ValueError, match=r"targets must be classes that were learned, got \[77\]"):
-        over_time(record, images[:1], [77], method="saliency", moments=moments(record))
+        explain_over_time(record, images[:1], [77], method="saliency", moments=moments(record))
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "saliency", "grad_cam"])

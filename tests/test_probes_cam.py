@@ -5,8 +5,7 @@ import pytest
 import torch
 from helpers.models import learned, normalised, pictures, traces
 
-from fmlora_kit.probes import grad_cam
-from fmlora_kit.probes.cam import tapped
+from fmlora_kit.probes.cam import grad_cam, tap_patches
 
 
 def by_hand(model, images, targets, prefix):
@@ -48,7 +47,7 @@ def test_the_picture_is_laid_out_as_it_stands():
     """The tap sees channels first, and the patch of row 1, column 2 at [1, 2]."""
     model, (images, _) = learned("fmlora"), pictures()
     seen = []
-    with tapped(model) as tap, torch.no_grad():
+    with tap_patches(model) as tap, torch.no_grad():
         tap.register_forward_hook(lambda module, inputs, output: seen.append(output))
         logits = model.vit(normalised(model, images))
     np.testing.assert_array_equal(logits, model.vit(normalised(model, images)).detach())

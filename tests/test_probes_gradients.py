@@ -10,7 +10,8 @@ from helpers import models
 from helpers.models import NAMES, Linear, learned, normalised, own_logit, pictures, traces
 
 import fmlora_kit as fk
-from fmlora_kit.probes import attribute, integrated_gradients, saliency
+from fmlora_kit.probes import attribute
+from fmlora_kit.probes.gradients import integrated_gradients, saliency
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -58,9 +59,9 @@ def test_a_linear_model_is_solved_by_hand():
     """Score = w . x: integrated gradients are w x, saliency |w|, whatever the number of steps."""
     model, images = Linear(), models.noise(5, size=4)
     x = images.transpose(0, 3, 1, 2) / 127.5 - 1
-    places = [0, 1, 1, 0, 1]
+    target_columns = [0, 1, 1, 0, 1]
     targets = [3, 5, 5, 3, 5]
-    w = model.rows.numpy()[places]
+    w = model.rows.numpy()[target_columns]
     for steps in (2, 20):
         maps = integrated_gradients(model, images, targets, steps=steps)
         # captum keeps the weights of its quadrature in single precision

@@ -6,8 +6,7 @@ import torch
 from helpers import models
 from helpers.models import NAMES, learned, normalised, pictures, traces
 
-from fmlora_kit.probes import attention_rollout
-from fmlora_kit.probes.rollout import attentions, rollout
+from fmlora_kit.probes.rollout import attention_rollout, attentions, rollout
 
 
 def by_hand(model, images):

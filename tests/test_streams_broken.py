@@ -15,7 +15,7 @@ from helpers.image_trees import OF_IMAGES, READERS, read
 from PIL import Image
 
 from fmlora_kit.commands import data
-from fmlora_kit.streams.catalogue import LAYOUTS
+from fmlora_kit.streams.catalogue import DATA_SETS
 
 BIRD, ART, COW = image_trees.BIRD, image_trees.ART, image_trees.COW
 
@@ -45,7 +45,7 @@ def refused(name, root, error, message, capsys, status=1):
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     stream = READERS[name].stream
     assert data.main(["check", stream, "--folder", str(root), "--every-image"]) == status
-    said, how = capsys.readouterr().out, LAYOUTS[stream].how_to_get
+    said, how = capsys.readouterr().out, DATA_SETS[stream].how_to_get
     assert str(caught.value).removesuffix(how).strip() in said
     assert image_trees.files(root) == before
 
@@ -362,4 +362,4 @@ def test_what_systems_leave_beside_images_is_nothing(name, tree_of):
 
 
 def test_every_stream_of_files_is_here():
-    assert {reader.stream for reader in READERS.values()} == set(LAYOUTS)
+    assert {reader.stream for reader in READERS.values()} == set(DATA_SETS)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fmlora_kit.streams import Stream, Task, accuracy_by_colour
+from fmlora_kit.streams import Stream, Task
+from fmlora_kit.streams.colour_baseline import accuracy_by_colour
 
 
 def plain(*colours):

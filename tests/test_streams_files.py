@@ -1,30 +1,15 @@
-"""Finding a data set: where it lies, what is missing, and no way out of its folder."""
+"""Images in folders: which there are, and no way out of the folder."""
 
 import pytest
 
 from fmlora_kit.streams.files import (
     class_files,
     count_images,
-    find_root,
     image_files,
     inside,
     presplit_files,
     subfolders,
 )
-
-
-def test_the_folder_itself_or_the_one_it_lies_in(tmp_path):
-    (tmp_path / "BIRDS" / "images").mkdir(parents=True)
-    for folder in (tmp_path, str(tmp_path), tmp_path / "BIRDS"):
-        assert find_root(folder, "BIRDS", ("images",), "Fetch it.") == tmp_path / "BIRDS"
-
-
-def test_what_is_missing_is_named_with_what_to_do(tmp_path):
-    (tmp_path / "a").mkdir()
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path} must hold b, c. Fetch it."):
-        find_root(tmp_path, "BIRDS", ("a", "b", "c"), "Fetch it.")
-    with pytest.raises(FileNotFoundError, match="must hold BIRDS, there is no .*nowhere. Fetch it"):
-        find_root(tmp_path / "nowhere", "BIRDS", (), "Fetch it.")
 
 
 @pytest.mark.parametrize(

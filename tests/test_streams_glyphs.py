@@ -152,13 +152,13 @@ def test_no_stream_shows_the_style_of_pretraining_by_default():
     [
         ({"n_tasks": 0}, "n_tasks must be between 1 and 40, got 0"),
         ({"n_tasks": 41}, "n_tasks must be between 1 and 40, got 41"),
-        ({"scripts": ["Latin", "Klingon"]}, "scripts must be names among .*'Klingon'"),
-        ({"barred": "Klingon"}, "names among .*'Klingon'"),
-        ({"scripts": []}, "at least one task"),
-        ({"n_train": 0}, "n_train must be at least 1 image per class, got 0"),
-        ({"n_test": -1}, "n_test must be at least 1 image per class, got -1"),
-        ({"styles": ["crayon"]}, "style must be one of .*'crayon'"),
-        ({"styles": []}, r"styles must name at least one style, got \(\)"),
+        ({"scripts": ["Latin", "Klingon"]}, "scripts must be one of .*'Klingon'"),
+        ({"barred": "Klingon"}, "barred must be one of .*'Klingon'"),
+        ({"scripts": []}, r"scripts must be at least one name, got \(\)"),
+        ({"n_train": 0}, "n_train must be at least 1, got 0"),
+        ({"n_test": -1}, "n_test must be at least 1, got -1"),
+        ({"styles": ["crayon"]}, "styles must be one of .*'crayon'"),
+        ({"styles": []}, r"styles must be at least one name, got \(\)"),
     ],
 )
 def test_bad_options_are_refused_by_name_rule_and_value(options, message):

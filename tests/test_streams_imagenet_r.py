@@ -138,11 +138,11 @@ def test_damaged_folders_are_named(presplit):
     ("options", "message"),
     [
         ({"split": "kfold"}, "split must be one of .'fixed', 'random', 'folders'., got 'kfold'"),
-        ({"split": "random", "test_share": 0}, "test_share must be between 0 and 1, got 0"),
+        ({"split": "random", "test_share": 0}, "test_share must be above 0 and below 1, got 0"),
         ({"n_tasks": 3}, r"n_tasks must divide the 4 classes .*, got 3"),
-        ({"class_order": -1}, "class_order must be None or from 0 .* got -1"),
-        ({"image_size": 0}, "image_size must be at least 1 pixel, got 0"),
-        ({"n_train": 0}, "n_train must be None or at least 1 image per class, got 0"),
+        ({"class_order": -1}, "class_order must be between 0 and 4294967295, got -1"),
+        ({"image_size": 0}, "image_size must be at least 1, got 0"),
+        ({"n_train": 0}, "n_train must be at least 1, got 0"),
     ],
 )
 def test_bad_arguments(tree, options, message):

@@ -5,7 +5,7 @@ import pytest
 from helpers import image_trees
 from PIL import Image
 
-from fmlora_kit.streams.images import BLOCK, check_image_size, fit, read_images, shorter_side
+from fmlora_kit.streams.images import BLOCK, fit, read_images, shorter_side
 
 
 def ramp(width, height):
@@ -78,9 +78,3 @@ def test_broken_files_are_named(tmp_path):
             read_images([tmp_path / "whole.jpg", tmp_path / name], 8)
     with pytest.raises(FileNotFoundError, match="nowhere.jpg"):
         read_images([tmp_path / "nowhere.jpg"], 8)
-
-
-def test_image_size():
-    check_image_size(1)
-    with pytest.raises(ValueError, match="image_size must be at least 1 pixel, got 0"):
-        check_image_size(0)

@@ -8,7 +8,7 @@ from helpers import image_trees
 
 import fmlora_kit as fk
 from fmlora_kit.streams import pacs
-from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
+from fmlora_kit.streams.pacs import CLASSES, PACS
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_each_image_once_with_its_own_domain_and_class(tree):
     assert stream.name == "pacs" and stream.scenario == "domain-incremental"
     assert [task.name for task in stream] == ["photo", "art painting", "cartoon", "sketch"]
     for d, task in enumerate(stream):
-        assert task.classes == tuple(range(7)) and task.class_names == PACS_CLASSES
+        assert task.classes == tuple(range(7)) and task.class_names == CLASSES
         train, test = (image_trees.numbers(x) for x in (task.train_images, task.test_images))
         assert sorted(train + test) == [100 * d + 10 * c + i for c in range(7) for i in range(5)]
         assert (
@@ -107,9 +107,9 @@ def test_damage_is_named(tree, damage, error, message):
         ({"domains": ("photo", "clipart")}, "domains must be different names among .*'clipart'"),
         ({"domains": ("photo", "photo")}, "domains must be different names"),
         ({"domains": ()}, r"domains must be different names .* got \(\)"),
-        ({"test_share": 1.0}, "test_share must be between 0 and 1, got 1.0"),
-        ({"image_size": 0}, "image_size must be at least 1 pixel, got 0"),
-        ({"n_train": 0}, "n_train must be None or at least 1 image per class, got 0"),
+        ({"test_share": 1.0}, "test_share must be above 0 and below 1, got 1.0"),
+        ({"image_size": 0}, "image_size must be at least 1, got 0"),
+        ({"n_train": 0}, "n_train must be at least 1, got 0"),
     ],
 )
 def test_bad_arguments(tmp_path, options, message):
@@ -121,7 +121,7 @@ def test_bad_arguments(tmp_path, options, message):
 def test_the_real_images():
     stream = pacs(image_trees.FOLDER)
     n_train, n_test = (np.array(stream.describe()[k]) for k in ("train_images", "test_images"))
-    assert (n_train + n_test).tolist() == list(PACS_IMAGES.values())
+    assert (n_train + n_test).tolist() == list(PACS.domains.values())
     assert abs(n_test / (n_train + n_test) - 0.2).max() < 0.002
     assert stream.image_size == (32, 32) and stream.n_classes == 7
     train, test = (image_trees.pixels(stream, part) for part in ("train", "test"))

@@ -7,7 +7,7 @@ from fmlora_kit.streams.sampling import (
     ClassItems,
     as_tasks,
     check_domains,
-    check_limits,
+    check_numbers,
     check_share,
     class_incremental,
     draw,
@@ -77,7 +77,7 @@ def test_class_orders():
     assert sorted(order_of_classes(100, 1993)) == list(range(100))
     assert order_in_words(1993, "official") == "permutation of seed 1993"
     assert order_in_words(None, "official") == "official"
-    with pytest.raises(ValueError, match="class_order must be None or from 0 .* got -1"):
+    with pytest.raises(ValueError, match="class_order must be between 0 and 4294967295, got -1"):
         order_of_classes(100, -1)
 
 
@@ -96,7 +96,7 @@ def test_one_class_per_task():
     assert [task.name for task in class_incremental(classes(2), 2, read)] == ["class 0", "class 1"]
 
 
-@pytest.mark.parametrize("n_tasks", [0, 4, 7])
+@pytest.mark.parametrize("n_tasks", [0, 4, 7, None])
 def test_tasks_are_equally_long(n_tasks):
     with pytest.raises(
         ValueError, match=rf"divide the 6 classes \(\[1, 2, 3, 6\]\), got {n_tasks}"
@@ -113,24 +113,41 @@ def test_a_domain_is_a_task_from_zero_and_training_images_are_read_before_all_te
     assert [set(part[:, 0, 0, 1].tolist()) for part in parts] == [{0}, {1}, {2}, {3}]
 
 
-def test_bad_limits():
-    check_limits(None, 1)
-    with pytest.raises(ValueError, match="n_train must be None or at least 1 .* got 0"):
-        check_limits(0, None)
-    with pytest.raises(ValueError, match="n_test must be None or at least 1 .* got -1"):
-        check_limits(None, -1)
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((-1, 32, None, None), "seed must be at least 0, got -1"),
+        ((True, 32, None, None), "seed must be a whole number at least 0, got True"),
+        ((None, 32, None, None), "seed must be a whole number at least 0, got None"),
+        ((0, 0, None, None), "image_size must be at least 1, got 0"),
+        ((0, 32.5, None, None), "image_size must be a whole number at least 1, got 32.5"),
+        ((0, "32", None, None), "image_size must be a whole number at least 1, got '32'"),
+        ((0, 32, 0, None), "n_train must be at least 1, got 0"),
+        ((0, 32, None, -1), "n_test must be at least 1, got -1"),
+        ((0, 32, float("nan"), None), "n_train must be a whole number at least 1, got nan"),
+    ],
+)
+def test_bad_numbers(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        check_numbers(*numbers)
 
 
-@pytest.mark.parametrize("test_share", [0, 1, 1.5, float("nan")])
+def test_numpys_numbers_come_back_as_pythons():
+    got = check_numbers(np.int64(3), np.uint8(32), None, np.int32(1))
+    assert got == (3, 32, None, 1) and [type(n) for n in got] == [int, int, type(None), int]
+
+
+@pytest.mark.parametrize("test_share", [0, 1, 1.5, float("nan"), "0.2", True, None])
 def test_bad_shares(test_share):
-    check_share(0.5)
-    with pytest.raises(ValueError, match=f"test_share must be between 0 and 1, got {test_share}"):
+    assert check_share(0.5) == 0.5
+    rule = "(a finite number )?above 0 and below 1"
+    with pytest.raises(ValueError, match=f"test_share must be {rule}, got {test_share!r}"):
         check_share(test_share)
 
 
-@pytest.mark.parametrize("domains", [(), ("a", "a"), ("a", "c")])
+@pytest.mark.parametrize("domains", [(), ("a", "a"), ("a", "c"), "a", None, [["a"]], (1,)])
 def test_bad_domains(domains):
-    check_domains(("b", "a"), ["a", "b"])
+    assert check_domains(["b", "a"], ["a", "b"]) == ("b", "a")
     with pytest.raises(
         ValueError, match=r"domains must be different names among \('a', 'b'\), got"
     ):

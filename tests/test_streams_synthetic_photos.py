@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from fmlora_kit.streams import image_folder, synthetic
-from fmlora_kit.streams.synthetic import N_CROPS, REGIONS, SIDE, crops
+from fmlora_kit.streams import image_folder
+from fmlora_kit.streams.synthetic import N_CROPS, REGIONS, SIDE, crops, write_photos
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return synthetic(tmp_path_factory.mktemp("photos"))
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 def overlap(a, b):
@@ -60,6 +60,6 @@ def test_crops_stay_inside_their_region():
 
 
 def test_it_is_the_same_every_time(folder, tmp_path):
-    again = synthetic(tmp_path / "again")
+    again = write_photos(tmp_path / "again")
     for path in sorted(folder.rglob("*.png")):
         assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes()

@@ -8,7 +8,7 @@ from fmlora_kit.streams import Stream, Task
 
 def task(name="Greek", classes=(0, 1), **changes):
     images = np.zeros((4, 8, 8, 3), dtype=np.uint8)
-    labels = np.array([classes[0], classes[-1]] * 2 if classes else [0, 0, 0, 0])
+    labels = np.array([classes[0], classes[-1]] * 2 if len(classes) else [0, 0, 0, 0])
     values = {
         "name": name,
         "classes": classes,
@@ -26,10 +26,35 @@ def pictures(n=4, size=8, dtype=np.uint8):
 
 
 BAD = {
-    "no classes": ({"classes": (), "class_names": ()}, "classes must not be empty"),
+    "no classes": ({"classes": (), "class_names": ()}, r"classes must be at least one, got \(\)"),
     "a class twice": (
         {"classes": (0, 1, 1), "class_names": ("a", "b", "b")},
-        r"classes must differ, got \(0, 1, 1\)",
+        r"classes must be different from each other, got \(0, 1, 1\)",
+    ),
+    "a class that is no number": (
+        {"classes": (0, 1.5), "class_names": ("a", "b")},
+        "classes must be a whole number at least 0, got 1.5",
+    ),
+    "a class that is a truth value": (
+        {"classes": (False, 1), "class_names": ("a", "b")},
+        "classes must be a whole number at least 0, got False",
+    ),
+    "a class below 0": (
+        {"classes": (-1, 1), "class_names": ("a", "b")},
+        "classes must be at least 0, got -1",
+    ),
+    "classes in a text": ({"classes": "01"}, "classes must be a list, got '01'"),
+    "a name that is no text": (
+        {"class_names": ("a", 2)},
+        "class_names must be a text that is not empty, got 2",
+    ),
+    "names in a text": ({"class_names": "ab"}, "class_names must be a tuple of names, got 'ab'"),
+    "lists for arrays": ({"train_images": [[0]]}, "train_images must be a numpy array, got"),
+    "labels in a list": ({"test_labels": [0, 1]}, r"test_labels must be a numpy array, got \[0, 1"),
+    "no pixels": ({"train_images": pictures(4, 0)}, r"train_images must be \(n, height, width, 3"),
+    "truth values for labels": (
+        {"train_labels": np.array([False, True, False, True])},
+        "train_labels must be integers, got bool",
     ),
     "one name short": ({"class_names": ("a",)}, r"one name per class \(2\), got 1"),
     "floats": ({"train_images": pictures(dtype=np.float32)}, "must be uint8.*got float32"),
@@ -67,6 +92,65 @@ def test_a_bad_task_is_refused_by_name_rule_and_value(what):
     changes, message = BAD[what]
     with pytest.raises(ValueError, match=f"task 'Greek'.*{message}"):
         task(**changes)
+
+
+@pytest.mark.parametrize("name", ["", "  ", None, 3, "\udcff"])
+def test_a_tasks_name_is_a_text(name):
+    with pytest.raises(ValueError, match="task name must be a text that"):
+        task(name)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u8", "<i2", ">i4", ">u8", "i8"])
+def test_labels_of_any_integers_become_int64_of_their_own(dtype):
+    given = np.array([0, 1, 0, 1], dtype=dtype)
+    for labels in (given, given[::-1], np.repeat(given, 2)[::2]):
+        got = task(train_labels=labels).train_labels
+        assert got.dtype == np.int64 and got.dtype.isnative and got.flags.c_contiguous
+        assert got.tolist() == labels.tolist() and not np.shares_memory(got, given)
+
+
+def test_images_are_not_copied_unless_they_lie_apart():
+    images = pictures() + np.arange(4, dtype=np.uint8)[:, None, None, None]
+    assert np.shares_memory(task(train_images=images).train_images, images)
+    turned = task(train_images=images[::-1, :, ::-1]).train_images
+    assert turned.flags.c_contiguous and turned[:, 0, 0, 0].tolist() == [3, 2, 1, 0]
+
+
+def test_numpys_numbers_become_pythons():
+    made = task(classes=np.array([3, 5]), class_names=["a", np.str_("b")])
+    assert made.classes == (3, 5) and {type(k) for k in made.classes} == {int}
+    assert made.class_names == ("a", "b") and {type(n) for n in made.class_names} == {str}
+    stream = Stream("s", "class-incremental", [made], np.int64(4))
+    assert stream.tasks == (made,) and type(stream.seed) is int
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "stream name must be a text that is not empty, got ''"),
+        ({"tasks": "Greek"}, "tasks must be a tuple of tasks, got 'Greek'"),
+        ({"tasks": ("Greek",)}, "tasks must be a tuple of tasks, got 'Greek'"),
+        ({"seed": True}, "seed must be a whole number at least 0, got True"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": None}, "seed must be a whole number at least 0, got None"),
+        ({"about": None}, "about must be words by name, got None"),
+        ({"about": {"source": 3}}, r"about\['source'\] must be a text or None, got 3"),
+    ],
+)
+def test_what_a_stream_is_made_of(changes, message):
+    values = {"name": "s", "scenario": "class-incremental", "tasks": (task(),), "seed": 0}
+    with pytest.raises(ValueError, match=message):
+        Stream(**{**values, **changes})
+
+
+def test_both_are_printed_in_a_line():
+    assert repr(task()) == (
+        "Task('Greek', 2 classes, 4 training and 2 test images of 8 x 8 pixels)"
+    )
+    stream = Stream("s", "class-incremental", (task(),), 3)
+    assert (
+        repr(stream) == "Stream('s', class-incremental, 1 tasks, 2 classes, 8 x 8 pixels, seed 3)"
+    )
 
 
 def test_a_task_protects_its_arrays_but_not_the_callers():

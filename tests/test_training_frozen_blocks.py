@@ -10,7 +10,7 @@ from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.probes import truncate_ranks
-from fmlora_kit.probes.scores import undisturbed
+from fmlora_kit.probes.scores import evaluation_mode
 from fmlora_kit.training import Budget
 
 ROOM = 2**24
@@ -139,7 +139,7 @@ def test_a_plain_vit_and_explanations_have_no_place_for_such_a_prompt():
     with pytest.raises(ValueError, match="prompt must enter before block 0 .* before block 1"):
         model.to_timm()
     with pytest.raises(ValueError, match="prompt before block 0 to be explained, got .* block 1"):
-        with undisturbed(model):
+        with evaluation_mode(model):
             pass
     build("sequential_lora").to_timm()
 

@@ -85,6 +85,13 @@ def test_an_unknown_method_is_named():
         lessons.record(models.stream(), "fmlore")
 
 
+def test_a_comparison_that_was_not_made(tmp_path):
+    with pytest.raises(ValueError, match=r"name must be a comparison .*glyphs_10.*, got 'glyph'"):
+        lessons.comparison_records("glyph")
+    with pytest.raises(ValueError, match="run make compare.*, got 'glyphs_10'"):
+        lessons.comparison_records("glyphs_10", tmp_path)
+
+
 def test_the_streams():
     stream, domains = lessons.stream(), lessons.domain_stream()
     names = ["Latin", "Greek", "Cyrillic", "Armenian", "Georgian", "Latin, barred"]
@@ -104,7 +111,7 @@ def test_the_device_is_one_with_double_precision(monkeypatch):
 
 
 def test_published_settings_name_their_sources():
-    settings = lessons.published()["settings"]
+    settings = lessons.published_results()["settings"]
     assert {"CIFAR-100", "ImageNet-R", "CUB-200", "DomainNet"} == {s["data"] for s in settings}
     assert all(s["source"].startswith("https://github.com/") for s in settings)
     assert len({(s["method"], s["data"]) for s in settings}) == len(settings)
@@ -113,19 +120,20 @@ def test_published_settings_name_their_sources():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"preset": "cub"}, "preset must be one of cifar100-pycil-10, .*; got .*'cub'"),
-        ({"source": "I remember"}, "source must be a link"),
-        ({"final_accuracy": 812}, "final_accuracy must be from 0 to 100 %"),
+        ({"preset": "cub"}, r"preset in .*published.json must be one of .*, got 'cub'$"),
+        ({"source": "I remember"}, "source in .* must be a link"),
+        ({"final_accuracy": 812}, "final_accuracy in .* must be between 0 and 100, got 812"),
+        ({"final_accuracy": "81"}, "final_accuracy in .* must be a finite number .*, got '81'"),
     ],
 )
 def test_a_published_accuracy_is_checked(tmp_path, changes, message):
     entry = {"preset": "cub200-10", "method": "X", "final_accuracy": 81.2, "source": "https://x"}
     file = tmp_path / "published.json"
     file.write_text(json.dumps({"settings": [], "accuracies": [entry]}))
-    assert lessons.published(file)["accuracies"] == [entry]
+    assert lessons.published_results(file)["accuracies"] == [entry]
     file.write_text(json.dumps({"settings": [], "accuracies": [{**entry, **changes}]}))
     with pytest.raises(ValueError, match=message):
-        lessons.published(file)
+        lessons.published_results(file)
 
 
 def test_records_of_paper_runs(tmp_path):

@@ -3,9 +3,10 @@
 import base64
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
+from helpers.boxes import count_shows
 from helpers.records import confused, make_record, plausible_record
-from timed import typical
 
 from fmlora_kit.figures import forgotten_to, task_confusion
 from fmlora_kit.widgets import TaskStepper
@@ -86,9 +87,13 @@ def test_controls_are_labelled_and_play_moves_the_slider():
     assert stepper.link.target == (stepper.task, "value")
 
 
-def test_answers_at_once():
-    stepper = TaskStepper(plausible_record(10))
-    assert typical(stepper.task, range(1, 10)) < 0.3
+def test_a_move_shows_what_was_drawn_when_it_was_built(monkeypatch):
+    stepper = TaskStepper(plausible_record(4))
+    shown = count_shows(monkeypatch)
+    monkeypatch.setattr(go, "Figure", None)  # none is made any more
+    for n_moves, task in enumerate((1, 3, 2), 1):
+        stepper.task.value = task
+        assert len(shown) == n_moves * len(stepper.boxes)
 
 
 def test_a_record_without_a_task_is_refused():

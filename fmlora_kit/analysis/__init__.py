@@ -1,177 +1,73 @@
-"""Numbers from records: metrics with their definitions, intervals over seeds, summaries.
+"""Numbers from records: metrics with their definitions, intervals over seeds, what moved and where.
 
-Here `metrics` is the function that gives every metric of a record by name; the module of the same
-name is reached with `from fmlora_kit.analysis.metrics import ...`, and all of its functions stand
-here too.
+The most used functions stand here; the others, and the values that they return, are imported from
+their modules, such as `fmlora_kit.analysis.confusion`.
 """
 
+from fmlora_kit.analysis.accuracy import (
+    DEFINITIONS,
+    accuracy_parts,
+    average_accuracy,
+    forgetting_curve,
+    metrics,
+)
 from fmlora_kit.analysis.attribution import (
     ATTRIBUTION_METHODS,
-    Explanations,
     attribution_movement,
     completeness_gap,
-    movement_between_images,
-    top_classes,
 )
 from fmlora_kit.analysis.comparison import Comparison, compare_records, difference, tied
 from fmlora_kit.analysis.confusion import (
-    ClassConfusion,
-    ClassHistory,
-    LostImages,
     class_confusion,
     class_history,
     lost_images,
     task_confusion,
 )
-from fmlora_kit.analysis.embedding import (
-    Embedding,
-    embed,
-    feature_neighbours_kept,
-    own_task_share,
-)
-from fmlora_kit.analysis.features import (
-    FeatureHistory,
-    cka_consecutive,
-    cka_since_learned,
-    linear_cka,
-)
+from fmlora_kit.analysis.embedding import embed, feature_neighbours_kept, own_task_share
+from fmlora_kit.analysis.features import cka_since_learned, linear_cka
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
-from fmlora_kit.analysis.metrics import (
-    DEFINITIONS,
-    accuracy_parts,
-    average_accuracy,
-    average_anytime_accuracy,
-    backward_transfer,
-    before_learning,
-    competition,
-    drift_forgetting,
-    final_accuracy,
-    forgetting_curve,
-    forgetting_first,
-    forgetting_max,
-    forgetting_step,
-    forward_transfer,
-    learning_accuracy,
-    metrics,
-    step_changes,
-    task_forgetting,
-)
-from fmlora_kit.analysis.prompts import (
-    PromptEffect,
-    PromptMoves,
-    feature_similarity,
-    prompt_moves,
-    prompt_similarity,
-)
-from fmlora_kit.analysis.ranks import (
-    GateTrace,
-    RankTable,
-    TruncationTable,
-    expected_ranks,
-    gate_trace,
-    rank_table,
-)
-from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness, task_similarity
-from fmlora_kit.analysis.storage import Stored, per_task, stored
-from fmlora_kit.analysis.subspaces import (
-    Pairs,
-    TaskPair,
-    directions,
-    pairs,
-    principal_angles,
-    share_in_earlier,
-    task_pair,
-    update_cosine,
-)
-from fmlora_kit.analysis.updates import (
-    Update,
-    core_changes,
-    core_energy,
-    share_in_bases,
-    share_in_factors,
-    shared_bases,
-    task_updates,
-    update_energy,
-)
+from fmlora_kit.analysis.prompts import feature_similarity, prompt_similarity
+from fmlora_kit.analysis.ranks import gate_trace, rank_table
+from fmlora_kit.analysis.similarity import task_similarity
+from fmlora_kit.analysis.storage import measure_storage
+from fmlora_kit.analysis.subspaces import principal_angles, task_pair, update_cosine
+from fmlora_kit.analysis.updates import core_energy, task_updates, update_energy
 
 __all__ = [
     "ATTRIBUTION_METHODS",
-    "DEFINITIONS",
-    "ClassConfusion",
-    "ClassHistory",
     "Comparison",
-    "Embedding",
-    "Explanations",
-    "FeatureHistory",
-    "GateTrace",
+    "DEFINITIONS",
     "Interval",
-    "LostImages",
-    "Pairs",
-    "PromptEffect",
-    "PromptMoves",
-    "RankTable",
-    "Stored",
-    "TaskPair",
-    "TaskSimilarity",
-    "TruncationTable",
-    "Update",
     "accuracy_parts",
     "attribution_movement",
     "average_accuracy",
-    "average_anytime_accuracy",
-    "backward_transfer",
-    "before_learning",
-    "cka_consecutive",
     "cka_since_learned",
     "class_confusion",
     "class_history",
     "compare_records",
-    "competition",
     "completeness_gap",
-    "core_changes",
     "core_energy",
     "difference",
-    "directions",
-    "drift_forgetting",
     "embed",
-    "errors_by_closeness",
-    "expected_ranks",
     "feature_neighbours_kept",
     "feature_similarity",
-    "final_accuracy",
     "forgetting_curve",
-    "forgetting_first",
-    "forgetting_max",
-    "forgetting_step",
-    "forward_transfer",
     "gate_trace",
-    "learning_accuracy",
     "linear_cka",
     "lost_images",
     "mean_ci95",
+    "measure_storage",
     "metrics",
-    "movement_between_images",
     "own_task_share",
     "paired_difference",
-    "pairs",
-    "per_task",
     "principal_angles",
-    "prompt_moves",
     "prompt_similarity",
     "rank_table",
-    "share_in_bases",
-    "share_in_earlier",
-    "share_in_factors",
-    "shared_bases",
-    "step_changes",
-    "stored",
     "task_confusion",
-    "task_forgetting",
     "task_pair",
     "task_similarity",
     "task_updates",
     "tied",
-    "top_classes",
     "update_cosine",
     "update_energy",
 ]

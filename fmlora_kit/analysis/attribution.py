@@ -1,6 +1,6 @@
 """Attribution maps of the same images over the tasks, and how far they moved.
 
-The maps are made in the room `attribution`, from live models; here they are plain arrays.
+The maps come from live models, in the room `probes`; here they are plain arrays.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import rankdata
+
+from fmlora_kit import checks
+from fmlora_kit.analysis.accuracy import mean_known
 
 ATTRIBUTION_METHODS = {
     "integrated_gradients": "integrated gradients",
@@ -63,19 +66,16 @@ class Explanations:
 
     def __post_init__(self) -> None:
         """Check the parts against each other."""
-        if self.method not in ATTRIBUTION_METHODS:
-            raise ValueError(
-                f"method must be one of {tuple(ATTRIBUTION_METHODS)}, got {self.method!r}"
-            )
+        checks.choice("method", self.method, ATTRIBUTION_METHODS)
         n, t = len(self.images), len(self.task_names)
         if not n or not t:
-            raise ValueError(f"explanations must have images and tasks, got {n} and {t}")
+            raise ValueError(f"images and task_names must not be empty, got {n} and {t}")
         pixels = np.shape(self.images)[1:3]
-        self._hold("images", (n, *pixels, 3), np.uint8)
-        self._hold("targets", (n,), np.int64)
-        self._hold("maps", (t, n, *pixels), float)
-        self._hold("scores", (t, n), float)
-        self._hold("baseline_scores", (t, n), float)
+        self._copy("images", (n, *pixels, 3), np.uint8)
+        self._copy("targets", (n,), np.int64)
+        self._copy("maps", (t, n, *pixels), float)
+        self._copy("scores", (t, n), float)
+        self._copy("baseline_scores", (t, n), float)
         seen = tuple(tuple(int(c) for c in classes) for classes in self.classes)
         object.__setattr__(self, "classes", seen)
         if len(seen) != t or [np.shape(p) for p in self.probabilities] != [
@@ -87,7 +87,8 @@ class Explanations:
             raise ValueError(f"targets must be classes that were learned, got {unknown[:5]}")
         object.__setattr__(self, "n_tasks", self.n_tasks or t)
 
-    def _hold(self, name: str, shape: tuple[int, ...], dtype: type) -> None:
+    def _copy(self, name: str, shape: tuple[int, ...], dtype: type) -> None:
+        """Put a read-only copy of a part in its place."""
         array = np.array(getattr(self, name), dtype=dtype)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
@@ -125,25 +126,26 @@ class Explanations:
         return next(t for t, classes in enumerate(self.classes) if target in classes)
 
     def check(self, image: int, after: int | None = None) -> int:
-        """The place of moment ``after`` (default: the last), if it and ``image`` exist.
+        """The index of moment ``after`` (default: the last), if it and ``image`` exist.
 
         Raises:
             ValueError: there is no such image or moment.
         """
         t, n = self.scores.shape
-        if not 0 <= image < n:
-            raise ValueError(f"image must be between 0 and {n - 1}, got {image}")
-        after = t - 1 if after is None else after
-        if not 0 <= after < t:
-            raise ValueError(f"after must be between 0 and {t - 1} (a task), got {after}")
-        return after
+        checks.integer("image", image, 0, n - 1)
+        return t - 1 if after is None else checks.integer("after", after, 0, t - 1)
 
 
 def top_classes(
     explanations: Explanations, image: int, after: int | None = None, n: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``n`` most probable classes seen after task ``after``: ids and probabilities, falling."""
-    after = explanations.check(image, after)
+    """The ``n`` most probable classes seen after task ``after``: ids and probabilities, falling.
+
+    Raises:
+        ValueError: there is no such image or moment, or ``n`` is below 1.
+    """
+    checks.integer("n", n, 1)
+    after = _check(explanations).check(image, after)
     p = explanations.probabilities[after][image]
     order = np.argsort(-p, kind="stable")[:n]
     return np.array(explanations.classes[after])[order], p[order]
@@ -167,9 +169,8 @@ def attribution_movement(explanations: Explanations, *, since: str = "learned") 
     Raises:
         ValueError: ``since`` is unknown.
     """
-    if since not in ("learned", "previous"):
-        raise ValueError(f"since must be 'learned' or 'previous', got {since!r}")
-    moved = np.full(explanations.scores.shape, np.nan)
+    checks.choice("since", since, ("learned", "previous"))
+    moved = np.full(_check(explanations).scores.shape, np.nan)
     for i, first in enumerate(explanations.learned):
         maps = explanations.maps[first:, i].reshape(len(moved) - first, -1)
         if since == "learned":
@@ -186,12 +187,10 @@ def movement_between_images(explanations: Explanations) -> float:
     `attribution_movement` comes to when two maps have nothing to do with each other but the method
     and the model. Pairs with a constant map are left out; NaN if no pair is left.
     """
-    n = len(explanations.images)
+    n = len(_check(explanations).images)
     maps = explanations.maps[explanations.learned, np.arange(n)].reshape(n, -1)
     pairs = [1 - _spearman(maps[i + 1 :], maps[i : i + 1]) for i in range(n - 1)]
-    known = np.concatenate([np.zeros(0), *pairs])
-    known = known[np.isfinite(known)]
-    return float(known.mean()) if known.size else float("nan")
+    return mean_known(np.concatenate([np.zeros(0), *pairs]))
 
 
 def completeness_gap(explanations: Explanations) -> np.ndarray:
@@ -201,10 +200,14 @@ def completeness_gap(explanations: Explanations) -> np.ndarray:
     et al. 2017, arXiv 1703.01365): the gap says how good the sum over few steps is. NaN for methods
     without a baseline, before the class was learned, and where the map is zero.
     """
-    total = explanations.maps.sum(axis=(2, 3))
+    total = _check(explanations).maps.sum(axis=(2, 3))
     size = np.abs(explanations.maps).sum(axis=(2, 3))
     gap = np.abs(total - (explanations.scores - explanations.baseline_scores))
     return np.divide(gap, size, out=np.full(gap.shape, np.nan), where=size > 0)
+
+
+def _check(explanations: Explanations) -> Explanations:
+    return checks.instance("explanations", explanations, Explanations, "Explanations")
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:

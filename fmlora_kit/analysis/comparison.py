@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from fmlora_kit.analysis.accuracy import DEFINITIONS, metrics
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
-from fmlora_kit.analysis.metrics import DEFINITIONS, metrics
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import NOT_RECORDED
@@ -203,7 +203,7 @@ def make_rows(
 
     Args:
         records: for each label its records, one per seed, each with at least one finished task.
-        measures: metrics, by their names in `fmlora_kit.analysis.metrics.DEFINITIONS`, which are
+        measures: metrics, by their names in `fmlora_kit.analysis.accuracy.DEFINITIONS`, which are
             followed by all costs; or names and functions of a record, which stand alone.
         n_tasks: of the stream, among which seconds are shared out; default: as the record says.
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.record import Record
 
 
@@ -99,10 +100,10 @@ def task_confusion(record: Record, after: int | None = None) -> np.ndarray:
         after: how many tasks had been learned; all that are finished without it.
 
     Raises:
-        ValueError: the record is domain-incremental, or `after` is out of range.
+        ValueError: the record is domain-incremental or brief, or `after` is out of range.
     """
-    n = _after(record, after)
-    owner = _owner(record, "task_confusion")
+    n = _count_learned(record, after)
+    owner = _class_owner(record, "task_confusion")
     shares = np.zeros((n, n))
     for i, predicted in enumerate(_predictions(record, n - 1)):
         shares[i] = np.bincount(owner[predicted], minlength=n)[:n] / predicted.size
@@ -120,8 +121,8 @@ def lost_images(record: Record, after: int | None = None) -> LostImages:
         ValueError: the record is domain-incremental or has no test labels, or `after` is out of
             range.
     """
-    n = _after(record, after)
-    owner = _owner(record, "lost_images")
+    n = _count_learned(record, after)
+    owner = _class_owner(record, "lost_images")
     lost, regained = np.zeros((n, n)), np.zeros(n)
     for i, now in enumerate(_predictions(record, n - 1)):
         labels, then = _labels(record, i), _predictions(record, i)[i]
@@ -141,30 +142,40 @@ def class_history(record: Record, after: int | None = None) -> ClassHistory:
     Raises:
         ValueError: the record has no test labels, or `after` is out of range.
     """
-    n = _after(record, after)
-    seen, _, _ = _classes(record, n)
-    pairs = [(i, c, name) for i in range(n) for c, name in _named(record, i)]
-    masks = [_labels(record, i) == c for i, c, _ in pairs]
-    accuracy = np.full((n, len(pairs)), np.nan)
-    lost = np.zeros((len(pairs), seen.size))
+    n = _count_learned(record, after)
+    seen, _, _ = _seen_classes(record, n)
+    labels = np.concatenate([_labels(record, i) for i in range(n)])
+    tasks = np.repeat(np.arange(n), [len(task.classes) for task in record.tasks[:n]])
+    classes = np.concatenate([task.classes for task in record.tasks[:n]])
+    firsts = np.searchsorted(tasks, np.arange(n))  # each task's first pair
+    pair = np.concatenate(
+        [
+            _columns(record, np.array(task.classes))[_labels(record, i)] + firsts[i]
+            for i, task in enumerate(record.tasks[:n])
+        ]
+    )  # of every test image, task by task
+    sizes = np.bincount(pair, minlength=tasks.size)
+    accuracy = np.full((n, tasks.size), np.nan)
     for t in range(n):
-        predicted = _predictions(record, t)
-        for p, (i, c, _) in enumerate(pairs):
-            if i <= t and masks[p].any():
-                accuracy[t, p] = np.mean(predicted[i][masks[p]] == c)
-    now = _predictions(record, n - 1)
-    for p, (i, c, _) in enumerate(pairs):
-        gone = masks[p] & (_predictions(record, i)[i] == c) & (now[i] != c)
-        lost[p] = (now[i][gone, None] == seen).sum(axis=0) / max(masks[p].sum(), 1)
-    tasks, classes, names = zip(*pairs, strict=True)
-    sizes = np.array([mask.sum() for mask in masks])
-    return ClassHistory(np.array(tasks), np.array(classes), names, sizes, accuracy, lost)
+        predicted = record.tasks[t].predictions
+        right = predicted == labels[: predicted.size]
+        known = (tasks <= t) & (sizes > 0)
+        hits = np.bincount(pair[: predicted.size][right], minlength=tasks.size)
+        accuracy[t, known] = hits[known] / sizes[known]
+    then = np.concatenate([_predictions(record, i)[i] for i in range(n)])
+    now = record.tasks[n - 1].predictions
+    gone = (then == labels) & (now != labels)
+    lost = np.zeros((tasks.size, seen.size))
+    rows, columns, images = _tally(pair[gone], _columns(record, seen)[now[gone]])
+    lost[rows, columns] = images / sizes[rows]
+    names = tuple(name for task in record.tasks[:n] for name in task.class_names)
+    return ClassHistory(tasks, classes, names, sizes, accuracy, lost)
 
 
 def class_confusion(
     record: Record, after: int | None = None, *, task: int | None = None
 ) -> ClassConfusion:
-    """Confusion matrix over all classes seen: scikit-learn's, with the classes task by task.
+    """Confusion matrix over all classes seen, with the classes task by task.
 
     Args:
         record: a run of either scenario, with test labels.
@@ -174,33 +185,33 @@ def class_confusion(
     Raises:
         ValueError: the record has no test labels, or `after` or `task` is out of range.
     """
-    n = _after(record, after)
-    if task is not None and not 0 <= task < n:
-        raise ValueError(f"task must be from 0 to {n - 1}, one of those learned; got {task!r}")
-    seen, names, tasks = _classes(record, n)
+    n = _count_learned(record, after)
+    if task is not None:
+        task = checks.integer("task", task, 0, n - 1)
+    seen, names, tasks = _seen_classes(record, n)
     chosen = range(n) if task is None else [task]
-    truth = np.concatenate([_labels(record, i) for i in chosen])
-    predicted = np.concatenate([_predictions(record, n - 1)[i] for i in chosen])
-    return ClassConfusion(confusion_matrix(truth, predicted, labels=seen), seen, names, tasks)
+    columns = _columns(record, seen)
+    predictions = _predictions(record, n - 1)
+    truth = columns[np.concatenate([_labels(record, i) for i in chosen])]
+    guess = columns[np.concatenate([predictions[i] for i in chosen])]
+    counts = np.zeros((seen.size, seen.size), dtype=np.int64)
+    rows, taken, images = _tally(truth, guess)
+    counts[rows, taken] = images
+    return ClassConfusion(counts, seen, names, tasks)
 
 
-def _after(record: Record, after: int | None) -> int:
-    done = len(record.tasks)
-    if not done:
-        raise ValueError(f"record of {record.method!r} must have a finished task; got none")
-    if after is None:
-        return done
-    if isinstance(after, bool) or not isinstance(after, int | np.integer) or not 1 <= after <= done:
-        raise ValueError(f"after must be a number of tasks learned, 1 to {done}; got {after!r}")
-    return int(after)
+def _count_learned(record: Record, after: int | None) -> int:
+    """How many tasks had been learned, from 1."""
+    done = len(check_record(record, 1).tasks)
+    return done if after is None else checks.integer("after", after, 1, done)
 
 
-def _owner(record: Record, what: str) -> np.ndarray:
+def _class_owner(record: Record, what: str) -> np.ndarray:
     """(n_classes,) index of the task that has the class; the last index plus one if none has."""
     if record.scenario != "class-incremental":
         raise ValueError(
-            f"{what} needs a class-incremental record, where a class belongs to one task; got "
-            f"scenario {record.scenario!r} (class_confusion and class_history apply)"
+            f"record must be class-incremental for {what}, so that a class belongs to one task, "
+            f"got scenario {record.scenario!r} (class_confusion and class_history apply)"
         )
     owner = np.full(record.n_classes, record.n_tasks)
     for i, task in enumerate(record.tasks):
@@ -210,28 +221,47 @@ def _owner(record: Record, what: str) -> np.ndarray:
 
 def _predictions(record: Record, t: int) -> list[np.ndarray]:
     """What the model of after task t said of the test images of tasks 0..t."""
-    return np.split(record.tasks[t].predictions, np.cumsum(record.n_test[:t]))
+    task = record.tasks[t]
+    if not task.predictions.size:
+        raise ValueError(
+            f"record must hold predictions, got none of task {task.name!r} (a brief record)"
+        )
+    return np.split(task.predictions, np.cumsum(record.n_test[:t]))
 
 
 def _labels(record: Record, i: int) -> np.ndarray:
     task = record.tasks[i]
     if not task.test_labels.size:
         raise ValueError(
-            f"record must hold test_labels for every task; task {task.name!r} has none (records "
-            "made before they were kept lack them: train again)"
+            f"record must hold test_labels for every task, got none of task {task.name!r} (a "
+            "brief record, or one made before labels were kept: train again)"
         )
     return task.test_labels
 
 
-def _named(record: Record, i: int) -> zip:
-    return zip(record.tasks[i].classes, record.tasks[i].class_names, strict=True)
-
-
-def _classes(record: Record, n: int) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+def _seen_classes(record: Record, n: int) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Ids, names and first tasks of the classes of the first n tasks, in the order of the tasks."""
     first: dict[int, tuple[str, int]] = {}
-    for i in range(n):
-        for c, name in _named(record, i):
+    for i, task in enumerate(record.tasks[:n]):
+        for c, name in zip(task.classes, task.class_names, strict=True):
             first.setdefault(c, (name, i))
     names, tasks = zip(*first.values(), strict=True)
     return np.array(list(first)), names, np.array(tasks)
+
+
+def _columns(record: Record, classes: np.ndarray) -> np.ndarray:
+    """(n_classes,) where each class id stands among ``classes``; -1 where it does not."""
+    columns = np.full(record.n_classes, -1)
+    columns[classes] = np.arange(classes.size)
+    return columns
+
+
+def _tally(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The distinct pairs (row, column) and how often each occurs; column -1 does not count.
+
+    A table of thousands of classes is nearly empty: only what is in it costs time and memory.
+    """
+    known = columns >= 0
+    width = columns.max(initial=0) + 1
+    pairs, counts = np.unique(rows[known] * width + columns[known], return_counts=True)
+    return pairs // width, pairs % width, counts

@@ -15,7 +15,8 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from fmlora_kit.analysis.features import FeatureHistory
+from fmlora_kit import checks
+from fmlora_kit.analysis.features import FeatureHistory, check_history
 
 LATER_STEPS = 500
 START_NEIGHBOURS = 5
@@ -28,7 +29,7 @@ class Embedding:
 
     Attributes:
         label: whose features.
-        coordinates: (m, n, 2) places; NaN for images of tasks not learned yet. The unit is the
+        coordinates: (m, n, 2) points; NaN for images of tasks not learned yet. The unit is the
             root mean square distance of the last map's points from their middle.
         learned: (m,) how many tasks had been learned.
         trustworthiness: (m,) 0..1: 1 if the nearest neighbours in the map are so in feature space.
@@ -89,7 +90,7 @@ def embed(
         start = _start(features, places[k - 1, seen], seed) if k and warm else None
         points = _tsne(features, start, min(perplexity, (len(features) - 1) / 3), seed)
         trust.append(trustworthiness(features, points, n_neighbors=n_neighbours))
-        places[k, seen] = _laid_on(points, places[k - 1, seen]) if k else points
+        places[k, seen] = _align(points, places[k - 1, seen]) if k else points
     last = places[-1][history.seen(-1)]
     places = (places - last.mean(axis=0)) / _size(last)
     return Embedding(
@@ -97,8 +98,8 @@ def embed(
         coordinates=places,
         learned=history.learned,
         trustworthiness=np.array(trust),
-        moved=_over_moments(places, _moved),
-        neighbours_kept=_over_moments(places, lambda a, b: _kept(a, b, n_neighbours)),
+        moved=_over_moments(places, _median_move),
+        neighbours_kept=_over_moments(places, lambda a, b: _share_kept(a, b, n_neighbours)),
         labels=history.labels,
         tasks=history.tasks,
         names=history.names,
@@ -141,7 +142,7 @@ def feature_neighbours_kept(history: FeatureHistory, n_neighbours: int = 10) -> 
     kept = [np.nan]
     for k in range(1, len(history.learned)):
         seen = history.seen(k - 1)
-        kept.append(_kept(*history.features[k - 1 : k + 1, seen], n_neighbours))
+        kept.append(_share_kept(*history.features[k - 1 : k + 1, seen], n_neighbours))
     return np.array(kept)
 
 
@@ -158,9 +159,7 @@ def _tsne(
             max_iter=LATER_STEPS,
             random_state=seed,
         )
-    with threadpool_limits(
-        1
-    ):  # so small a map is slower on more threads, on a busy machine 40-fold
+    with threadpool_limits(1):  # a small map is slower on more threads, on a busy machine 40-fold
         return tsne.fit_transform(features).astype(float)
 
 
@@ -175,8 +174,8 @@ def _start(features: np.ndarray, before: np.ndarray, seed: int) -> np.ndarray:
     return start
 
 
-def _laid_on(points: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """``points``, shifted and scaled so that those with a place before have its middle and size."""
+def _align(points: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """``points``, shifted and scaled: those on the map before keep its middle and size."""
     there = np.isfinite(before[:, 0])
     now, then = points[there], before[there]
     return (points - now.mean(axis=0)) * (_size(then) / _size(now)) + then.mean(axis=0)
@@ -196,11 +195,11 @@ def _over_moments(places: np.ndarray, measure) -> np.ndarray:
     return np.array(values)
 
 
-def _moved(before: np.ndarray, after: np.ndarray) -> float:
+def _median_move(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.median(np.linalg.norm(after - before, axis=1)) / _size(before))
 
 
-def _kept(before: np.ndarray, after: np.ndarray, n: int) -> float:
+def _share_kept(before: np.ndarray, after: np.ndarray, n: int) -> float:
     pairs = zip(_neighbours(before, n), _neighbours(after, n), strict=True)
     return float(np.mean([len(np.intersect1d(a, b)) / n for a, b in pairs]))
 
@@ -211,19 +210,15 @@ def _neighbours(points: np.ndarray, n: int) -> np.ndarray:
 
 
 def _check_neighbours(history: FeatureHistory, n_neighbours: int) -> None:
-    fewest = int(history.seen(0).sum())
-    if not 1 <= n_neighbours < fewest:
-        raise ValueError(f"n_neighbours must be from 1 to {fewest - 1}, got {n_neighbours}")
+    checks.integer("n_neighbours", n_neighbours, 1, int(check_history(history).seen(0).sum()) - 1)
 
 
 def _check(history: FeatureHistory, perplexity: float, n_neighbours: int) -> None:
-    if not perplexity > 0:
-        raise ValueError(f"perplexity must be above 0, got {perplexity}")
-    first = int(history.seen(0).sum())
+    checks.number("perplexity", perplexity, above=0)
+    first = int(check_history(history).seen(0).sum())
     if first == 0:
         raise ValueError("history must start after a learned task, got one that starts before")
+    checks.integer("n_neighbours", n_neighbours)
     if not 0 < 2 * n_neighbours < first:
-        raise ValueError(
-            f"n_neighbours must be at least 1 and below half of the first moment's {first} images, "
-            f"got {n_neighbours}"
-        )
+        rule = f"at least 1 and below half of the first moment's {first} images"
+        raise checks.fail("n_neighbours", rule, n_neighbours)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmlora_kit import checks
+
 MIN_IMAGES = 4  # the unbiased HSIC divides by n - 3
 
 
@@ -55,10 +57,10 @@ class FeatureHistory:
         object.__setattr__(self, "task_names", tuple(self.task_names))
         if self.features.ndim != 3 or 0 in self.features.shape:
             raise ValueError(
-                f"features must be (moments, images, d), none of them 0; got {self.features.shape}"
+                f"features must be (moments, images, d), none of them 0, got {self.features.shape}"
             )
         if not np.isfinite(self.features).all():
-            raise ValueError("features must be finite; got NaN or infinity")
+            raise ValueError("features must be finite, got NaN or infinity")
         moments, n, _ = self.features.shape
         for name, length in (("learned", moments), ("labels", n), ("tasks", n), ("names", n)):
             found = len(getattr(self, name))
@@ -67,7 +69,9 @@ class FeatureHistory:
         if (np.diff(self.learned) <= 0).any():
             raise ValueError(f"learned must rise from moment to moment, got {self.learned}")
         if not set(np.unique(self.tasks).tolist()) <= set(range(len(self.task_names))):
-            raise ValueError(f"tasks must be from 0 to {len(self.task_names) - 1}")
+            raise checks.fail(
+                "tasks", f"between 0 and {len(self.task_names) - 1}", set(self.tasks.tolist())
+            )
 
     def seen(self, moment: int) -> np.ndarray:
         """(n,) True for the images of the tasks learned by then."""
@@ -76,6 +80,11 @@ class FeatureHistory:
     def of_task(self, task: int, moment: int) -> np.ndarray:
         """(n_i, d) features of one task's images at a moment."""
         return self.features[moment, self.tasks == task]
+
+
+def check_history(history: FeatureHistory, name: str = "history") -> FeatureHistory:
+    """The features over time, if they are that (``name`` is for the error)."""
+    return checks.instance(name, history, FeatureHistory, "a FeatureHistory")
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float:
@@ -98,10 +107,10 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise ValueError(
-            f"x and y must be matrices with one row per image; got {x.shape}, {y.shape}"
+            f"x and y must be matrices with one row per image, got {x.shape}, {y.shape}"
         )
     if len(x) < MIN_IMAGES:
-        raise ValueError(f"x and y must have at least {MIN_IMAGES} images; got {len(x)}")
+        raise ValueError(f"x and y must have at least {MIN_IMAGES} images, got {len(x)}")
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     hsic = _unbiased_hsic if debiased else _hsic
     k, m = x @ x.T, y @ y.T
@@ -121,7 +130,7 @@ def cka_since_learned(history: FeatureHistory, *, debiased: bool = True) -> np.n
     Raises:
         ValueError: a task has fewer than 4 images.
     """
-    table = np.full((len(history.learned), len(history.task_names)), np.nan)
+    table = np.full((len(check_history(history).learned), len(history.task_names)), np.nan)
     for i in np.unique(history.tasks):
         for k in np.flatnonzero(history.learned > i):
             own = int(np.argmax(history.learned > i))
@@ -143,7 +152,7 @@ def cka_consecutive(history: FeatureHistory, *, debiased: bool = True) -> np.nda
     Raises:
         ValueError: a task has fewer than 4 images.
     """
-    table = np.full((len(history.learned), len(history.task_names)), np.nan)
+    table = np.full((len(check_history(history).learned), len(history.task_names)), np.nan)
     for i in np.unique(history.tasks):
         for k in range(1, len(table)):
             pair = history.of_task(i, k - 1), history.of_task(i, k)

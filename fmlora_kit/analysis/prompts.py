@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics.pairwise import cosine_similarity
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.record import Record
 
 PER = ("flat", "token mean")
@@ -58,15 +60,15 @@ class PromptEffect:
     n_images: np.ndarray
 
 
-def prompts(record: Record) -> np.ndarray:
+def prompts_over_time(record: Record) -> np.ndarray:
     """(T, L, d) the prompt after every finished task.
 
     Raises:
         ValueError: the method has no prompt.
     """
-    if not record.tasks or any("prompt" not in task.state for task in record.tasks):
+    if not all("prompt" in task.state for task in check_record(record, 1).tasks):
         raise ValueError(
-            f"record must be of a method with a meta-prompt; {record.method!r} has none"
+            f"record must be of a method with a meta-prompt, got {record.method!r} without one"
         )
     return np.stack([task.state["prompt"] for task in record.tasks])
 
@@ -85,13 +87,11 @@ def prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat")
     Raises:
         ValueError: the method has no prompt, ``of`` or ``per`` is unknown, or there is no move.
     """
-    for name, value, allowed in (("of", of, OF), ("per", per, PER)):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
-    every = prompts(record)
+    checks.choice("of", of, OF)
+    checks.choice("per", per, PER)
+    every = prompts_over_time(record)
     if of == "moves":
-        if len(every) < 2:
-            raise ValueError("moves of the prompt need at least 2 finished tasks; got 1")
+        check_record(record, 2)
         every = np.diff(every, axis=0)
     rows = every.mean(axis=1) if per == "token mean" else every.reshape(len(every), -1)
     return cosine_similarity(rows)
@@ -106,9 +106,9 @@ def feature_similarity(record: Record) -> np.ndarray:
     Raises:
         ValueError: the record holds no feature subspaces.
     """
-    if not record.tasks or any("subspace" not in task.state for task in record.tasks):
+    if not all("subspace" in task.state for task in check_record(record, 1).tasks):
         raise ValueError(
-            f"record must hold a feature subspace of every task; {record.method!r} has none"
+            f"record must hold a feature subspace of every task, got {record.method!r} without"
         )
     bases = [task.state["subspace"] for task in record.tasks]
     return np.array(
@@ -122,16 +122,18 @@ def prompt_moves(record: Record) -> PromptMoves:
     Raises:
         ValueError: the method has no prompt.
     """
-    every = prompts(record)
+    every = prompts_over_time(record)
     first = record.tasks[0].scalars.get("prompt_shift", np.nan)
-    steps = [_relative(after, before) for before, after in zip(every, every[1:], strict=False)]
+    steps = [
+        _relative_distance(after, before) for before, after in zip(every, every[1:], strict=False)
+    ]
     return PromptMoves(
         task_names=record.task_names,
         step=np.array([first, *steps]),
-        from_first=np.array([_relative(prompt, every[0]) for prompt in every]),
+        from_first=np.array([_relative_distance(prompt, every[0]) for prompt in every]),
         novelty=np.array([task.scalars.get("novelty", np.nan) for task in record.tasks]),
     )
 
 
-def _relative(after: np.ndarray, before: np.ndarray) -> float:
+def _relative_distance(after: np.ndarray, before: np.ndarray) -> float:
     return float(np.linalg.norm(after - before) / np.linalg.norm(before))

@@ -2,8 +2,7 @@
 
 H(T_t) = (difficulty + novelty) / 2 pulls each layer's choice towards the rank r_t = R H(T_t); the
 training loss and the penalty on rank move it from there.
-
-What if a task had got less rank? Accuracies measured in advance, to be looked up.
+`TruncationTable` holds accuracies measured in advance: what if a task had got less rank?
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record, index_of
 from fmlora_kit.record import Record, TaskResult
 
 MEASURES = ("difficulty", "novelty", "complexity")
@@ -77,12 +78,12 @@ def rank_table(record: Record) -> RankTable:
     Raises:
         ValueError: the method chooses no ranks, or a task has no complexity.
     """
-    ranks = record.ranks
+    ranks = check_record(record).ranks
     if not ranks.size:
         raise ValueError(
-            f"record must be of a method that chooses ranks; {record.method!r} has none"
+            f"record must be of a method that chooses ranks, got {record.method!r} without any"
         )
-    columns = {name: _scalar(record, name) for name in MEASURES}
+    columns = {name: _read_scalar(record, name) for name in MEASURES}
     return RankTable(
         task_names=record.task_names,
         **columns,
@@ -99,10 +100,10 @@ def candidates(record: Record) -> np.ndarray:
     Raises:
         ValueError: the record has no rank candidates.
     """
-    state = record.tasks[0].state if record.tasks else {}
+    state = record.tasks[0].state if check_record(record).tasks else {}
     if "drs.candidates" not in state:
         raise ValueError(
-            f"record must hold the rank candidates of DRS; {record.method!r} has none "
+            f"record must hold the rank candidates of DRS, got {record.method!r} without them "
             "(another method, drs=None, or no finished task)"
         )
     return np.asarray(state["drs.candidates"])
@@ -113,19 +114,19 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
 
     Args:
         record: a run of FM-LoRA with DRS.
-        task: place from 0, or name.
-        layer: place or name of an adapted map; None averages over the maps.
+        task: its index from 0, or its name.
+        layer: index or name of an adapted map; None averages over the maps.
 
     Raises:
         ValueError: no such task or layer, or the record has no trace of the choice.
     """
-    result = record.tasks[place(task, record.task_names, "task")]
-    traces = _traces(record, result)
+    result = check_record(record, 1).tasks[index_of(task, record.task_names, "task")]
+    traces = _read_traces(record, result)
     every, chosen = np.asarray(traces["drs.probabilities"], dtype=float), result.ranks
     if layer is None:
         probabilities, rank = every.mean(axis=1), chosen.mean()
     else:
-        where = place(layer, record.layers, "layer")
+        where = index_of(layer, record.layers, "layer")
         probabilities, rank = every[:, where], chosen[where]
     return GateTrace(
         candidates=candidates(record),
@@ -142,42 +143,21 @@ def expected_ranks(record: Record) -> list[np.ndarray]:
     Raises:
         ValueError: the record has no trace of the choice.
     """
-    return [gate_trace(record, t).expected_rank for t in range(len(record.tasks))]
+    return [gate_trace(record, t).expected_rank for t in range(len(check_record(record).tasks))]
 
 
-def place(wanted: int | str, names: tuple[str, ...], what: str) -> int:
-    """Place of a task or layer that is given by name, or by its place from 0.
-
-    Args:
-        wanted: name or place.
-        names: all there are.
-        what: "task" or "layer", for the message.
-
-    Raises:
-        ValueError: there is none of that name or at that place.
-    """
-    if isinstance(wanted, str):
-        if wanted in names:
-            return names.index(wanted)
-    elif 0 <= wanted < len(names):
-        return int(wanted)
-    raise ValueError(
-        f"{what} must be one of {names}, or a place from 0 to {len(names) - 1}; got {wanted!r}"
-    )
-
-
-def _scalar(record: Record, name: str) -> np.ndarray:
+def _read_scalar(record: Record, name: str) -> np.ndarray:
     missing = [task.name for task in record.tasks if name not in task.scalars]
     if missing:
-        raise ValueError(f"every task must have the scalar {name!r}; {missing[0]!r} has none")
+        raise ValueError(f"every task must have the scalar {name!r}, got none of {missing[0]!r}")
     return np.array([task.scalars[name] for task in record.tasks])
 
 
-def _traces(record: Record, result: TaskResult) -> dict[str, np.ndarray]:
+def _read_traces(record: Record, result: TaskResult) -> dict[str, np.ndarray]:
     if not {"drs.temperature", "drs.probabilities"} <= set(result.traces):
         raise ValueError(
-            f"record must hold the traces of DRS; task {result.name!r} of {record.method!r} has "
-            "none (another method, drs=None, or a record of an older version)"
+            f"record must hold the traces of DRS, got none of task {result.name!r} of "
+            f"{record.method!r} (another method, drs=None, or a record of an older version)"
         )
     return result.traces
 
@@ -267,14 +247,14 @@ class TruncationTable:
         """The ranks that were measured, rising; the last one is the chosen rank, nothing cut.
 
         Args:
-            task: place from 0, or name.
-            layer: place or name of an adapted map; None or "all layers" for all at once. There
+            task: its index from 0, or its name.
+            layer: index or name of an adapted map; None or "all layers" for all at once. There
                 the last level is the largest chosen rank: a map with less keeps what it has.
 
         Raises:
             ValueError: no such task or layer.
         """
-        t, where = self._where(task, layer)
+        t, where = self._indices(task, layer)
         return (*sorted(self._index.get((t, where), {})), self._highest(t, where))
 
     def accuracy_at(
@@ -301,18 +281,18 @@ class TruncationTable:
         return np.zeros(len(self.full)) if cut is None else self.changed[cut]
 
     def _cut(self, task: int | str, layer: int | str | None, rank: int | None) -> int | None:
-        """Place of a cut; None for the chosen rank."""
-        t, where = self._where(task, layer)
+        """The index of a cut; None for the chosen rank."""
+        t, where = self._indices(task, layer)
         found = self._index.get((t, where), {})
         if rank is None or rank == self._highest(t, where):
             return None
         if rank not in found:
-            raise ValueError(f"rank must be one of {self.levels(task, layer)}; got {rank}")
+            raise checks.fail("rank", f"one of {self.levels(task, layer)}", rank)
         return found[rank]
 
-    def _where(self, task: int | str, layer: int | str | None) -> tuple[int, int]:
-        t = place(task, self.task_names, "task")
-        return t, -1 if layer in (None, ALL_LAYERS) else place(layer, self.layers, "layer")
+    def _indices(self, task: int | str, layer: int | str | None) -> tuple[int, int]:
+        t = index_of(task, self.task_names, "task")
+        return t, -1 if layer in (None, ALL_LAYERS) else index_of(layer, self.layers, "layer")
 
     def _highest(self, t: int, layer: int) -> int:
         return int(self.ranks[t].max() if layer < 0 else self.ranks[t, layer])

@@ -13,8 +13,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.confusion import ClassConfusion
-from fmlora_kit.analysis.features import FeatureHistory
+from fmlora_kit.analysis.features import FeatureHistory, check_history
 
 SHRINKAGE = 0.1  # of the covariance, as FM-LoRA's head has it
 SUBSPACE = 3  # directions, as DRS keeps
@@ -66,12 +67,19 @@ def task_similarity(
         ValueError: the two are not of the same tasks, a class belongs to two tasks, or a task has
             fewer than 2 classes.
     """
+    check_history(train, "train")
+    check_history(test, "test")
+    checks.integer("moment", moment)
+    for history in (train, test):
+        if not -len(history.learned) <= moment < len(history.learned):
+            raise checks.fail("moment", f"one of the {len(history.learned)} moments", moment)
     classes, rows = np.unique(train.labels, return_index=True)
     order = np.argsort(train.tasks[rows], kind="stable")
     classes, rows = classes[order], rows[order]
     tasks = train.tasks[rows]
     _check(train, test, classes, tasks)
-    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=_even(len(classes)))
+    priors = np.full(len(classes), 1 / len(classes))
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=priors)
     lda.fit(train.features[moment], train.labels)
     means = lda.means_[order]
     precision = np.linalg.inv(lda.covariance_)
@@ -108,6 +116,8 @@ def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -
     Raises:
         ValueError: not the same classes in the same order, or there is no error.
     """
+    checks.instance("similarity", similarity, TaskSimilarity, "a TaskSimilarity")
+    checks.instance("confusion", confusion, ClassConfusion, "a ClassConfusion")
     if not np.array_equal(similarity.classes, confusion.classes):
         raise ValueError("similarity and confusion must be of the same classes in the same order")
     errors = confusion.counts - np.diag(np.diag(confusion.counts))
@@ -127,20 +137,16 @@ def _affinity(means: list[np.ndarray]) -> np.ndarray:
     return np.array([[np.sum((u @ v.T) ** 2) / min(len(u), len(v)) for v in bases] for u in bases])
 
 
-def _even(n: int) -> np.ndarray:
-    return np.full(n, 1 / n)
-
-
 def _check(
     train: FeatureHistory, test: FeatureHistory, classes: np.ndarray, tasks: np.ndarray
 ) -> None:
     if train.task_names != test.task_names:
         raise ValueError(
-            f"train and test must be of the same tasks; got {train.task_names}, {test.task_names}"
+            f"train and test must be of the same tasks, got {train.task_names}, {test.task_names}"
         )
     pairs = set(zip(train.labels.tolist(), train.tasks.tolist(), strict=True))
     if len(pairs) > len(classes):
-        raise ValueError("a class must belong to one task (class-incremental); got shared classes")
+        raise ValueError("a class must belong to one task (class-incremental), got shared classes")
     few = [name for i, name in enumerate(train.task_names) if np.sum(tasks == i) < 2]
     if few:
-        raise ValueError(f"every task must have at least 2 classes; {few[0]!r} has fewer")
+        raise ValueError(f"every task must have at least 2 classes, got fewer for {few[0]!r}")

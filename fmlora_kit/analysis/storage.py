@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.comparison import check_comparable, is_joined, setting
 from fmlora_kit.record import Record, TaskResult
 
@@ -15,7 +17,7 @@ KINDS = (NOTHING, STATISTICS, MODULES, SAMPLES)
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class MethodStorage:
     """What one method keeps after each task, mean over seeds.
 
     Args:
@@ -41,7 +43,7 @@ class Stored:
         return self.deployed + self.training_state
 
 
-def stored(records: Iterable[Record]) -> dict[str, Stored]:
+def measure_storage(records: Iterable[Record]) -> dict[str, MethodStorage]:
     """What each method keeps, by its name: kind by kind, in a kind the smallest first.
 
     Args:
@@ -51,33 +53,37 @@ def stored(records: Iterable[Record]) -> dict[str, Stored]:
         ValueError: there is none, or two do not compare; or all are of joint training, which does
             not say where a task ends.
     """
-    records = list(records)
+    if isinstance(records, str) or not isinstance(records, Iterable):
+        raise checks.fail("records", "a list of Records", records)
+    records = [check_record(record) for record in records]
     check_comparable(records)
     whole = next((record for record in records if not is_joined(record)), None)
     if whole is None:
-        raise ValueError("records must hold a run of a stream of tasks; got none, or joined ones")
+        raise ValueError("records must hold a run of a stream of tasks, got none, or joined ones")
     methods = dict.fromkeys(record.method for record in records)
-    kept = [_one(m, [record for record in records if record.method == m], whole) for m in methods]
+    kept = [
+        _measure(m, [record for record in records if record.method == m], whole) for m in methods
+    ]
     kept.sort(key=lambda one: (KINDS.index(one.kind), one.numbers[-1], one.method))
     return {one.method: one for one in kept}
 
 
-def per_task(values: np.ndarray) -> float:
+def growth_per_task(values: np.ndarray) -> float:
     """Mean growth from task to task, (last - first) / (T - 1); 0 with one task."""
     values = np.asarray(values, dtype=float)
     return float((values[-1] - values[0]) / max(len(values) - 1, 1))
 
 
-def _one(method: str, runs: Sequence[Record], whole: Record) -> Stored:
+def _measure(method: str, runs: Sequence[Record], whole: Record) -> MethodStorage:
     if is_joined(runs[0]):
-        return _of_samples(method, runs, whole)
+        return _measure_samples(method, runs, whole)
     deployed = _mean(runs, lambda task: task.n_deployed)
     state = _mean(runs, lambda task: task.n_training_state)
     kind = MODULES if deployed[-1] > deployed[0] else STATISTICS if state[-1] else NOTHING
-    return Stored(method, kind, deployed, state, _mean(runs, lambda task: task.n_bytes))
+    return MethodStorage(method, kind, deployed, state, _mean(runs, lambda task: task.n_bytes))
 
 
-def _of_samples(method: str, runs: Sequence[Record], whole: Record) -> Stored:
+def _measure_samples(method: str, runs: Sequence[Record], whole: Record) -> MethodStorage:
     """Joint training has one task; its images are counted as they would have come."""
     height, width = setting(whole, "stream", "image_size", (0, 0))
     images = np.array(setting(whole, "stream", "train_images", [0] * whole.n_tasks), dtype=float)
@@ -85,7 +91,7 @@ def _of_samples(method: str, runs: Sequence[Record], whole: Record) -> Stored:
     model = np.zeros(whole.n_tasks)
     model[0] = _mean(runs, lambda task: task.n_bytes)[0]
     deployed = np.full(whole.n_tasks, _mean(runs, lambda task: task.n_deployed)[0])
-    return Stored(method, SAMPLES, deployed, n_bytes.cumsum(), n_bytes + model)
+    return MethodStorage(method, SAMPLES, deployed, n_bytes.cumsum(), n_bytes + model)
 
 
 def _mean(runs: Sequence[Record], count: Callable[[TaskResult], int]) -> np.ndarray:

@@ -8,10 +8,9 @@ Methods for Computing Angles Between Linear Subspaces", 1973); for k != l they s
 smaller one is from lying inside the larger (Ye and Lim, "Schubert Varieties and Distances between
 Subspaces of Different Dimensions", arXiv 1407.0900). Pooled always means: averaged over layers.
 
-Two tasks looked at closely: every principal angle, the overlap, and all chance levels.
+`pair_table` measures every two tasks of a record, `task_pair` looks at two of them closely.
 
-What two updates would share by chance: the reference that angles and overlaps are read against.
-
+What two updates would share by chance is the reference that angles and overlaps are read against.
 Two random subspaces are never quite apart: of dimensions k and l inside d dimensions they overlap
 by max(k, l) / d on average, which is much if d is small. The later update of a pair is taken at
 random from the directions where its method left it room, the earlier one as it is. `WITHIN` names
@@ -32,12 +31,16 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import orth, subspace_angles
 
-from fmlora_kit.analysis.ranks import place
-from fmlora_kit.analysis.updates import shared_bases, task_updates
+from fmlora_kit import checks
+from fmlora_kit.analysis.accuracy import mean_known
+from fmlora_kit.analysis.arguments import check_record, index_of
+from fmlora_kit.analysis.updates import SIDES, shared_bases, task_updates
 from fmlora_kit.record import Record
 
 ENERGY = 0.95
 TOLERANCE = 1e-6
+WITHIN = ("space", "core", "open")
+_DRAWS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +64,14 @@ class Directions:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class PairTable:
     """How close the updates of every two tasks are, per layer, and how close chance would bring.
 
     All arrays are (L, T, T), symmetric, NaN on the diagonal and where a task changed nothing.
 
     Attributes:
         side: "output" or "input".
-        within: where the chance levels draw from, see `analysis.chance.WITHIN`.
+        within: where the chance levels draw from, see `WITHIN`.
         sizes: (T, L) dimensions compared.
         angle: mean of the min(k, l) principal angles, degrees.
         grassmann: Grassmann distance, root of the sum of the squared angles, radians.
@@ -95,7 +98,6 @@ class Pairs:
     overlap_spread: np.ndarray
 
 
-@lru_cache(maxsize=16)
 def directions(
     record: Record, energy: float = ENERGY, tolerance: float = TOLERANCE
 ) -> tuple[tuple[Directions, ...], ...]:
@@ -109,10 +111,14 @@ def directions(
     Raises:
         ValueError: `energy` is not in (0, 1], or the method has no low-rank updates.
     """
-    if not 0 < energy <= 1:
-        raise ValueError(f"energy must be above 0 and at most 1; got {energy}")
+    energy = checks.number("energy", energy, above=0, high=1)
+    return _directions(check_record(record), energy, tolerance)
+
+
+@lru_cache(maxsize=16)
+def _directions(record: Record, energy: float, tolerance: float):
     return tuple(
-        tuple(_leading(*update.svd(tolerance), energy) for update in row)
+        tuple(_keep_leading(*update.svd(tolerance), energy) for update in row)
         for row in task_updates(record)
     )
 
@@ -130,41 +136,44 @@ def principal_angles(
 
     Args:
         record: a run.
-        first: one task, by name or place from 0.
+        first: one task, by name or index from 0.
         second: the other task.
-        layer: the adapted map, by name or place from 0.
+        layer: the adapted map, by name or index from 0.
         side: "output" or "input".
         energy: see `directions`.
 
     Raises:
         ValueError: `side` is unknown, or a task or layer is not in the record.
     """
-    check_choice("side", side, SIDES)
-    k = place(layer, record.layers, "layer")
-    one, other = (place(task, record.task_names, "task") for task in (first, second))
+    checks.choice("side", side, SIDES)
+    k = index_of(layer, check_record(record).layers, "layer")
+    one, other = (index_of(task, record.task_names, "task") for task in (first, second))
     table = directions(record, energy)
     return _angles(getattr(table[one][k], side), getattr(table[other][k], side))
 
 
-@lru_cache(maxsize=32)
-def pairs(
+def pair_table(
     record: Record, side: str = "output", energy: float = ENERGY, within: str = "open"
-) -> Pairs:
+) -> PairTable:
     """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
 
     Args:
         record: a run with at least two finished tasks.
         side: "output" or "input".
         energy: see `directions`.
-        within: where the chance levels draw from, see `analysis.chance.WITHIN`.
+        within: where the chance levels draw from, see `WITHIN`.
 
     Raises:
         ValueError: an argument is unknown, or there are fewer than two finished tasks.
     """
-    check_choice("side", side, SIDES)
+    checks.choice("side", side, SIDES)
+    checks.choice("within", within, WITHIN)
+    return _pair_table(check_record(record, 2), side, energy, within)
+
+
+@lru_cache(maxsize=32)
+def _pair_table(record: Record, side: str, energy: float, within: str) -> PairTable:
     n, n_layers = len(record.tasks), len(record.layers)
-    if n < 2:
-        raise ValueError(f"record must have at least 2 finished tasks to compare; got {n}")
     table = directions(record, energy)
     found = np.full((9, n_layers, n, n), np.nan)
     for later in range(1, n):
@@ -182,7 +191,7 @@ def pairs(
                 ]
     found.flags.writeable = False  # kept, and handed out again
     sizes = np.array([[one.k for one in row] for row in table])
-    return Pairs(side, within, sizes, *found)
+    return PairTable(side, within, sizes, *found)
 
 
 def update_cosine(record: Record) -> np.ndarray:
@@ -215,7 +224,7 @@ def share_in_earlier(
         record: a run.
         side: "output" or "input".
         energy: see `directions`; of the earlier updates. The new one counts in full.
-        within: see `analysis.chance.WITHIN`.
+        within: see `WITHIN`.
 
     Returns:
         Two (tasks finished, L) arrays of fractions; NaN for the first task, and where a task
@@ -224,7 +233,7 @@ def share_in_earlier(
     Raises:
         ValueError: an argument is unknown, or the method has no low-rank updates.
     """
-    check_choice("side", side, SIDES)
+    checks.choice("side", side, SIDES)
     leading, full = directions(record, energy), directions(record, 1.0)
     n, n_layers = len(record.tasks), len(record.layers)
     share, chance = np.full((2, n, n_layers), np.nan)
@@ -240,7 +249,7 @@ def share_in_earlier(
     return share, chance
 
 
-def _leading(u: np.ndarray, values: np.ndarray, v: np.ndarray, energy: float) -> Directions:
+def _keep_leading(u: np.ndarray, values: np.ndarray, v: np.ndarray, energy: float) -> Directions:
     held = np.cumsum(values**2)
     k = int(np.sum(held < energy * held[-1] * (1 - 1e-12))) + 1 if len(values) else 0
     k = len(values) if energy == 1 else k
@@ -287,7 +296,7 @@ class TaskPair:
             layers: mean over those that have as many.
         angles_chance: by side, (n,) the same for a random later update.
         overlap: by side, mean cos^2 of the angles.
-        overlap_chance: by side and by where chance draws from (`analysis.chance.WITHIN`; "space"
+        overlap_chance: by side and by where chance draws from (`WITHIN`; "space"
             only for methods without shared bases).
         cosine: Frobenius cosine between the two updates.
     """
@@ -316,9 +325,9 @@ def task_pair(
 
     Args:
         record: a run of a method with low-rank updates.
-        first: one task, by name or place from 0.
+        first: one task, by name or index from 0.
         second: another task; which of the two came later is seen from the record.
-        layer: an adapted map, by name or place; None: mean over all layers.
+        layer: an adapted map, by name or index; None: mean over all layers.
         energy: share of an update's energy that the compared directions hold.
         within: where the random later updates of `angles_chance` come from.
 
@@ -326,16 +335,17 @@ def task_pair(
         ValueError: an argument is unknown, both tasks are the same, or the method has no low-rank
             updates.
     """
-    numbers = sorted(place(task, record.task_names, "task") for task in (first, second))
+    check_record(record)
+    numbers = sorted(index_of(task, record.task_names, "task") for task in (first, second))
     earlier, later = numbers
     if earlier == later:
-        raise ValueError(f"first and second must be two different tasks; got {first!r} twice")
+        raise ValueError(f"first and second must be two different tasks, got {first!r} twice")
     maps = range(len(record.layers))
-    maps = maps if layer is None else [place(layer, record.layers, "layer")]
+    maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
     table = directions(record, energy)
-    places = WITHIN if shared_bases(record) else WITHIN[:1]
+    rooms = WITHIN if shared_bases(record) else WITHIN[:1]
     found = {
-        side: [_one_layer(record, table, numbers, k, side, within, energy) for k in maps]
+        side: [_layer_angles(record, table, numbers, k, side, within, energy) for k in maps]
         for side in SIDES
     }
     return TaskPair(
@@ -345,16 +355,16 @@ def task_pair(
         np.mean([[table[t][k].k for t in numbers] for k in maps], axis=0),
         {side: _mean_of_ragged([angles for angles, _ in found[side]]) for side in SIDES},
         {side: _mean_of_ragged([chance for _, chance in found[side]]) for side in SIDES},
-        {side: _overlap([angles for angles, _ in found[side]]) for side in SIDES},
+        {side: _mean_overlap([angles for angles, _ in found[side]]) for side in SIDES},
         {
-            side: {name: _chance(record, table, numbers, maps, side, name) for name in places}
+            side: {name: _mean_chance(record, table, numbers, maps, side, name) for name in rooms}
             for side in SIDES
         },
-        float(_known_mean(update_cosine(record)[list(maps), earlier, later])),
+        mean_known(update_cosine(record)[list(maps), earlier, later]),
     )
 
 
-def _one_layer(record, table, numbers, k, side, within, energy) -> tuple[np.ndarray, np.ndarray]:
+def _layer_angles(record, table, numbers, k, side, within, energy) -> tuple[np.ndarray, np.ndarray]:
     """Principal angles of one map, and the mean ones of a random later update."""
     old, new = (getattr(table[t][k], side) for t in numbers)
     where = room(record, numbers[1], k, side, within)
@@ -362,7 +372,7 @@ def _one_layer(record, table, numbers, k, side, within, energy) -> tuple[np.ndar
     return angles, random_angles(old, new.shape[1], where).mean(axis=0)
 
 
-def _chance(record, table, numbers, maps, side: str, within: str) -> float:
+def _mean_chance(record, table, numbers, maps, side: str, within: str) -> float:
     earlier, later = numbers
     levels = [
         expected_overlap(
@@ -372,11 +382,11 @@ def _chance(record, table, numbers, maps, side: str, within: str) -> float:
         )
         for k in maps
     ]
-    return _known_mean(np.array(levels))
+    return mean_known(np.array(levels))
 
 
-def _overlap(rows: list[np.ndarray]) -> float:
-    return _known_mean(
+def _mean_overlap(rows: list[np.ndarray]) -> float:
+    return mean_known(
         np.array([np.mean(np.cos(np.radians(row)) ** 2) if len(row) else np.nan for row in rows])
     )
 
@@ -385,22 +395,6 @@ def _mean_of_ragged(rows: list[np.ndarray]) -> np.ndarray:
     """Mean of the k-th entries of the rows that have one."""
     longest = max(map(len, rows))
     return np.array([np.mean([row[k] for row in rows if len(row) > k]) for k in range(longest)])
-
-
-def _known_mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
-
-
-WITHIN = ("space", "core", "open")
-SIDES = ("output", "input")
-_DRAWS = 100
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise ValueError, naming the parameter, unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}; got {value!r}")
 
 
 def room(record: Record, t: int, layer: int, side: str, within: str = "open") -> np.ndarray | None:
@@ -416,8 +410,8 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
     Raises:
         ValueError: `side` or `within` is unknown.
     """
-    check_choice("side", side, SIDES)
-    check_choice("within", within, WITHIN)
+    checks.choice("side", side, SIDES)
+    checks.choice("within", within, WITHIN)
     bases = shared_bases(record)
     if bases is None or within == "space":
         return None
@@ -432,7 +426,7 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
 
 
 def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
-    """(R, p) directions of the core that `adapters.protect.protection` leaves to a new update.
+    """(R, p) directions of the core that `adapters.protection.protection` leaves to a new update.
 
     Args:
         moment: (R, R) second moment of z = B x over earlier tasks.

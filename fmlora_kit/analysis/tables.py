@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fmlora_kit.analysis.accuracy import metrics
 from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, difference, is_tie, tied
 from fmlora_kit.analysis.formats import (
     COSTS,
@@ -25,7 +26,6 @@ from fmlora_kit.analysis.formats import (
     words,
 )
 from fmlora_kit.analysis.intervals import Interval, mean_ci95
-from fmlora_kit.analysis.metrics import metrics
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 
@@ -262,17 +262,28 @@ def latex_escape(text: str) -> str:
 
 
 def _numbers(row: Row) -> dict:
-    values: dict = {"method": row.method, "label": row.label, "n_seeds": len(row.seeds)}
-    for name in row.values:
-        interval = row.interval(name)
-        values |= {name: interval.mean, f"{name}_ci95": interval.ci95}
     gain = row.gain or Interval(math.nan, math.nan, 0)
-    return values | {
+    first = ("final_accuracy", "forgetting")
+    return {
+        "method": row.method,
+        "n_seeds": len(row.seeds),
+        **_means(row, first),
         "fmlora_minus_it": gain.mean,
         "fmlora_minus_it_ci95": gain.ci95,
         "fmlora_minus_it_n_seeds": gain.n,
+        **_means(row, (name for name in row.values if name not in first)),
+        "label": row.label,
         "stores": row.stores,
         "frozen": row.frozen,
+    }
+
+
+def _means(row: Row, names: Iterable[str]) -> dict:
+    intervals = {name: row.interval(name) for name in names}
+    return {
+        key: value
+        for name, each in intervals.items()
+        for key, value in ((name, each.mean), (f"{name}_ci95", each.ci95))
     }
 
 

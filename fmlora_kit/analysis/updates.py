@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmlora_kit.analysis.ranks import place
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record, index_of
 from fmlora_kit.record import Record
+
+SIDES = ("output", "input")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +57,7 @@ class Update:
         Raises:
             ValueError: `tolerance` is not in 0..1.
         """
-        if not 0 <= tolerance < 1:
-            raise ValueError(f"tolerance must be at least 0 and below 1; got {tolerance}")
+        checks.number("tolerance", tolerance, 0, below=1)
         if not self.left.shape[1]:
             return self.left, np.zeros(0), self.right.T
         q_left, r_left = np.linalg.qr(self.left)
@@ -71,16 +73,16 @@ def task_updates(record: Record) -> tuple[tuple[Update, ...], ...]:
     Raises:
         ValueError: the record's method makes no low-rank updates, or the record lacks them.
     """
-    if record.method not in _READERS:
+    if check_record(record).method not in _READERS:
         raise ValueError(
-            f"record must be of a method with low-rank updates, one of {tuple(_READERS)}; "
+            f"record must be of a method with low-rank updates, one of {tuple(_READERS)}, "
             f"got {record.method!r}"
         )
     try:
         return _READERS[record.method](record)
     except KeyError as error:
         raise ValueError(
-            f"record of {record.method!r} must hold {error.args[0]!r} to give its updates; "
+            f"record of {record.method!r} must hold {error.args[0]!r} to give its updates, "
             "got a record without it"
         ) from error
 
@@ -91,6 +93,7 @@ def shared_bases(record: Record) -> tuple[tuple[np.ndarray, np.ndarray], ...] | 
     A has orthonormal columns and B orthonormal rows, so that angles between updates are the same
     inside the core and in the whole space.
     """
+    check_record(record)
     if _READERS.get(record.method) is not _folded_pairs or not record.tasks:
         return None
     state = record.tasks[0].state
@@ -140,11 +143,10 @@ def share_in_factors(record: Record, side: str = "output") -> np.ndarray:
     Raises:
         ValueError: `side` is unknown, or the method does not train one pair A, B over all tasks.
     """
-    if side not in ("output", "input"):
-        raise ValueError(f"side must be 'output' or 'input'; got {side!r}")
+    checks.choice("side", side, SIDES)
     table = task_updates(record)
     if _READERS[record.method] is not _differences:
-        raise ValueError(f"record must be of LoRA with one pair A, B; got {record.method!r}")
+        raise ValueError(f"record must be of LoRA with one pair A, B, got {record.method!r}")
     share = np.full((len(record.tasks), len(record.layers)), np.nan)
     for t in range(1, len(record.tasks)):
         before = record.tasks[t - 1].state
@@ -166,11 +168,11 @@ def core_changes(record: Record, layer: int | str) -> np.ndarray:
     Raises:
         ValueError: the method has no core, or there is no such layer.
     """
-    k = place(layer, record.layers, "layer")
+    k = index_of(layer, check_record(record).layers, "layer")
     table = task_updates(record)
     bases = shared_bases(record)
     if bases is None:
-        raise ValueError(f"record must be of a method with a shared core; got {record.method!r}")
+        raise ValueError(f"record must be of a method with a shared core, got {record.method!r}")
     a, b = bases[k]
     return np.stack([(a.T @ row[k].left) @ (row[k].right @ b.T) for row in table])
 

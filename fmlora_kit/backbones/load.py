@@ -14,8 +14,8 @@ from fmlora_kit.backbones.weights import fetch, load_file, sha256
 _PACKAGE = Path(__file__).parents[1]
 DATA_FOLDERS = (_PACKAGE / "_data", _PACKAGE.parent / "data")  # a wheel's, a checkout's
 _MADE_BY = {
-    "glyph_vit": "make pretrain",
-    "photo_vit": "python -m fmlora_kit.backbones.pretrain_photos --images FOLDER",
+    "glyph_vit": "fmlora pretrain glyph_vit",
+    "photo_vit": "fmlora pretrain photo_vit --images FOLDER",
 }
 EMBEDDED = tuple(_MADE_BY)
 INPUT_RANGES = ("normalised", "unit")

@@ -1,13 +1,12 @@
-"""Pre-train ``glyph_vit``: ``python -m fmlora_kit.backbones.pretrain`` (``make pretrain``).
+"""Pre-train ``glyph_vit``: ``fmlora pretrain glyph_vit`` (``make pretrain``).
 
 A small timm `VisionTransformer` learns 500 printed symbols (arrows, mathematics, punctuation,
 ornaments), light ink on dark paper. None of them is a class of any stream, and the streams' styles
-are not among what it sees. It writes ``data/glyph_vit.safetensors`` and a card beside it.
+are not among what it sees.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -94,7 +93,7 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
         "seconds": round(time.perf_counter() - started),
         "threads": torch.get_num_threads(),
         "versions": {"torch": torch.__version__.split("+")[0], "timm": timm.__version__},
-        "command": f"python -m fmlora_kit.backbones.pretrain --steps {steps} --seed {seed}",
+        "command": f"python -m fmlora_kit pretrain glyph_vit --steps {steps} --seed {seed}",
     }
     return {"model": vit, "card": card}
 
@@ -125,21 +124,7 @@ def save(vit: VisionTransformer, card: dict, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.cpu().contiguous() for name, value in vit.state_dict().items()}
     save_file(weights, folder / f"{card['name']}.safetensors")
-    (folder / f"{card['name']}.json").write_text(json.dumps(card, indent=2) + "\n")
+    (folder / f"{card['name']}.json").write_text(
+        json.dumps(card, indent=2) + "\n", encoding="utf-8"
+    )
     log.info("wrote %s: %s", folder / f"{card['name']}.safetensors", card)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: see ``--help``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("data"))
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    result = pretrain(steps=options.steps, seed=options.seed)
-    save(result["model"], result["card"], options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,11 @@
-"""Pre-train ``photo_vit``: ``python -m fmlora_kit.backbones.pretrain_photos --images FOLDER``.
+"""Pre-train ``photo_vit``: ``fmlora pretrain photo_vit --images FOLDER``.
 
 A small timm `VisionTransformer` learns the 200 classes of Tiny-ImageNet: first at 24 pixels, which
-is quick, then at 36. It writes ``data/photo_vit.safetensors`` (half precision) and a card beside.
+is quick, then at 36.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import logging
 import math
@@ -23,7 +22,7 @@ from torch import nn
 from tqdm.auto import trange
 
 from fmlora_kit.backbones import tiny_imagenet
-from fmlora_kit.backbones.pretrain import MEAN, STD, normalise, save, top_1, warmed_cosine
+from fmlora_kit.backbones.pretrain import MEAN, STD, normalise, top_1, warmed_cosine
 from fmlora_kit.backbones.random_crops import random_views
 
 log = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ def pretrain(
         "threads": torch.get_num_threads(),
         "device": device,
         "versions": {"torch": torch.__version__.split("+")[0], "timm": timm.__version__},
-        "command": "python -m fmlora_kit.backbones.pretrain_photos --images FOLDER "
+        "command": "python -m fmlora_kit pretrain photo_vit --images FOLDER "
         f"--early-steps {early_steps} --steps {steps} --seed {seed}",
     }
     return {"model": model, "card": card}
@@ -154,28 +153,3 @@ def _channels_first(images: np.ndarray) -> np.ndarray:
 
 def _top_1(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
     return top_1(model, _channels_first(images), labels, n_batches=math.ceil(len(labels) / 500))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: see ``--help``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=Path, required=True, help=tiny_imagenet.LAYOUT)
-    parser.add_argument("--early-steps", type=int, default=14000)
-    parser.add_argument("--steps", type=int, default=23000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, default=Path("data"))
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    result = pretrain(
-        options.images,
-        early_steps=options.early_steps,
-        steps=options.steps,
-        seed=options.seed,
-        device=options.device,
-    )
-    save(result["model"].half(), result["card"], options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm.auto import tqdm
 
 SIDE = 36
 PARTS = ("train", "val")
@@ -44,19 +46,25 @@ def _packed(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         jpeg, offsets = file["jpeg"], file["offsets"]
         labels, wnids = file["labels"].astype(np.int64), tuple(file["wnids"].tolist())
     spans = zip(offsets[:-1], offsets[1:], strict=True)
-    return np.stack([_decode(jpeg[a:b].tobytes()) for a, b in spans]), labels, wnids
+    files = [jpeg[a:b] for a, b in spans]
+    return _decode_all(files, lambda file: file.tobytes(), path.stem), labels, wnids
 
 
 def _tree(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    wnids = tuple((folder / "wnids.txt").read_text().split())
+    wnids = tuple((folder / "wnids.txt").read_text("utf-8").split())
     if part == "train":
         named = [(p, w) for w in wnids for p in sorted((folder / "train" / w / "images").iterdir())]
     else:
-        lines = (folder / "val" / "val_annotations.txt").read_text().splitlines()
+        lines = (folder / "val" / "val_annotations.txt").read_text("utf-8").splitlines()
         named = [(folder / "val" / "images" / f, w) for f, w, *_ in (s.split() for s in lines)]
     number = {wnid: k for k, wnid in enumerate(wnids)}
-    images = np.stack([_decode(path.read_bytes()) for path, _ in named])
+    images = _decode_all([path for path, _ in named], Path.read_bytes, part)
     return images, np.array([number[wnid] for _, wnid in named]), wnids
+
+
+def _decode_all(files: list, read_bytes: Callable[..., bytes], what: str) -> np.ndarray:
+    bar = tqdm(files, desc=f"decoding {what}", unit=" images", leave=False)
+    return np.stack([_decode(read_bytes(file)) for file in bar])
 
 
 def _decode(file: bytes) -> np.ndarray:

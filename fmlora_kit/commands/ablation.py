@@ -25,10 +25,10 @@ from fmlora_kit.analysis import Comparison, compare_records, difference
 from fmlora_kit.analysis.comparison import make_rows
 from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
 from fmlora_kit.commands.arguments import make_parser, out_folder, whole
-from fmlora_kit.commands.results import SHIPPED, ended, fill_marks, progress_bar, write_files
+from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
-from fmlora_kit.streams import STREAMS
+from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget, Job, run_many
 
 EXAMPLE = "fmlora ablation --study near-duplicate --seeds 2 --epochs 1 --out build/near"
@@ -205,9 +205,8 @@ def documented(shipped: Path = SHIPPED) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make a study; return 0, or 1 if it was stopped or failed, which is then said."""
-    asked = _parse(sys.argv[1:] if arguments is None else arguments)
-    return ended(lambda: _study(asked), "The ablation")
+    """Make a study; return 0."""
+    return _study(_parse(sys.argv[1:] if arguments is None else arguments))
 
 
 def _on(value: object) -> str:

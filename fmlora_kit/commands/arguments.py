@@ -1,28 +1,72 @@
-"""What the programs share: a parser that says one line, and the types of arguments."""
+"""What the programs share: a parser that says one line, and the types of arguments.
+
+An error of an argument reads ``fmlora demo: error: --seeds must be RULE, got VALUE`` and ends the
+program with status 2.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
+
+from fmlora_kit.checks import shown
 
 
-def make_parser(command: str, about: str, example: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """argparse's, whose errors are one line in the words of this package."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, and leave with status 2."""
+        message = re.sub(r"^argument (\S+): must ", r"\1 must ", one_line(message))
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def parse_known_args(self, args=None, namespace=None):
+        """argparse's, but what is left over is an error here, also in a sub-command."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            first = left[0].partition("=")[0]
+            near = suggest(first, self._option_string_actions) or "; --help lists them"
+            self.error(f"{first} is no argument of it{near}")
+        return found, left
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, _not_among(value, list(action.choices)))
+
+
+def make_parser(command: str, about: str, example: str) -> Parser:
     """A parser whose ``--help`` ends in an example.
 
     Args:
         command: the name behind ``fmlora``, such as "demo".
         about: one or two sentences.
-        example: a command line that works as it stands.
+        example: command lines that work as they stand.
     """
-    return argparse.ArgumentParser(
-        prog=f"fmlora {command}",
-        description=about,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    return Parser(prog=f"fmlora {command}", **_words(about, example))
+
+
+def add_command(commands, name: str, about: str, example: str) -> Parser:
+    """The parser of a sub-command; ``commands`` is what ``add_subparsers`` returns."""
+    return commands.add_parser(
+        name, help=about, **_words(f"{about[0].upper()}{about[1:]}.", example)
     )
+
+
+def one_line(error: BaseException | str) -> str:
+    """What an error says, without line breaks; its type if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """``; did you mean 'demo'?``, or nothing if nothing known is near."""
+    near = get_close_matches(name.lower(), list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -33,9 +77,9 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
         try:
             number = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {rule}, got {text[:80]!r}") from None
+            raise argparse.ArgumentTypeError(f"must be {rule}, got {shown(text)}") from None
         if number < low or (high is not None and number > high):
-            raise argparse.ArgumentTypeError(f"must be {rule}, got {number}")
+            raise argparse.ArgumentTypeError(f"must be {rule}, got {shown(number)}")
         return number
 
     return parse
@@ -49,18 +93,74 @@ def names(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
             return tuple(choices)
         found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
         if unknown := [name for name in found if name not in choices]:
-            raise argparse.ArgumentTypeError(
-                f"must be all or among {', '.join(choices)}, got {unknown[0][:80]!r}"
-            )
+            raise argparse.ArgumentTypeError(_not_among(unknown[0], choices, "all or among"))
         return found
 
     return parse
 
 
-def out_folder(text: str) -> Path:
-    """The type of an argument that names a folder to write in, made later if it is missing."""
+def one_of(choices: Collection[str]) -> Callable[[str], str]:
+    """The type of an argument that is one of ``choices``, which are too many for the usage."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(_not_among(text, choices))
+        return text
+
+    return parse
+
+
+def folder(text: str) -> Path:
+    """The type of an argument that is a folder which is there, and is read."""
     path = Path(text)
-    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise argparse.ArgumentTypeError(f"must be a folder that can be written, got {text!r}")
+    if not path.is_dir():
+        what = "a file" if path.exists() else "none there"
+        raise argparse.ArgumentTypeError(f"must be a folder, got {shown(text)}: {what}")
     return path
+
+
+def out_folder(text: str) -> Path:
+    """The type of an argument that is a folder to be written: there, or one that can be made."""
+    path = Path(text)
+    there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a folder, got {shown(text)}: {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise argparse.ArgumentTypeError(
+            f"must be a folder that can be written, got {shown(text)}: {there} cannot"
+        )
+    return path
+
+
+def json_object(text: str) -> dict:
+    """The type of an argument that is a JSON object, such as ``{"lr": 0.001}``."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        example = '{"name": 1}'
+        raise argparse.ArgumentTypeError(f"must be a JSON object like {example}, got {shown(text)}")
+    return found
+
+
+def check_keys(parser: Parser, option: str, given: Mapping, known: Collection[str]) -> None:
+    """Leave the program if ``given``, the value of ``option``, has a name that is not known."""
+    for name in given:
+        if name not in known:
+            parser.error(f"{option} {_not_among(name, known, 'have names among')}")
+
+
+def _words(about: str, example: str) -> dict:
+    return {
+        "description": about,
+        "epilog": "example:\n" + "\n".join(f"  {line}" for line in example.splitlines()),
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+
+
+def _not_among(value: object, choices: Collection[str], rule: str = "one of") -> str:
+    """``must be one of a, b, got 'c'; did you mean 'b'?``."""
+    must = rule if rule.startswith("have") else f"be {rule}"
+    return f"must {must} {', '.join(choices)}, got {shown(value)}{suggest(str(value), choices)}"

@@ -21,7 +21,6 @@ from fmlora_kit.commands.arguments import make_parser, names, out_folder, whole
 from fmlora_kit.commands.results import (
     SHIPPED,
     describe_runs,
-    ended,
     fill_marks,
     progress_bar,
     write_results,
@@ -35,10 +34,13 @@ EXAMPLE = "fmlora compare --methods fmlora,streaming_lda --streams digits --seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; return 0, or 1 if a run failed or nothing could be compared, which is then said."""
+    """Compare; return 0, or 1 if a run failed, which is then said.
+
+    Raises:
+        ValueError: no run was finished.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
-    asked = _parse(arguments)
-    return ended(lambda: _compare(asked, arguments), "The comparison")
+    return _compare(_parse(arguments), arguments)
 
 
 def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fmlora_kit.streams import PRESETS, STREAMS, Stream
-from fmlora_kit.streams.catalogue import LAYOUTS, PUBLISHED_SIZE, Layout
+from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, PUBLISHED_SIZE, STREAMS
+from fmlora_kit.streams.data_set import DataSet
 from fmlora_kit.streams.files import count_images, read_list, subfolders
 from fmlora_kit.streams.image_folder import layout_of
 
@@ -36,14 +37,14 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
     """Say what of a data set is there, and whether a stream can be made of it.
 
     Args:
-        name: a key of `LAYOUTS` or of `PRESETS`.
+        name: a key of `DATA_SETS` or of `PRESETS`.
         folder: where the data set lies; only read.
         lists: where its lists lie, if elsewhere.
         every_image: decode all images, not only one per class and part.
     """
     chosen = PRESETS.get(name)
     stream = chosen.stream if chosen else name
-    layout = LAYOUTS[stream]
+    layout = DATA_SETS[stream]
     tries = {f"preset {name}": chosen.options} if chosen else layout.tries
     if stream == "image_folder":
         tries = _fitting(folder, tries)
@@ -70,7 +71,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("list", help="name the data sets, how they must lie, and the presets")
     one = commands.add_parser("check", help="say what of a data set is there, and what is missing")
-    names = [*LAYOUTS, *PRESETS]
+    names = [*DATA_SETS, *PRESETS]
     one.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     one.add_argument("--folder", type=Path, required=True, help="where the data set lies")
     one.add_argument("--lists", type=Path, help="where its lists lie, if not in the folder")
@@ -87,7 +88,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _list() -> None:
     print("Data sets, and what their folder must hold:")
-    for name, layout in LAYOUTS.items():
+    for name, layout in DATA_SETS.items():
         print(f"\n{name}: {layout.root or 'any folder'}/ with {layout.tree}\n  {layout.how_to_get}")
     print("\nPresets: fk.streams.preset(NAME, folder)")
     for name, chosen in PRESETS.items():
@@ -95,7 +96,7 @@ def _list() -> None:
         print(f"\n{name}: {chosen.stream}({options})\n  {chosen.whose}.")
 
 
-def _inventory(layout: Layout, folder: Path, lists: Path | None) -> None:
+def _inventory(layout: DataSet, folder: Path, lists: Path | None) -> None:
     """Print what must be there, line by line, and whether it is."""
     parts: dict[Path, list[str]] = {}
     for names, place in ((layout.files, lists or folder), (layout.folders, folder)):
@@ -145,7 +146,7 @@ def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping
     return {f"{words}, {layout}": tries[words]}
 
 
-def _try(stream: str, layout: Layout, words: str, options: Mapping[str, object]) -> bool:
+def _try(stream: str, layout: DataSet, words: str, options: Mapping[str, object]) -> bool:
     which = f" ({words})" if words else ""
     try:
         made = STREAMS[stream](**options)

@@ -18,7 +18,7 @@ from fmlora_kit.analysis import compare_records, tables
 from fmlora_kit.analysis.names import BOUND, OURS
 from fmlora_kit.analysis.sentences import findings
 from fmlora_kit.commands.arguments import make_parser, names, out_folder, whole
-from fmlora_kit.commands.results import describe_runs, ended, progress_bar, write_results
+from fmlora_kit.commands.results import describe_runs, progress_bar, write_results
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record, RecordError
 from fmlora_kit.streams import Stream
@@ -34,20 +34,25 @@ _HOW_TO_START_AFRESH = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return 0, or 1 if something failed, which is then said."""
+    """Run the demo; return 0.
+
+    Raises:
+        RuntimeError: runs that an earlier demo left in the folder do not fit; says what to do.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     asked, stream = _parse(arguments)
     jobs = [_job(asked, method, seed) for method in asked.methods for seed in range(asked.seeds)]
     if asked.fresh:
         for job in jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
-
-    def hint(error: Exception) -> str:
-        there = any((job.folder / "record.json").exists() for job in jobs)
-        kept = there or isinstance(error, RecordError)
-        return _HOW_TO_START_AFRESH.format(asked.out / "records") if kept else ""
-
-    return ended(lambda: _demo(asked, arguments, jobs, stream), "The demo", hint)
+    there = any((job.folder / "record.json").exists() for job in jobs)
+    try:
+        return _demo(asked, arguments, jobs, stream)
+    except (RuntimeError, RecordError) as error:
+        if not there:
+            raise
+        hint = _HOW_TO_START_AFRESH.format(asked.out / "records")
+        raise RuntimeError(f"{error}. {hint}") from error
 
 
 def aligned(line: str, widths: tuple[int, int]) -> str:

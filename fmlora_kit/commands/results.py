@@ -18,33 +18,12 @@ from fmlora_kit.analysis import Comparison, tables
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods.description import options_of
 from fmlora_kit.pages.comparison import comparison_page
-from fmlora_kit.record import Record, RecordError, save_briefs
+from fmlora_kit.record import Record, save_briefs
 from fmlora_kit.record.storage import write_atomically
 from fmlora_kit.training import Job, pick_device
 
 SHIPPED = next((f for f in DATA_FOLDERS if f.exists()), DATA_FOLDERS[1]) / "compare"
 _BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} runs [{elapsed}<{remaining}{postfix}]"
-
-
-def ended(
-    work: Callable[[], int], what: str, hint: Callable[[Exception], str] | None = None
-) -> int:
-    """Do the work; say in one line if it was stopped or failed, and return 1 then.
-
-    Args:
-        work: returns the program's exit status.
-        what: the work's name in that line, such as "The demo".
-        hint: what may be said behind an error.
-    """
-    try:
-        return work()
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on where it was.", file=sys.stderr)
-    except (RuntimeError, RecordError, ValueError, OSError, ImportError) as error:
-        print(f"\n{what} could not be finished: {error}", file=sys.stderr)
-        if hint is not None and (line := hint(error)):
-            print(line, file=sys.stderr)
-    return 1
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import RecordError
-from fmlora_kit.streams import PRESETS, STREAMS
+from fmlora_kit.streams.catalogue import PRESETS, STREAMS
 from fmlora_kit.training.job import Job, run_job
 from fmlora_kit.training.loop import Budget, TrainingError
 from fmlora_kit.training.parallel import import_accelerate

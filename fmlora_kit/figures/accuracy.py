@@ -16,13 +16,13 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.metrics import (
+from fmlora_kit.analysis.accuracy import (
     END,
     GIVEN,
     LEARNED,
     average_accuracy,
 )
-from fmlora_kit.analysis.metrics import accuracy_parts as accuracy_parts_of
+from fmlora_kit.analysis.accuracy import accuracy_parts as accuracy_parts_of
 from fmlora_kit.analysis.names import NAMES, OURS, run_name
 from fmlora_kit.figures.curves import (
     Curve,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from fmlora_kit.analysis.comparison import Comparison, compare_records
 from fmlora_kit.analysis.formats import parameters, percent
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
-from fmlora_kit.analysis.storage import KINDS, SAMPLES, Stored, stored
+from fmlora_kit.analysis.storage import KINDS, SAMPLES, MethodStorage, measure_storage
 from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, style_of
 from fmlora_kit.figures.style import INK, new_figure, short
 from fmlora_kit.record import Record
@@ -35,7 +35,7 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
         ValueError: the records do not compare.
     """
     records = list(records)
-    comparison, kept = compare_records(records), stored(records)
+    comparison, kept = compare_records(records), measure_storage(records)
     learners = [one for one in kept.values() if one.kind != SAMPLES]
     least = min(one.deployed.min() for one in kept.values())
     ends = [[one.numbers[k] - least for k in (0, -1)] for one in learners]
@@ -103,7 +103,7 @@ def _arrow(figure: go.Figure, first: float, last: float, height: float, color: s
 
 def _points(
     figure: go.Figure,
-    learners: Sequence[Stored],
+    learners: Sequence[MethodStorage],
     spans: Sequence[Sequence[float]],
     heights: Sequence[float],
     comparison: Comparison,
@@ -131,7 +131,7 @@ def _points(
             )
 
 
-def _said(one: Stored, comparison: Comparison) -> str:
+def _said(one: MethodStorage, comparison: Comparison) -> str:
     row = comparison.row(one.method)
     return (
         f"<b>{display_name(one.method)}</b>: {percent(row.final_accuracy)} %"
@@ -141,7 +141,7 @@ def _said(one: Stored, comparison: Comparison) -> str:
 
 def _names(
     figure: go.Figure,
-    learners: Sequence[Stored],
+    learners: Sequence[MethodStorage],
     spans: Sequence[Sequence[float]],
     heights: Sequence[float],
     axes: tuple[dict, dict],

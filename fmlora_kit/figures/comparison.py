@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, make_rows, tied
 from fmlora_kit.analysis.formats import COSTS, count, percent, words
-from fmlora_kit.analysis.metrics import DEFINITIONS
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label

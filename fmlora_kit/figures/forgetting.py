@@ -11,8 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.intervals import Interval, mean_ci95
-from fmlora_kit.analysis.metrics import (
+from fmlora_kit.analysis.accuracy import (
     DEFINITIONS,
     FORGETTING,
     before_learning,
@@ -20,6 +19,7 @@ from fmlora_kit.analysis.metrics import (
     metrics,
     step_changes,
 )
+from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.curves import (
     Curve,

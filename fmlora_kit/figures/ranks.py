@@ -11,13 +11,13 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import (
     GateTrace,
     RankTable,
     expected_ranks,
     gate_trace,
-    place,
     rank_table,
 )
 from fmlora_kit.figures.curves import Records, by_label, single
@@ -306,8 +306,8 @@ def gate_probabilities(
         ValueError: no such task or layer, or the record has no trace of the choice.
     """
     trace = gate_trace(single(record), task, layer)
-    name = record.task_names[place(task, record.task_names, "task")]
-    layer_name = None if layer is None else record.layers[place(layer, record.layers, "layer")]
+    name = record.task_names[index_of(task, record.task_names, "task")]
+    layer_name = None if layer is None else record.layers[index_of(layer, record.layers, "layer")]
     where = f"layer {layer_name}" if layer_name else f"mean of {len(record.layers)} layers"
     taken = f"{trace.chosen:.0f}" if layer_name else f"{trace.chosen:.1f} on average"
     figure = make_subplots(

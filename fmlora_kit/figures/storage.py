@@ -24,9 +24,9 @@ from fmlora_kit.analysis.storage import (
     NOTHING,
     SAMPLES,
     STATISTICS,
-    Stored,
-    per_task,
-    stored,
+    MethodStorage,
+    growth_per_task,
+    measure_storage,
 )
 from fmlora_kit.figures.curves import Records, add_curve, by_label, curve, seeds_note, task_axis
 from fmlora_kit.figures.style import (
@@ -69,7 +69,7 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     if measure not in MEASURES:
         raise ValueError(f"measure must be one of {MEASURES}; got {measure!r}")
     records = list(records)
-    kept = list(stored(records).values())
+    kept = list(measure_storage(records).values())
     values = _measured(kept, measure)
     panels = [kind for kind in _PANELS if any(one.kind == kind for one in kept)]
     figure = make_subplots(
@@ -86,7 +86,7 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     return figure
 
 
-def _measured(kept: Sequence[Stored], measure: str) -> list[np.ndarray]:
+def _measured(kept: Sequence[MethodStorage], measure: str) -> list[np.ndarray]:
     if measure == "bytes":
         return [one.on_disk.cumsum() for one in kept]
     least = min(one.deployed.min() for one in kept)
@@ -120,7 +120,7 @@ def _bytes(value: float) -> str:
 
 def _panel(
     figure: go.Figure,
-    kept: Sequence[Stored],
+    kept: Sequence[MethodStorage],
     values: Sequence[np.ndarray],
     lines: Sequence[int],
     axis: dict,
@@ -164,7 +164,7 @@ def _on_axis(values: np.ndarray, axis: dict) -> np.ndarray:
     return np.log10(values, out=np.full(len(values), axis["zero"]), where=values > 0)
 
 
-def _said(one: Stored, t: int) -> str:
+def _said(one: MethodStorage, t: int) -> str:
     return (
         f"<b>{display_name(one.method)}</b>, after task {t + 1}"
         f"<br>to run: {count(one.deployed[t])}, to go on: {count(one.training_state[t])} numbers"
@@ -213,7 +213,7 @@ _COLUMNS = (
     ("record,<br>task 1", 75),
     ("record, each<br>later task", 90),
 )
-_ROW, _HEAD, _TOP = 24, 46, 75  # pixels
+_ROW, _HEAD, _TABLE_TOP = 24, 46, 75  # pixels
 
 
 def storage_table(records: Iterable[Record]) -> go.Figure:
@@ -228,13 +228,13 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
         ValueError: the records do not compare.
     """
     records = list(records)
-    kept = list(stored(records).values())
+    kept = list(measure_storage(records).values())
     whole = next(record for record in records if not is_joined(record))
     figure = new_figure(
         f"What is stored: {whole.stream}, {whole.n_tasks} tasks",
         "Numbers to run the model, further ones to go on, and what a record keeps on disk.",
-        height=_TOP + _HEAD + 14 + _ROW * len(kept),
-        margin={"l": 10, "r": 10, "t": _TOP, "b": 10},
+        height=_TABLE_TOP + _HEAD + 14 + _ROW * len(kept),
+        margin={"l": 10, "r": 10, "t": _TABLE_TOP, "b": 10},
     )
     heads = [f"<b>{head}</b>" for head, _ in _COLUMNS]
     rows = [_cells(one) for one in kept]
@@ -254,7 +254,7 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
     return figure
 
 
-def _cells(one: Stored) -> list[str]:
+def _cells(one: MethodStorage) -> list[str]:
     later = size(float(np.mean(one.on_disk[1:]))) if len(one.on_disk) > 1 else "–"
     return [
         display_name(one.method) + (" (a bound)" if one.method == BOUND else ""),
@@ -269,7 +269,7 @@ def _cells(one: Stored) -> list[str]:
 
 
 def _growth_cell(values: np.ndarray) -> str:
-    by = per_task(values)
+    by = growth_per_task(values)
     return f"+ {count(by)}" if by else "0"
 
 
@@ -282,7 +282,7 @@ KIND_STYLES = {
 }
 
 
-def style_of(one: Stored) -> LineStyle:
+def style_of(one: MethodStorage) -> LineStyle:
     """FM-LoRA's own style, or that of what a method stores."""
     return OURS_STYLE if one.method == OURS else KIND_STYLES[one.kind]
 

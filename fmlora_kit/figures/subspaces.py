@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.analysis.ranks import place
-from fmlora_kit.analysis.subspaces import ENERGY, SIDES, Pairs, pairs
+from fmlora_kit.analysis.subspaces import ENERGY, SIDES, PairTable, pair_table
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.style import GAIN_SCALE, INK, TEMPLATE, name_axis, short
 from fmlora_kit.record import Record
@@ -25,7 +25,7 @@ WITHIN_NAMES = {
 
 @dataclass(frozen=True)
 class _Measure:
-    """A number per task pair: its name in `Pairs`, how it is written, and which way is closer."""
+    """A number per task pair: its name in `PairTable`, how it is written, which way is closer."""
 
     name: str
     title: str
@@ -129,7 +129,7 @@ def one_each(records: Records) -> dict[str, Record]:
 def per_layer(values: np.ndarray, record: Record, layer: int | str | None) -> np.ndarray:
     """One layer of (L, ...) values, or with None their mean over layers (NaN left out)."""
     if layer is not None:
-        return values[place(layer, record.layers, "layer")]
+        return values[index_of(layer, record.layers, "layer")]
     known = np.isfinite(values)
     total = np.where(known, values, 0).sum(axis=0)
     counted = known.sum(axis=0)
@@ -162,7 +162,7 @@ def _maps(records, measure: _Measure, layer, energy: float, within: str) -> go.F
     widest = measure.least_range
     for row, record in enumerate(table.values(), start=1):
         for col, side in enumerate(SIDES, start=1):
-            found = pairs(record, side, energy, within)
+            found = pair_table(record, side, energy, within)
             widest = max(widest, _add_map(figure, record, found, measure, layer, row, col))
         figure.update_yaxes(title_text="later task", row=row, col=1)
     figure.update_xaxes(title_text="earlier task", row=len(table))
@@ -170,7 +170,7 @@ def _maps(records, measure: _Measure, layer, energy: float, within: str) -> go.F
     return figure
 
 
-def _add_map(figure, record: Record, found: Pairs, measure: _Measure, layer, row, col) -> float:
+def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer, row, col) -> float:
     """Add one heat map (rows: later task, columns: earlier) and return its largest difference."""
     earlier = np.tri(len(record.tasks), k=-1, dtype=bool)
     spread = spread_of_mean(getattr(found, f"{measure.name}_spread"), record, layer)
@@ -213,7 +213,7 @@ def _finish(figure, table, measure: _Measure, layer, within: str, widest: float)
     where = (
         "mean over all layers"
         if layer is None
-        else f"layer {first.layers[place(layer, first.layers, 'layer')]}"
+        else f"layer {first.layers[index_of(layer, first.layers, 'layer')]}"
     )
     who = run_name(first) if len(table) == 1 else first.stream
     rows = sum(35 * len(record.tasks) + 75 for record in table.values())

@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable, place
+from fmlora_kit.analysis.arguments import index_of
+from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
 from fmlora_kit.figures.style import (
     INK,
     SYMBOLS,
@@ -37,7 +38,7 @@ def what_if(
     """
     accuracy = table.accuracy_at(task, layer, rank)
     changed = table.changed_at(task, layer, rank) * table.n_images
-    t = place(task, table.task_names, "task")
+    t = index_of(task, table.task_names, "task")
     figure = new_figure(
         f"{_title(table, task, layer, rank)}: {changed.sum():.0f} of {table.n_images.sum()} "
         "predictions change",
@@ -172,7 +173,7 @@ def _change(after: float, before: float) -> str:
 def _title(
     table: TruncationTable, task: int | str, layer: int | str | None, rank: int | None
 ) -> str:
-    name = table.task_names[place(task, table.task_names, "task")]
+    name = table.task_names[index_of(task, table.task_names, "task")]
     everywhere = layer in (None, ALL_LAYERS)
     chosen = table.levels(task, layer)[-1]
     before = f"up to {chosen}" if everywhere else f"{chosen}"
@@ -184,7 +185,7 @@ def _title(
 def _where(table: TruncationTable, layer: int | str | None) -> str:
     if layer in (None, ALL_LAYERS):
         return f"all {len(table.layers)} layers"
-    return f"layer {table.layers[place(layer, table.layers, 'layer')]}"
+    return f"layer {table.layers[index_of(layer, table.layers, 'layer')]}"
 
 
 def _images(table: TruncationTable) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.analysis.ranks import place
 from fmlora_kit.analysis.subspaces import (
     ENERGY,
     SIDES,
@@ -151,7 +151,9 @@ def singular_values(
     """
     record = single(record)
     where = "mean over layers" if layer is None else _layer_name(record, layer)
-    names = [record.task_names[place(task, record.task_names, "task")] for task in (first, second)]
+    names = [
+        record.task_names[index_of(task, record.task_names, "task")] for task in (first, second)
+    ]
     figure = new_figure(
         f"Singular values of two updates, {where}: {run_name(record)}",
         f"How strongly {names[0]} and {names[1]} change the layer, direction by direction; each "
@@ -168,8 +170,8 @@ def add_singular_values(figure, record: Record, tasks, layer, *, row=None, col=N
     table = directions(record, 1.0)
     colors = task_colors(record.n_tasks)
     for dash, task in zip(("solid", "dot"), tasks, strict=True):
-        t = place(task, record.task_names, "task")
-        rows = table[t] if layer is None else [table[t][place(layer, record.layers, "layer")]]
+        t = index_of(task, record.task_names, "task")
+        rows = table[t] if layer is None else [table[t][index_of(layer, record.layers, "layer")]]
         values = np.zeros((len(rows), max(one.k for one in rows)))
         for k, one in enumerate(rows):
             values[k, : one.k] = one.values
@@ -300,7 +302,7 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def _layer_name(record: Record, layer: int | str) -> str:
-    return record.layers[place(layer, record.layers, "layer")]
+    return record.layers[index_of(layer, record.layers, "layer")]
 
 
 # Other colours than the tasks have, which stand in the same figure.
@@ -503,7 +505,7 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     figure.update_yaxes(title_text="output direction", col=1)
     figure.update_xaxes(title_text="input direction", row=n_rows)
     figure.update_annotations(font_size=13)
-    name = record.layers[place(layer, record.layers, "layer")]
+    name = record.layers[index_of(layer, record.layers, "layer")]
     figure.update_layout(
         template=TEMPLATE,
         title={"text": f"What each task put into the core of {name}: {run_name(record)}"},

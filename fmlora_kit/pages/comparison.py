@@ -13,9 +13,9 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import METRICS, Comparison, is_joined
 from fmlora_kit.analysis.formats import words
-from fmlora_kit.analysis.metrics import DEFINITIONS
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.analysis.sentences import findings
 from fmlora_kit.analysis.tables import (

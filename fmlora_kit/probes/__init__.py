@@ -5,25 +5,20 @@ they give are defined in `fmlora_kit.analysis`. Attributions (captum) say which 
 on: each takes a `fmlora_kit.methods.Method`, uint8 images and target classes, and gives maps
 (n, height, width). The score is the head's logit of the target class, attributed to the normalised
 pixels, in the model's own precision. The model is left as it was: no gradient, hook or flag stays.
+`attribute` takes the method by its name; the methods themselves are in `gradients`, `cam` and
+`rollout`.
 """
 
-from fmlora_kit.probes.attribution import attribute, over_time
-from fmlora_kit.probes.cam import grad_cam
+from fmlora_kit.probes.attribution import attribute, explain_over_time
 from fmlora_kit.probes.features import features_now, features_over_time
-from fmlora_kit.probes.gradients import integrated_gradients, saliency
 from fmlora_kit.probes.prompts import swap_prompts
-from fmlora_kit.probes.rollout import attention_rollout
 from fmlora_kit.probes.truncation import truncate_ranks
 
 __all__ = [
-    "attention_rollout",
     "attribute",
+    "explain_over_time",
     "features_now",
     "features_over_time",
-    "grad_cam",
-    "integrated_gradients",
-    "over_time",
-    "saliency",
     "swap_prompts",
     "truncate_ranks",
 ]

@@ -14,7 +14,7 @@ from fmlora_kit.methods import Method
 from fmlora_kit.probes.cam import grad_cam
 from fmlora_kit.probes.gradients import integrated_gradients, saliency
 from fmlora_kit.probes.rollout import attention_rollout
-from fmlora_kit.probes.scores import ClassScores, other_rows, pixels, undisturbed
+from fmlora_kit.probes.scores import ClassScores, evaluation_mode, pixels, swap_head_rows
 from fmlora_kit.record import Record
 from fmlora_kit.training import models_over_time
 
@@ -51,7 +51,7 @@ def attribute(
     return by_name[method](model, images, targets, **options)
 
 
-def over_time(
+def explain_over_time(
     record: Record,
     images: np.ndarray,
     targets: Sequence[int],
@@ -132,7 +132,7 @@ def _moment(
     if known.any():
         mine = images[known], targets[known]
         column = [model.seen.index(target) for target in mine[1].tolist()]
-        with other_rows(model, rows):
+        with swap_head_rows(model, rows):
             maps[known] = attribute(model, *mine, method=method, **options)
             scores[known] = model.logits(mine[0])[range(len(column)), column]
             if method == "integrated_gradients":
@@ -150,7 +150,7 @@ def _baseline_logits(model: Method) -> np.ndarray:
     """Logits of the picture of normalised zeros: (classes seen,)."""
     size = (1, *model.vit.patch_embed.img_size, 3)
     grey = torch.zeros_like(pixels(model, np.zeros(size, np.uint8)))
-    with undisturbed(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         return ClassScores(model)(grey)[0].cpu().numpy()
 
 

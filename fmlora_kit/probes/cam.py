@@ -14,9 +14,9 @@ from fmlora_kit.probes.scores import (
     ClassScores,
     batches,
     captum_attr,
-    on_pixels,
+    evaluation_mode,
+    spread_over_pixels,
     to_numpy,
-    undisturbed,
 )
 
 
@@ -41,17 +41,17 @@ def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
     if len(model.vit.blocks) < 2:
         raise ValueError("Grad-CAM needs a ViT of at least 2 blocks, got 1")
     scores = ClassScores(model)
-    with undisturbed(model), tapped(model) as tap:
+    with evaluation_mode(model), tap_patches(model) as tap:
         method = captum_attr().LayerGradCam(scores, tap)
         maps = []
         for x, where in batches(model, images, targets):
             cam = method.attribute(x, target=where, relu_attributions=True)
-            maps.append(on_pixels(model, cam.flatten(1)))
+            maps.append(spread_over_pixels(model, cam.flatten(1)))
     return to_numpy(maps)
 
 
 @contextmanager
-def tapped(model: Method) -> Iterator[nn.Identity]:
+def tap_patches(model: Method) -> Iterator[nn.Identity]:
     """An Identity that sees the patch tokens after the second-last block as (n, channels, h, w)."""
     grid, prefix, tap = model.vit.patch_embed.grid_size, model.vit.num_prefix_tokens, nn.Identity()
 

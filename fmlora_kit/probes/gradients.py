@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import BATCH, ClassScores, batches, captum_attr, to_numpy, undisturbed
+from fmlora_kit.probes.scores import (
+    BATCH,
+    ClassScores,
+    batches,
+    captum_attr,
+    evaluation_mode,
+    to_numpy,
+)
 
 
 def integrated_gradients(
@@ -33,7 +40,7 @@ def integrated_gradients(
     if steps < 2:
         raise ValueError(f"steps must be at least 2, got {steps}")
     method = captum_attr().IntegratedGradients(ClassScores(model))
-    with undisturbed(model):
+    with evaluation_mode(model):
         maps = [
             method.attribute(
                 x, target=where, n_steps=steps, internal_batch_size=max(4 * BATCH, len(x))
@@ -58,7 +65,7 @@ def saliency(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
         ImportError: captum is not installed.
     """
     method = captum_attr().Saliency(ClassScores(model))
-    with undisturbed(model):
+    with evaluation_mode(model):
         maps = [
             method.attribute(x.requires_grad_(), target=where).amax(dim=1)
             for x, where in batches(model, images, targets)

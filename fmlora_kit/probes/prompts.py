@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from fmlora_kit.analysis.prompts import PromptEffect, prompts
+from fmlora_kit.analysis.prompts import PromptEffect, prompts_over_time
 from fmlora_kit.probes.images import probe_images
 from fmlora_kit.record import Record
 from fmlora_kit.streams import Stream
@@ -38,7 +38,7 @@ def swap_prompts(
     Raises:
         ValueError: the method has no prompt, the stream is another one, or a number out of range.
     """
-    every = prompts(record)
+    every = prompts_over_time(record)
     images = probe_images(record, stream, n_images)
     start = from_record(record, 0, backbone).prompt.detach().cpu().numpy()
     rows = [images.predict(_without_prompt(record, backbone))]

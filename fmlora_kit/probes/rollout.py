@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import BATCH, on_pixels, pixels, to_numpy, undisturbed
+from fmlora_kit.probes.scores import BATCH, evaluation_mode, pixels, spread_over_pixels, to_numpy
 
 
 def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
     for k in range(0, len(images), BATCH):
         product = rollout(attentions(model, images[k : k + BATCH]))
         row = product[:, 0] if pool == "token" else product[:, prefix:].mean(dim=1)
-        maps.append(on_pixels(model, row[:, prefix:]))
+        maps.append(spread_over_pixels(model, row[:, prefix:]))
     return to_numpy(maps)
 
 
@@ -59,7 +59,7 @@ def attentions(model: Method, images: np.ndarray) -> list[Tensor]:
     """The attention of every block, after the softmax: blocks x (n, heads, N, N)."""
     seen: list[Tensor] = []
     x = pixels(model, images)
-    with undisturbed(model), torch.no_grad(), _open_attention(model, seen):
+    with evaluation_mode(model), torch.no_grad(), _open_attention(model, seen):
         model.vit.forward_features(x)
     return seen
 

@@ -39,7 +39,7 @@ class ClassScores(nn.Module):
 
 
 @contextmanager
-def undisturbed(model: Method) -> Iterator[None]:
+def evaluation_mode(model: Method) -> Iterator[None]:
     """Evaluation mode with gradients; afterwards every module is in the mode it was in.
 
     Raises:
@@ -67,7 +67,7 @@ def undisturbed(model: Method) -> Iterator[None]:
 
 
 @contextmanager
-def other_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator[None]:
+def swap_head_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator[None]:
     """The head with other weights and biases for some classes; afterwards it has its own again."""
     head = model.head
     own = {c: (head.weight[c].clone(), head.bias[c].clone()) for c in rows}
@@ -101,7 +101,7 @@ def pixels(model: Method, images: np.ndarray) -> Tensor:
     return (x - model.pixel_mean) / model.pixel_std
 
 
-def places(model: Method, targets: Sequence[int], n: int) -> Tensor:
+def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
     """Where the target classes stand among the logits: (n,).
 
     Raises:
@@ -119,14 +119,14 @@ def places(model: Method, targets: Sequence[int], n: int) -> Tensor:
 def batches(
     model: Method, images: np.ndarray, targets: Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised pixels and places of the targets, a batch at a time.
+    """Normalised pixels and columns of the targets, a batch at a time.
 
     Raises:
-        ValueError: see `pixels` and `places`; or there is no image.
+        ValueError: see `pixels` and `target_columns`; or there is no image.
     """
     if not len(images):
         raise ValueError("images must hold at least one image, got 0")
-    where = places(model, targets, len(images))
+    where = target_columns(model, targets, len(images))
     for k in range(0, len(images), BATCH):
         yield pixels(model, images[k : k + BATCH]), where[k : k + BATCH]
 
@@ -152,7 +152,7 @@ def to_numpy(maps: Sequence[Tensor]) -> np.ndarray:
     return torch.cat([part.detach().cpu() for part in maps]).double().numpy()
 
 
-def on_pixels(model: Method, patches: Tensor) -> Tensor:
+def spread_over_pixels(model: Method, patches: Tensor) -> Tensor:
     """A value per patch as a value per pixel: (n, patches) -> (n, H, W), each patch even."""
     embed = model.vit.patch_embed
     grid, (height, width) = embed.grid_size, embed.patch_size

@@ -1,122 +1,51 @@
-"""Published protocols by name: which classes come when, and which images test.
+"""All streams, all data sets of real images, and the protocols published on them.
 
-They were published at 224 pixels, which is the size of their backbone, ViT-B/16. A preset does not
-fix that: ``image_size`` is the size of whatever backbone is used, and goes into the run card.
-
-How each data set must lie on the disk, and where to get it, in one table.
+A protocol says which classes come when, and which images test. Protocols were published at 224
+pixels, the size of their backbone, ViT-B/16. A preset leaves the size open: ``image_size`` is that
+of whatever backbone is used, and goes into the run card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from fmlora_kit.streams.cifar100 import FILES, N_TEST, N_TRAIN, cifar100
-from fmlora_kit.streams.cifar100 import HOW_TO_GET as CIFAR100_HOW
-from fmlora_kit.streams.cub200 import HOW_TO_GET as CUB200_HOW
-from fmlora_kit.streams.cub200 import LISTS as CUB200_LISTS
-from fmlora_kit.streams.cub200 import N_IMAGES as CUB200_IMAGES
-from fmlora_kit.streams.cub200 import cub200
-from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET, DomainLists, dn4il, domainnet
-from fmlora_kit.streams.image_folder import HOW_TO_GET as IMAGE_FOLDER_HOW
-from fmlora_kit.streams.imagenet_r import HOW_TO_GET as IMAGENET_R_HOW
-from fmlora_kit.streams.imagenet_r import LISTS as IMAGENET_R_LISTS
-from fmlora_kit.streams.imagenet_r import N_IMAGES as IMAGENET_R_IMAGES
-from fmlora_kit.streams.imagenet_r import imagenet_r
-from fmlora_kit.streams.pacs import HOW_TO_GET as PACS_HOW
-from fmlora_kit.streams.pacs import PACS_IMAGES, pacs
+from fmlora_kit import checks
+from fmlora_kit.streams.cifar100 import CIFAR100, cifar100
+from fmlora_kit.streams.cub200 import CUB200, cub200
+from fmlora_kit.streams.data_set import DataSet, Preset
+from fmlora_kit.streams.digits import digits
+from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET, dn4il, domainnet
+from fmlora_kit.streams.glyphs import glyph_styles, glyphs
+from fmlora_kit.streams.image_folder import IMAGE_FOLDER, image_folder
+from fmlora_kit.streams.imagenet_r import IMAGENET_R, imagenet_r
+from fmlora_kit.streams.pacs import PACS, pacs
 from fmlora_kit.streams.task import Stream
 
 PUBLISHED_SIZE = 224  # pixels
-READERS = {
-    "cifar100": cifar100,
-    "cub200": cub200,
-    "dn4il": dn4il,
-    "domainnet": domainnet,
-    "imagenet_r": imagenet_r,
+STREAMS: dict[str, Callable[..., Stream]] = {
+    "glyphs": glyphs,
+    "glyph_styles": glyph_styles,
+    "digits": digits,
     "pacs": pacs,
+    "cub200": cub200,
+    "cifar100": cifar100,
+    "imagenet_r": imagenet_r,
+    "domainnet": domainnet,
+    "dn4il": dn4il,
+    "image_folder": image_folder,
 }
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One protocol.
-
-    Attributes:
-        stream: the name of the data set's stream.
-        whose: who published results with it, and what of theirs it does not repeat.
-        options: the arguments of the stream that make the protocol.
-    """
-
-    stream: str
-    whose: str
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-def _coda(n_tasks: int) -> Preset:
-    return Preset(
-        "imagenet_r",
-        "CODA-Prompt (2211.13218), its lists and its first repeat, without shuffling; the later "
-        "repeats shuffle classes with Python's own generator",
-        {"n_tasks": n_tasks, "split": "fixed"},
-    )
-
-
-def _sd_lora(n_tasks: int) -> Preset:
-    return Preset(
-        "imagenet_r",
-        "SD-LoRA (2501.13198): class seed 1995 over the folders train and test of LAMDA-PILOT",
-        {"n_tasks": n_tasks, "split": "folders", "class_order": 1995},
-    )
-
-
+DATA_SETS: dict[str, DataSet] = {
+    data.name: data for data in (CIFAR100, IMAGENET_R, CUB200, DOMAINNET, DN4IL, PACS, IMAGE_FOLDER)
+}
 PRESETS: dict[str, Preset] = {
-    "cifar100-pycil-10": Preset(
-        "cifar100",
-        "iCaRL, PyCIL, LAMDA-PILOT, SD-LoRA: class seed 1993",
-        {"n_tasks": 10, "class_order": 1993},
-    ),
-    "cifar100-inflora-10": Preset(
-        "cifar100",
-        "InfLoRA (2404.00228), and the first repeat of CODA-Prompt: classes in official order",
-        {"n_tasks": 10},
-    ),
-    "imagenet-r-5": _coda(5),
-    "imagenet-r-10": _coda(10),
-    "imagenet-r-20": _coda(20),
-    "imagenet-r-sdlora-5": _sd_lora(5),
-    "imagenet-r-sdlora-10": _sd_lora(10),
-    "imagenet-r-sdlora-20": _sd_lora(20),
-    "imagenet-r-random-10": Preset(
-        "imagenet_r",
-        "L2P and InfLoRA: a random fifth for testing; which images differs from theirs, because "
-        "each code draws its own",
-        {"n_tasks": 10, "split": "random", "test_share": 0.2},
-    ),
-    "cub200-10": Preset(
-        "cub200",
-        "ten tasks of 20 species, as HiDe-Prompt (2310.07234) has them; official split and order, "
-        "where HiDe-Prompt shuffles classes by its own seeds",
-        {"n_tasks": 10},
-    ),
-    "domainnet-sdlora-5": Preset(
-        "domainnet",
-        "SD-LoRA: 5 tasks of 69 classes in all six domains, class seed 1993",
-        {"scenario": "class-incremental", "n_tasks": 5, "class_order": 1993},
-    ),
-    "domainnet-domains-6": Preset(
-        "domainnet",
-        "one domain after the other, as in the FM-LoRA paper (2504.08823), in the alphabetical "
-        "order of S-Prompts (2207.12819); FM-LoRA's own order is not published as code",
-        {"scenario": "domain-incremental"},
-    ),
-    "dn4il-6": Preset("dn4il", "DUCA (Gowda et al., TMLR 2023), the authors' order of domains"),
-    "pacs-4": Preset(
-        "pacs",
-        "the four domains in the order of the name; the split is ours, a random fifth, because the "
-        "official lists hold out a whole domain",
-    ),
+    name: each for data in DATA_SETS.values() for name, each in data.presets.items()
+}
+# Training and test images of the benchmarks that have one split.
+N_IMAGES: dict[str, tuple[int, int]] = {
+    name: data.split for name, data in DATA_SETS.items() if data.split
 }
 
 
@@ -134,88 +63,38 @@ def preset(name: str, folder: str | Path, seed: int = 0, **options: object) -> S
         ValueError: an unknown name, or an option that the protocol fixes.
         FileNotFoundError: something is missing; says what to fetch.
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}")
-    chosen = PRESETS[name]
-    for key in options:
+    chosen = PRESETS[checks.choice("preset", name, PRESETS)]
+    for key, value in options.items():
         if key in chosen.options:
-            raise ValueError(
-                f"{key} must not be given with preset {name!r}, which fixes it to "
-                f"{chosen.options[key]!r}"
-            )
-    stream = READERS[chosen.stream](folder, seed, **{**chosen.options, **options})
+            rule = f"left out with preset {name!r}, which fixes it to {chosen.options[key]!r}"
+            raise checks.fail(key, rule, value)
+    stream = STREAMS[chosen.stream](folder, seed, **{**chosen.options, **options})
     return replace(stream, about={**stream.about, "preset": name})
 
 
-@dataclass(frozen=True)
-class Layout:
-    """One data set on the disk.
+def expected_hours(seconds_per_step: float, n_images: int, epochs: int, batch_size: int) -> float:
+    """Hours of training: epochs x ceil(n_images / batch_size) steps; testing is not in it.
 
-    Attributes:
-        root: what its folder is called; "" if it may have any name.
-        tree: what lies in it, in short.
-        how_to_get: what to fetch, and the layout, in sentences.
-        n_images: of the whole data set; 0 if it has no official number.
-        files: files that must be there, in ``root`` or where ``lists`` says.
-        folders: folders that must be there.
-        tries: ways to read it, in words, with the options of the stream: one must work.
+    Args:
+        seconds_per_step: as measured, with this batch size on this machine.
+        n_images: training images of the whole stream.
+        epochs: passes over each task.
+        batch_size: images per step.
+
+    Raises:
+        ValueError: a number that is not above 0.
     """
-
-    root: str
-    tree: str
-    how_to_get: str
-    n_images: int
-    files: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    tries: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: {"": {}})
+    seconds = checks.number("seconds_per_step", seconds_per_step, above=0)
+    counts = {"n_images": n_images, "epochs": epochs, "batch_size": batch_size}
+    n_images, epochs, batch_size = (checks.integer(k, n, 1) for k, n in counts.items())
+    return seconds * epochs * math.ceil(n_images / batch_size) / 3600
 
 
-def _domains(kind: DomainLists) -> Layout:
-    tree = "DOMAIN_train.txt, DOMAIN_test.txt, DOMAIN/CLASS/*"
-    domains, n_images = tuple(kind.images), sum(kind.images.values())
-    return Layout(kind.name, tree, kind.how_to_get, n_images, kind.lists(domains), domains)
+def decoded_gigabytes(n_images: int, image_size: int) -> float:
+    """Gigabytes (10^9 bytes) of ``n_images`` decoded RGB images of ``image_size`` pixels squared.
 
-
-ONE_TASK = {"": {"n_tasks": 1}}  # however many classes there are
-LAYOUTS: dict[str, Layout] = {
-    "cifar100": Layout(
-        "cifar-100-python",
-        "train, test, meta",
-        CIFAR100_HOW,
-        N_TRAIN + N_TEST,
-        FILES,
-        tries=ONE_TASK,
-    ),
-    "cub200": Layout(
-        "CUB_200_2011",
-        f"{', '.join(CUB200_LISTS)}, images/CLASS/*",
-        CUB200_HOW,
-        CUB200_IMAGES,
-        CUB200_LISTS,
-        ("images",),
-        ONE_TASK,
-    ),
-    "dn4il": _domains(DN4IL),
-    "domainnet": _domains(DOMAINNET),
-    "imagenet_r": Layout(
-        "imagenet-r",
-        f"{', '.join(IMAGENET_R_LISTS)}, nXXXXXXXX/*",
-        IMAGENET_R_HOW,
-        IMAGENET_R_IMAGES,
-        IMAGENET_R_LISTS,
-        tries={
-            f"split={split!r}": {"split": split, "n_tasks": 1}
-            for split in ("fixed", "random", "folders")
-        },
-    ),
-    "pacs": Layout(
-        "PACS", "DOMAIN/CLASS/*", PACS_HOW, sum(PACS_IMAGES.values()), folders=tuple(PACS_IMAGES)
-    ),
-    "image_folder": Layout(
-        "",
-        "CLASS/*, or train/CLASS/* and test/CLASS/*, or DOMAIN/CLASS/*",
-        IMAGE_FOLDER_HOW,
-        0,
-        tries={"class-incremental": {"n_tasks": 1}, "domain-incremental": {}},
-    ),
-}
+    Raises:
+        ValueError: a number below 1.
+    """
+    n_images = checks.integer("n_images", n_images, 1)
+    return n_images * checks.integer("image_size", image_size, 1) ** 2 * 3 / 1e9

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fmlora_kit.streams.files import find_root
-from fmlora_kit.streams.images import check_image_size, fit
+from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
+from fmlora_kit.streams.images import fit
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    check_limits,
+    check_numbers,
     class_incremental,
     order_in_words,
     order_of_classes,
@@ -24,12 +24,32 @@ from fmlora_kit.streams.sampling import (
 from fmlora_kit.streams.task import Stream
 
 FILES = ("train", "test", "meta")
-N_CLASSES, N_TRAIN, N_TEST = 100, 50_000, 10_000
-SIDE = 32  # pixels of an original image
-HOW_TO_GET = (
+CIFAR100 = DataSet(
+    "cifar100",
+    "CIFAR-100",
     "Fetch cifar-100-python.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it, "
-    f"so that cifar-100-python holds the files {', '.join(FILES)}."
+    f"so that cifar-100-python holds the files {', '.join(FILES)}.",
+    tree=", ".join(FILES),
+    root="cifar-100-python",
+    n_classes=100,
+    split=(50_000, 10_000),
+    side=32,
+    files=FILES,
+    tries=ONE_TASK,
+    presets={
+        "cifar100-pycil-10": Preset(
+            "cifar100",
+            "iCaRL, PyCIL, LAMDA-PILOT, SD-LoRA: class seed 1993",
+            {"n_tasks": 10, "class_order": 1993},
+        ),
+        "cifar100-inflora-10": Preset(
+            "cifar100",
+            "InfLoRA (2404.00228), and the first repeat of CODA-Prompt: classes in official order",
+            {"n_tasks": 10},
+        ),
+    },
 )
+N_CLASSES = CIFAR100.n_classes
 # All that a file of plain arrays, lists and strings calls when it is unpickled.
 HARMLESS = {
     "numpy dtype",
@@ -47,7 +67,7 @@ def cifar100(
     seed: int = 0,
     *,
     n_tasks: int = 10,
-    image_size: int = SIDE,
+    image_size: int = CIFAR100.side,
     n_train: int | None = None,
     n_test: int | None = None,
     class_order: int | None = None,
@@ -75,10 +95,9 @@ def cifar100(
         FileNotFoundError: the folder or a file is missing; says what to fetch.
         ValueError: an argument out of range, a file that is truncated, no CIFAR-100, or refused.
     """
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
     order = order_of_classes(N_CLASSES, class_order)
-    root = find_root(folder, "cifar-100-python", FILES, HOW_TO_GET)
+    root = CIFAR100.find_root(folder, FILES)
     (train, test), names = _read(root)
     images = np.concatenate([train[0], test[0]])
     where = [_places(train[1], 0), _places(test[1], len(train[1]))]
@@ -87,11 +106,11 @@ def cifar100(
     tasks = class_incremental(kept, n_tasks, partial(_pick, images, image_size))
     missing = [
         f"{len(part[1]):,} of {n:,} {which} images"
-        for part, n, which in ((train, N_TRAIN, "training"), (test, N_TEST, "test"))
+        for part, n, which in zip((train, test), CIFAR100.split, ("training", "test"), strict=True)
         if len(part[1]) != n
     ]
     about = {
-        "source": "CIFAR-100",
+        "source": CIFAR100.title,
         "split": "official files",
         "class_order": order_in_words(class_order, "official"),
         "partial": partial_note(missing, n_train, n_test),
@@ -101,12 +120,12 @@ def cifar100(
 
 def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
     """(images, labels) of both parts, and the names of the classes."""
-    from torchvision.datasets import CIFAR100  # here, so that the streams alone need no torch
+    from torchvision import datasets  # here, so that the streams alone need no torch
 
-    class Part(CIFAR100):
+    class Part(datasets.CIFAR100):
         base_folder = ""
         train_list, test_list = [["train", None]], [["test", None]]  # None: whatever checksum
-        meta = {**CIFAR100.meta, "md5": None}
+        meta = {**datasets.CIFAR100.meta, "md5": None}
 
     for name in FILES:
         _refuse_calls(root / name)
@@ -167,6 +186,6 @@ def _pick(
     images: np.ndarray, image_size: int, parts: Sequence[tuple[int, ...]]
 ) -> list[np.ndarray]:
     chosen = [images[list(places)] for places in parts]
-    if image_size == SIDE:
+    if image_size == CIFAR100.side:
         return chosen
     return [np.stack([fit(Image.fromarray(each), image_size) for each in some]) for some in chosen]

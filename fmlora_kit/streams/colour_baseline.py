@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from fmlora_kit import checks
+from fmlora_kit.streams.task import Stream
 
-def accuracy_by_colour(stream: object) -> float:
+
+def accuracy_by_colour(stream: Stream) -> float:
     """Accuracy on all test images of the class whose mean colour is nearest: a fraction.
 
     All tasks at once; a class's mean is over its training images of all tasks.
 
     Args:
-        stream: anything with `tasks`, each with `train_images` (n, H, W, 3), `train_labels` (n,)
-            and the same for testing.
+        stream: its images are all read, a task at a time.
+
+    Raises:
+        ValueError: it is no stream.
     """
+    checks.instance("stream", stream, Stream, "a stream")
     x, y = _colours(stream, "train")
     classes = np.unique(y)
     means = np.stack([x[y == c].mean(axis=0) for c in classes])
@@ -22,7 +28,7 @@ def accuracy_by_colour(stream: object) -> float:
     return float(np.mean(classes[distance.argmin(axis=1)] == labels))
 
 
-def _colours(stream: object, part: str) -> tuple[np.ndarray, np.ndarray]:
+def _colours(stream: Stream, part: str) -> tuple[np.ndarray, np.ndarray]:
     """(n, 3) mean colour and (n,) label of every image."""
     images = [getattr(task, f"{part}_images").mean(axis=(1, 2)) for task in stream.tasks]
     return np.concatenate(images), np.concatenate(

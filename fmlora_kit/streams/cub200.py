@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from fmlora_kit.streams.files import find_root, inside, present
-from fmlora_kit.streams.images import check_image_size
+from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
+from fmlora_kit.streams.files import inside, present
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    check_limits,
+    check_numbers,
     class_incremental,
     order_in_words,
     order_of_classes,
@@ -19,11 +19,28 @@ from fmlora_kit.streams.sampling import (
 from fmlora_kit.streams.task import Stream
 
 LISTS = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt")
-N_CLASSES, N_IMAGES = 200, 11_788
-HOW_TO_GET = (
+CUB200 = DataSet(
+    "cub200",
+    "CUB-200-2011",
     "Fetch CUB_200_2011.tgz from https://www.vision.caltech.edu/datasets/cub_200_2011/ and unpack "
-    f"it, so that CUB_200_2011 holds {', '.join(LISTS)} and images/CLASS/*.jpg."
+    f"it, so that CUB_200_2011 holds {', '.join(LISTS)} and images/CLASS/*.jpg.",
+    tree=f"{', '.join(LISTS)}, images/CLASS/*",
+    root="CUB_200_2011",
+    n_classes=200,
+    split=(5_994, 5_794),  # counted in train_test_split.txt
+    files=LISTS,
+    folders=("images",),
+    tries=ONE_TASK,
+    presets={
+        "cub200-10": Preset(
+            "cub200",
+            "ten tasks of 20 species, as HiDe-Prompt (2310.07234) has them; official split and "
+            "order, where HiDe-Prompt shuffles classes by its own seeds",
+            {"n_tasks": 10},
+        )
+    },
 )
+N_CLASSES = CUB200.n_classes
 
 
 def cub200(
@@ -60,18 +77,17 @@ def cub200(
         ValueError: an argument out of range, lists that are damaged or do not fit together, a path
             that leaves the folder, a broken image.
     """
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
     order = order_of_classes(N_CLASSES, class_order)
-    root = find_root(folder, "CUB_200_2011", LISTS, HOW_TO_GET)
+    root = CUB200.find_root(folder, LISTS)
     there, n_listed = _classes(root)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
     tasks = class_incremental(kept, n_tasks, reader(root, image_size, decoded))
-    missing = [] if len(there) == N_CLASSES else [f"{len(there)} of {N_CLASSES} classes"]
-    if n_listed != N_IMAGES:
-        missing.append(f"lists of {n_listed:,} instead of {N_IMAGES:,} images")
+    missing = CUB200.partial(len(there), CUB200.n_images)
+    if n_listed != CUB200.n_images:
+        missing.append(f"lists of {n_listed:,} instead of {CUB200.n_images:,} images")
     about = {
-        "source": "CUB-200-2011",
+        "source": CUB200.title,
         "split": "official lists",
         "class_order": order_in_words(class_order, "official"),
         "partial": partial_note(missing, n_train, n_test),
@@ -98,11 +114,9 @@ def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
         for k, name in names.items()
         if parts[k]["1"] or parts[k]["0"]
     }
-    there = present(listed_classes, HOW_TO_GET)
+    there = present(listed_classes, CUB200)
     if not there:
-        raise FileNotFoundError(
-            f"{root / 'images'} must hold listed images, got none. {HOW_TO_GET}"
-        )
+        raise CUB200.lacks(root / "images", "listed images, got none")
     return there, len(paths)
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from fmlora_kit import checks
 from fmlora_kit.streams.rendering import IMAGE_SIZE
 from fmlora_kit.streams.task import Stream, Task
 
@@ -22,10 +23,10 @@ def digits(n_tasks: int = 5, seed: int = 0) -> Stream:
         seed: decides the split into training and test images.
 
     Raises:
-        ValueError: ``n_tasks`` out of range.
+        ValueError: ``n_tasks`` or ``seed`` is no whole number, or out of range.
     """
-    if not 1 <= n_tasks <= 5:
-        raise ValueError(f"n_tasks must be between 1 and 5, got {n_tasks}")
+    n_tasks = checks.integer("n_tasks", n_tasks, 1, 5)
+    seed = checks.integer("seed", seed, 0, 2**32 - 1)  # what scikit-learn takes
     data = load_digits()
     images = np.stack([_enlarge(scan) for scan in data.images])
     labels = data.target.astype(np.int64)

@@ -5,18 +5,18 @@ DN4IL as a stream: a hundred classes of DomainNet, balanced for domain-increment
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from fmlora_kit.streams.files import count_present, find_root, listed_classes, present
-from fmlora_kit.streams.images import check_image_size
+from fmlora_kit import checks
+from fmlora_kit.streams.data_set import DataSet, Preset, as_path
+from fmlora_kit.streams.files import count_present, listed_classes, present
 from fmlora_kit.streams.pixel_cache import Read, reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
     as_tasks,
     check_domains,
-    check_limits,
+    check_numbers,
     class_incremental,
     order_in_words,
     order_of_classes,
@@ -25,85 +25,74 @@ from fmlora_kit.streams.sampling import (
 from fmlora_kit.streams.task import SCENARIOS, Stream, Task
 
 Parts = dict[str, dict[int, ClassItems]]  # domain -> label -> class
+TREE = "DOMAIN_train.txt, DOMAIN_test.txt, DOMAIN/CLASS/*"
 
 
-@dataclass(frozen=True)
-class DomainLists:
-    """A data set of domains, with the official lists DOMAIN_train.txt and DOMAIN_test.txt.
-
-    Attributes:
-        name: of its folder.
-        n_classes: numbered from 0 in the lists.
-        images: how many each domain officially has, training and test together.
-        how_to_get: what to fetch, and the layout it must have.
-    """
-
-    name: str
-    n_classes: int
-    images: Mapping[str, int]
-    how_to_get: str
-
-    def lists(self, domains: Sequence[str]) -> tuple[str, ...]:
-        """The names of the lists of some domains."""
-        return tuple(f"{domain}_{part}.txt" for domain in domains for part in ("train", "test"))
-
-    def root(self, folder: str | Path, domains: Sequence[str] = ()) -> Path:
-        """The folder that holds the images of these domains."""
-        return find_root(folder, self.name, tuple(domains), self.how_to_get)
-
-    def read(self, folder: str | Path, lists: str | Path | None, domains: Sequence[str]) -> Parts:
-        """What the lists of these domains say, as far as their images are there.
-
-        Args:
-            folder: the images, and the lists unless ``lists`` is given; only read.
-            lists: the folder of the lists, if it is another one.
-            domains: which, in the order they are learnt.
-
-        Raises:
-            FileNotFoundError: a folder, a list, or some images of a class are missing.
-            ValueError: an unknown domain, lists that are damaged or do not fit together.
-        """
-        check_domains(domains, tuple(self.images))
-        how = self.how_to_get
-        where = find_root(lists or folder, self.name, self.lists(domains), how)
-        root = self.root(folder, domains)
-        listed = {
-            domain: listed_classes(
-                root, tuple(where / name for name in self.lists([domain])), self.n_classes
-            )
-            for domain in domains
-        }
-        _same_names(where, listed)
-        parts = {domain: present(classes, how) for domain, classes in listed.items()}
-        if empty := [domain for domain, classes in parts.items() if not classes]:
-            raise FileNotFoundError(
-                f"{root / empty[0]} must hold the listed images, got none. {how}"
-            )
-        return parts
-
-    def missing(self, parts: Parts) -> list[str]:
-        """What the images that are there lack of the official ones, in words."""
-        found = sum(count_present(classes) for classes in parts.values())
-        official = sum(self.images[domain] for domain in parts)
-        n = len({k for classes in parts.values() for k in classes})
-        missing = [] if n == self.n_classes else [f"{n} of {self.n_classes} classes"]
-        return missing + [f"{found:,} of {official:,} images"] * (found != official)
+def list_names(domains: Sequence[str]) -> tuple[str, ...]:
+    """The names of the official lists of some domains."""
+    return tuple(f"{domain}_{part}.txt" for domain in domains for part in ("train", "test"))
 
 
-DOMAINNET = DomainLists(
+DOMAINNET_DOMAINS = {
+    "clipart": 48_129,
+    "infograph": 51_605,
+    "painting": 72_266,
+    "quickdraw": 172_500,
+    "real": 172_947,
+    "sketch": 69_128,
+}
+DOMAINNET = DataSet(
     "domainnet",
-    345,
-    {
-        "clipart": 48_129,
-        "infograph": 51_605,
-        "painting": 72_266,
-        "quickdraw": 172_500,
-        "real": 172_947,
-        "sketch": 69_128,
-    },
+    "DomainNet",
     "Fetch the cleaned version of DomainNet (Peng et al., 2019) from http://ai.bu.edu/M3SDA/ and "
     "unpack it, so that domainnet holds DOMAIN/CLASS/*.jpg or *.png and, for each domain, the "
     "lists DOMAIN_train.txt and DOMAIN_test.txt.",
+    tree=TREE,
+    root="domainnet",
+    n_classes=345,
+    split=(409_832, 176_743),  # counted in the lists
+    domains=DOMAINNET_DOMAINS,
+    files=list_names(tuple(DOMAINNET_DOMAINS)),
+    folders=tuple(DOMAINNET_DOMAINS),
+    presets={
+        "domainnet-sdlora-5": Preset(
+            "domainnet",
+            "SD-LoRA: 5 tasks of 69 classes in all six domains, class seed 1993",
+            {"scenario": "class-incremental", "n_tasks": 5, "class_order": 1993},
+        ),
+        "domainnet-domains-6": Preset(
+            "domainnet",
+            "one domain after the other, as in the FM-LoRA paper (2504.08823), in the alphabetical "
+            "order of S-Prompts (2207.12819); FM-LoRA's own order is not published as code",
+            {"scenario": "domain-incremental"},
+        ),
+    },
+)
+DN4IL_DOMAINS = {
+    "real": 15_967,
+    "clipart": 12_221,
+    "infograph": 12_900,
+    "painting": 14_771,
+    "sketch": 14_685,
+    "quickdraw": 16_000,
+}
+DN4IL = DataSet(
+    "dn4il",
+    "DN4IL",
+    "Fetch the lists DOMAIN_train.txt and DOMAIN_test.txt from "
+    "https://github.com/NeurAI-Lab/DN4IL-dataset and the images of DomainNet from "
+    "http://ai.bu.edu/M3SDA/, so that dn4il holds the lists and DOMAIN/CLASS/*.jpg or *.png; or "
+    "leave both where they are: folder= is that of the images, lists= that of the lists.",
+    tree=TREE,
+    root="dn4il",
+    n_classes=100,
+    split=(67_080, 19_464),  # counted in the lists
+    domains=DN4IL_DOMAINS,
+    files=list_names(tuple(DN4IL_DOMAINS)),
+    folders=tuple(DN4IL_DOMAINS),
+    presets={
+        "dn4il-6": Preset("dn4il", "DUCA (Gowda et al., TMLR 2023), the authors' order of domains")
+    },
 )
 
 
@@ -112,7 +101,7 @@ def domainnet(
     seed: int = 0,
     *,
     scenario: str = "domain-incremental",
-    domains: Sequence[str] = tuple(DOMAINNET.images),
+    domains: Sequence[str] = tuple(DOMAINNET_DOMAINS),
     n_tasks: int | None = None,
     image_size: int = 32,
     n_train: int | None = None,
@@ -151,33 +140,115 @@ def domainnet(
         ValueError: an argument out of range, lists that are damaged or do not fit together, a path
             that leaves the folder, a broken image.
     """
-    if scenario not in SCENARIOS:
-        raise ValueError(f"scenario must be one of {SCENARIOS}, got {scenario!r}")
+    checks.choice("scenario", scenario, SCENARIOS)
     by_domain = scenario == "domain-incremental"
     for what, value in (("n_tasks", n_tasks), ("class_order", class_order)):
         if by_domain and value is not None:
-            raise ValueError(f"{what} must be None if a task is a domain, got {value}")
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
+            raise checks.fail(what, "None if a task is a domain", value)
+    domains = check_domains(domains, DOMAINNET.domains)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
     order = order_of_classes(DOMAINNET.n_classes, class_order)
-    parts = DOMAINNET.read(folder, lists, domains)
-    read = reader(DOMAINNET.root(folder), image_size, decoded)
-    about = {"source": "DomainNet", "split": "official lists"}
+    parts = _read(DOMAINNET, folder, lists, domains)
+    read = reader(DOMAINNET.find_root(folder), image_size, decoded)
+    about = {"source": DOMAINNET.title, "split": "official lists"}
     if by_domain:
-        kept, left_out = in_every_domain(parts)
+        kept, left_out = _in_every_domain(parts)
         about |= left_out
-        tasks = domain_tasks(kept, read, n_train, n_test, seed)
+        tasks = _domain_tasks(kept, read, n_train, n_test, seed)
     else:
         merged = _merged(parts)
         some = [merged[k].at_most(n_train, n_test, seed) for k in order if k in merged]
         tasks = class_incremental(some, 5 if n_tasks is None else n_tasks, read)
         about["class_order"] = order_in_words(class_order, "official")
         about["domains"] = ", ".join(domains)
-    about["partial"] = partial_note(DOMAINNET.missing(parts), n_train, n_test)
+    about["partial"] = partial_note(_partial(DOMAINNET, parts), n_train, n_test)
     return Stream("domainnet", scenario, tasks, seed, about)
 
 
-def in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
+def dn4il(
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    domains: Sequence[str] = tuple(DN4IL_DOMAINS),
+    image_size: int = 32,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    lists: str | Path | None = None,
+    decoded: str | Path | None = None,
+) -> Stream:
+    """Domain-incremental: DN4IL (Gowda et al., 2023), a task is a domain, with the same classes.
+
+    Its images are some of DomainNet's, so that a folder of DomainNet serves, with ``lists``.
+
+    Args:
+        folder: the images and the lists, or the folder that dn4il lies in; only read.
+        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        domains: the domains, in the order they are learnt; default: the authors' order.
+        image_size: height and width that images are brought to, in pixels.
+        n_train: at most so many training images per class and domain; None: all.
+        n_test: at most so many test images per class and domain; None: all.
+        lists: the folder of the lists, if they do not lie in ``folder``.
+        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
+            one file that memory need not hold; None: they are held in memory.
+
+    Raises:
+        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
+            fetch.
+        ValueError: an argument out of range, lists that are damaged or do not fit together, a path
+            that leaves the folder, a broken image.
+    """
+    domains = check_domains(domains, DN4IL.domains)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
+    parts = _read(DN4IL, folder, lists, domains)
+    kept, left_out = _in_every_domain(parts)
+    read = reader(DN4IL.find_root(folder), image_size, decoded)
+    about = {
+        "source": DN4IL.title,
+        "split": "official lists",
+        **left_out,
+        "partial": partial_note(_partial(DN4IL, parts), n_train, n_test),
+    }
+    tasks = _domain_tasks(kept, read, n_train, n_test, seed)
+    return Stream("dn4il", "domain-incremental", tasks, seed, about)
+
+
+def _read(
+    data: DataSet, folder: str | Path, lists: str | Path | None, domains: Sequence[str]
+) -> Parts:
+    """What the lists of these domains say, as far as their images are there.
+
+    Args:
+        data: which data set.
+        folder: the images, and the lists unless ``lists`` is given; only read.
+        lists: the folder of the lists, if it is another one.
+        domains: which, in the order they are learnt.
+
+    Raises:
+        FileNotFoundError: a folder, a list, or some images of a class are missing.
+        ValueError: lists that are damaged or do not fit together.
+    """
+    where = folder if lists is None else as_path("lists", lists)
+    where = data.find_root(where, list_names(domains))
+    root = data.find_root(folder, domains)
+    listed = {}
+    for domain in domains:
+        two = tuple(where / name for name in list_names([domain]))
+        listed[domain] = listed_classes(root, two, data.n_classes)
+    _same_names(where, listed)
+    parts = {domain: present(classes, data) for domain, classes in listed.items()}
+    if empty := [domain for domain, classes in parts.items() if not classes]:
+        raise data.lacks(root / empty[0], "the listed images, got none")
+    return parts
+
+
+def _partial(data: DataSet, parts: Parts) -> list[str]:
+    """What the images that are there lack of the official ones, in words."""
+    found = sum(count_present(classes) for classes in parts.values())
+    n_classes = len({k for classes in parts.values() for k in classes})
+    return data.partial(n_classes, found, sum(data.domains[domain] for domain in parts))
+
+
+def _in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
     """The classes that every domain can be trained on, and for `describe` which are left out.
 
     Raises:
@@ -197,7 +268,7 @@ def in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
     return kept, {"left_out": "; ".join(lacking[:5] + more)} if lacking else {}
 
 
-def domain_tasks(
+def _domain_tasks(
     parts: Parts, read: Read, n_train: int | None, n_test: int | None, seed: int
 ) -> tuple[Task, ...]:
     """One task per domain, all with the same classes, and at most so many images of each."""
@@ -227,68 +298,3 @@ def _same_names(where: Path, listed: Parts) -> None:
                     f"{where} must have lists that label classes alike, got label {k} for "
                     f"{each.name!r} in {domain}, and for {names[k]!r} before"
                 )
-
-
-DN4IL = DomainLists(
-    "dn4il",
-    100,
-    {
-        "real": 15_967,
-        "clipart": 12_221,
-        "infograph": 12_900,
-        "painting": 14_771,
-        "sketch": 14_685,
-        "quickdraw": 16_000,
-    },
-    "Fetch the lists DOMAIN_train.txt and DOMAIN_test.txt from "
-    "https://github.com/NeurAI-Lab/DN4IL-dataset and the images of DomainNet from "
-    "http://ai.bu.edu/M3SDA/, so that dn4il holds the lists and DOMAIN/CLASS/*.jpg or *.png; or "
-    "leave both where they are: folder= is that of the images, lists= that of the lists.",
-)
-
-
-def dn4il(
-    folder: str | Path,
-    seed: int = 0,
-    *,
-    domains: Sequence[str] = tuple(DN4IL.images),
-    image_size: int = 32,
-    n_train: int | None = None,
-    n_test: int | None = None,
-    lists: str | Path | None = None,
-    decoded: str | Path | None = None,
-) -> Stream:
-    """Domain-incremental: DN4IL (Gowda et al., 2023), a task is a domain, with the same classes.
-
-    Its images are some of DomainNet's, so that a folder of DomainNet serves, with ``lists``.
-
-    Args:
-        folder: the images and the lists, or the folder that dn4il lies in; only read.
-        seed: decides which images a limit keeps, and nothing else: the split is the official one.
-        domains: the domains, in the order they are learnt; default: the authors' order.
-        image_size: height and width that images are brought to, in pixels.
-        n_train: at most so many training images per class and domain; None: all.
-        n_test: at most so many test images per class and domain; None: all.
-        lists: the folder of the lists, if they do not lie in ``folder``.
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
-
-    Raises:
-        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
-            fetch.
-        ValueError: an argument out of range, lists that are damaged or do not fit together, a path
-            that leaves the folder, a broken image.
-    """
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
-    parts = DN4IL.read(folder, lists, domains)
-    kept, left_out = in_every_domain(parts)
-    read = reader(DN4IL.root(folder), image_size, decoded)
-    about = {
-        "source": "DN4IL",
-        "split": "official lists",
-        **left_out,
-        "partial": partial_note(DN4IL.missing(parts), n_train, n_test),
-    }
-    tasks = domain_tasks(kept, read, n_train, n_test, seed)
-    return Stream("dn4il", "domain-incremental", tasks, seed, about)

@@ -1,6 +1,6 @@
-"""Where a data set lies on the disk: found, never moved, never written to, never downloaded.
+"""Images on the disk: which files a folder or a list names, and which of them are there.
 
-Data sets that come with lists of paths and labels: what is listed, and what of it is there.
+Files are only looked at: never moved, written or downloaded.
 """
 
 from __future__ import annotations
@@ -8,32 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from fmlora_kit.streams.data_set import DataSet
 from fmlora_kit.streams.sampling import ClassItems
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")  # beside images, like .DS_Store, by no one's wish
-
-
-def find_root(folder: str | Path, name: str, needed: tuple[str, ...], how_to_get: str) -> Path:
-    """The folder that holds a data set: ``folder`` itself, or its subfolder ``name``.
-
-    Args:
-        folder: where the user says that the data set is.
-        name: what its folder is called when it is unpacked.
-        needed: files or folders that must lie in it.
-        how_to_get: what to fetch, and the layout it must have: ends the error.
-
-    Raises:
-        FileNotFoundError: no such folder, or something in it is missing.
-    """
-    folder = Path(folder)
-    root = folder / name if (folder / name).is_dir() else folder
-    if not root.is_dir():
-        raise FileNotFoundError(f"folder must hold {name}, there is no folder {root}. {how_to_get}")
-    missing = [part for part in needed if not (root / part).exists()]
-    if missing:
-        raise FileNotFoundError(f"{root} must hold {', '.join(missing)}. {how_to_get}")
-    return root
 
 
 def inside(root: Path, listed: str, where: Path) -> Path:
@@ -168,7 +147,7 @@ def listed_classes(
     return {k: _class(names[k], *(part.get(k, []) for part in parts)) for k in sorted(names)}
 
 
-def present(classes: Mapping[int, ClassItems], how_to_get: str) -> dict[int, ClassItems]:
+def present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[int, ClassItems]:
     """The classes whose images are there: of each class all listed images must be, or none.
 
     Folders are listed once instead of asking for each file, which is slow on a network drive.
@@ -182,9 +161,10 @@ def present(classes: Mapping[int, ClassItems], how_to_get: str) -> dict[int, Cla
         names = {folder: _names(folder) for folder in {path.parent for path in paths}}
         missing = [path for path in paths if path.name not in names[path.parent]]
         if missing and len(missing) < len(paths):
-            raise FileNotFoundError(
-                f"{missing[0].parent} must hold all {len(paths)} listed images or none, "
-                f"{len(missing)} are missing, first {missing[0].name}. {how_to_get}"
+            raise data.lacks(
+                missing[0].parent,
+                f"all {len(paths)} listed images or none, {len(missing)} are missing, first "
+                f"{missing[0].name}",
             )
         if not missing:
             there[label] = each

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from fmlora_kit import checks
 from fmlora_kit.streams.rendering import SCRIPTS, STYLES, render
 from fmlora_kit.streams.task import Stream, Task
 
@@ -40,22 +41,19 @@ def glyphs(
     Raises:
         ValueError: a number out of range, an unknown script or style.
     """
-    if scripts is None:
-        if not 1 <= n_tasks <= len(SCRIPTS):
-            raise ValueError(f"n_tasks must be between 1 and {len(SCRIPTS)}, got {n_tasks}")
-        scripts = tuple(SCRIPTS)[:n_tasks]
-    if not styles:
-        raise ValueError(f"styles must name at least one style, got {tuple(styles)}")
-    plan = [(name, False) for name in scripts] + ([(barred, True)] if barred else [])
-    for name, _ in plan:
-        if name not in SCRIPTS:
-            raise ValueError(f"scripts must be names among {tuple(SCRIPTS)}, got {name!r}")
+    n_tasks = checks.integer("n_tasks", n_tasks, 1, len(SCRIPTS))
+    seed = checks.integer("seed", seed, 0)
+    scripts = tuple(SCRIPTS)[:n_tasks] if scripts is None else _names("scripts", scripts, SCRIPTS)
+    plan = [(name, False) for name in scripts]
+    if barred is not None:
+        plan.append((checks.choice("barred", barred, SCRIPTS), True))
+    how = {"n_train": n_train, "n_test": n_test, "styles": _names("styles", styles, STYLES)}
     tasks, first = [], 0
     for script, bar in plan:
         name = f"{script}, barred" if bar else script
         characters = SCRIPTS[script]
-        how = {"n_train": n_train, "n_test": n_test, "styles": tuple(styles), "barred": bar}
-        tasks.append(_task(name, characters, range(first, first + len(characters)), seed, **how))
+        classes = range(first, first + len(characters))
+        tasks.append(_task(name, characters, classes, seed, barred=bar, **how))
         first += len(characters)
     return Stream("glyphs", "class-incremental", tuple(tasks), seed)
 
@@ -80,14 +78,23 @@ def glyph_styles(
     Raises:
         ValueError: a number out of range.
     """
-    if not 1 <= n_tasks <= len(STYLES):
-        raise ValueError(f"n_tasks must be between 1 and {len(STYLES)}, got {n_tasks}")
+    n_tasks = checks.integer("n_tasks", n_tasks, 1, len(STYLES))
+    seed = checks.integer("seed", seed, 0)
+    checks.different("characters", tuple(checks.text("characters", characters)))
     how = {"n_train": n_train, "n_test": n_test}
     tasks = [
         _task(style, characters, range(len(characters)), seed, styles=(style,), **how)
         for style in tuple(STYLES)[:n_tasks]
     ]
     return Stream("glyph_styles", "domain-incremental", tuple(tasks), seed)
+
+
+def _names(what: str, names: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
+    """The names, if they are at least one, different and known."""
+    names = checks.different(what, names)
+    if not names:
+        raise checks.fail(what, "at least one name", names)
+    return tuple(checks.choice(what, name, among) for name in names)
 
 
 def _task(
@@ -101,9 +108,7 @@ def _task(
     n_test: int,
     barred: bool = False,
 ) -> Task:
-    for what, number in (("n_train", n_train), ("n_test", n_test)):
-        if number < 1:
-            raise ValueError(f"{what} must be at least 1 image per class, got {number}")
+    n_train, n_test = checks.integer("n_train", n_train, 1), checks.integer("n_test", n_test, 1)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
 
     def pictures(n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from fmlora_kit import checks
+from fmlora_kit.streams.data_set import DataSet, as_path
 from fmlora_kit.streams.files import (
     LEFT_BY_SYSTEMS,
     SUFFIXES,
@@ -14,13 +16,12 @@ from fmlora_kit.streams.files import (
     presplit_files,
     subfolders,
 )
-from fmlora_kit.streams.images import check_image_size
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
     as_tasks,
     check_domains,
-    check_limits,
+    check_numbers,
     check_share,
     class_incremental,
     order_in_words,
@@ -31,9 +32,13 @@ from fmlora_kit.streams.sampling import (
 from fmlora_kit.streams.task import Stream
 
 CLASSES, SPLIT, DOMAINS = "CLASS/*", "train/CLASS/* and test/CLASS/*", "DOMAIN/CLASS/*"
-HOW_TO_GET = (
+IMAGE_FOLDER = DataSet(
+    "image_folder",
+    "a folder of images",
     f"A folder of your images must hold {CLASSES}, {SPLIT} (or val for test), or {DOMAINS} with "
-    f"the same classes in every domain; images are {', '.join(SUFFIXES)}."
+    f"the same classes in every domain; images are {', '.join(SUFFIXES)}.",
+    tree="CLASS/*, or train/CLASS/* and test/CLASS/*, or DOMAIN/CLASS/*",
+    tries={"class-incremental": {"n_tasks": 1}, "domain-incremental": {}},
 )
 
 
@@ -75,10 +80,9 @@ def image_folder(
         ValueError: an argument out of range or of no use in the layout, another layout, a class
             with fewer than two images, a broken image.
     """
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
-    check_share(test_share)
-    root = Path(folder)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
+    test_share = check_share(test_share)
+    root = as_path("folder", folder)
     layout = layout_of(root)
     by_class = {"n_tasks": n_tasks, "class_order": class_order}
     _refuse(layout, by_class if layout == DOMAINS else {"domains": domains})
@@ -91,7 +95,7 @@ def image_folder(
         classes = _classes(root, layout, test_share, seed)
         order = order_of_classes(len(classes), class_order)
         kept = [classes[k].at_most(n_train, n_test, seed) for k in order]
-        tasks = class_incremental(kept, _given(n_tasks, len(classes)), read)
+        tasks = class_incremental(kept, n_tasks, read)
     by_seed = f"random by seed, {test_share:g} of each class for testing"
     about = {
         "source": f"folder {root.resolve().name}",
@@ -112,17 +116,18 @@ def layout_of(root: Path) -> str:
         FileNotFoundError: there is no such folder, or no folder in it.
         ValueError: some of its folders hold images, and some hold folders.
     """
+    how = IMAGE_FOLDER.how_to_get
     if not root.is_dir():
-        raise FileNotFoundError(f"folder must be there, there is no folder {root}. {HOW_TO_GET}")
+        raise FileNotFoundError(f"folder must be there, there is no folder {root}. {how}")
     names = subfolders(root)
     if not names:
-        raise FileNotFoundError(f"{root} must hold folders of images, got none. {HOW_TO_GET}")
+        raise IMAGE_FOLDER.lacks(root, "folders of images, got none")
     nested = [name for name in names if subfolders(root / name)]
     flat = [name for name in names if image_files(root / name)]
     if nested and flat:
         raise ValueError(
             f"{root} must hold folders of images or folders of folders, got images in {flat[0]!r} "
-            f"and folders in {nested[0]!r}. {HOW_TO_GET}"
+            f"and folders in {nested[0]!r}. {how}"
         )
     if not nested:
         return CLASSES
@@ -151,14 +156,7 @@ def _of_the_system(path: Path) -> bool:
 def _refuse(layout: str, options: dict[str, object]) -> None:
     for what, value in options.items():
         if value is not None:
-            raise ValueError(f"{what} must be None for a folder of {layout}, got {value}")
-
-
-def _given(n_tasks: int | None, n_classes: int) -> int:
-    if n_tasks is None:
-        fitting = [k for k in range(1, n_classes + 1) if n_classes % k == 0]
-        raise ValueError(f"n_tasks must be given: {n_classes} classes divide into {fitting} tasks")
-    return n_tasks
+            raise checks.fail(what, f"None for a folder of {layout}", value)
 
 
 def _classes(root: Path, layout: str, test_share: float, seed: int) -> list[ClassItems]:
@@ -172,8 +170,7 @@ def _domains(
     root: Path, domains: Sequence[str] | None, test_share: float, seed: int
 ) -> dict[str, list[ClassItems]]:
     names = subfolders(root)
-    chosen = tuple(names if domains is None else domains)
-    check_domains(chosen, names)
+    chosen = check_domains(names if domains is None else domains, names)
     found = {domain: class_files(root / domain) for domain in chosen}
     everywhere = {name for each in found.values() for name in each}
     for domain, each in found.items():

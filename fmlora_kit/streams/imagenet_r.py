@@ -6,20 +6,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from fmlora_kit import checks
+from fmlora_kit.streams.data_set import DataSet, Preset, as_path
 from fmlora_kit.streams.files import (
     class_files,
     count_present,
-    find_root,
     listed_classes,
     present,
     presplit_files,
     subfolders,
 )
-from fmlora_kit.streams.images import check_image_size
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    check_limits,
+    check_numbers,
     check_share,
     class_incremental,
     order_in_words,
@@ -36,15 +36,51 @@ SPLITS = {
     "random": "random by seed, {:g} of each class for testing",
     "folders": "folders train and test",
 }
-N_CLASSES, N_IMAGES = 200, 30_000
 WNID = re.compile(r"n\d{8}")
 NAMES = re.compile(r"^(n\d{8}) (.+)$", re.MULTILINE)  # how README.txt of the archive names classes
-HOW_TO_GET = (
+
+
+def _coda(n_tasks: int) -> Preset:
+    return Preset(
+        "imagenet_r",
+        "CODA-Prompt (2211.13218), its lists and its first repeat, without shuffling; the later "
+        "repeats shuffle classes with Python's own generator",
+        {"n_tasks": n_tasks, "split": "fixed"},
+    )
+
+
+def _sd_lora(n_tasks: int) -> Preset:
+    return Preset(
+        "imagenet_r",
+        "SD-LoRA (2501.13198): class seed 1995 over the folders train and test of LAMDA-PILOT",
+        {"n_tasks": n_tasks, "split": "folders", "class_order": 1995},
+    )
+
+
+IMAGENET_R = DataSet(
+    "imagenet_r",
+    "ImageNet-R",
     "Fetch imagenet-r.tar from https://github.com/hendrycks/imagenet-r and unpack it, so that "
     "imagenet-r holds the 200 folders nXXXXXXXX/*.jpg; for split='fixed' put "
     f"{' and '.join(LISTS)} beside them, from dataloaders/splits of "
     "https://github.com/GT-RIPL/CODA-Prompt; for split='folders' imagenet-r holds "
-    "train/nXXXXXXXX/*.jpg and test/nXXXXXXXX/*.jpg, as LAMDA-PILOT and SD-LoRA have them."
+    "train/nXXXXXXXX/*.jpg and test/nXXXXXXXX/*.jpg, as LAMDA-PILOT and SD-LoRA have them.",
+    tree=f"{', '.join(LISTS)}, nXXXXXXXX/*",
+    root="imagenet-r",
+    n_classes=200,
+    split=(24_000, 6_000),  # of the fixed lists; no split is official
+    files=LISTS,
+    tries={f"split={split!r}": {"split": split, "n_tasks": 1} for split in SPLITS},
+    presets={
+        **{f"imagenet-r-{n}": _coda(n) for n in (5, 10, 20)},
+        **{f"imagenet-r-sdlora-{n}": _sd_lora(n) for n in (5, 10, 20)},
+        "imagenet-r-random-10": Preset(
+            "imagenet_r",
+            "L2P and InfLoRA: a random fifth for testing; which images differs from theirs, "
+            "because each code draws its own",
+            {"n_tasks": 10, "split": "random", "test_share": 0.2},
+        ),
+    },
 )
 
 
@@ -91,35 +127,35 @@ def imagenet_r(
         ValueError: an argument out of range, lists that are damaged or do not fit together, a path
             that leaves the folder, a folder that is no class, a broken image.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {tuple(SPLITS)}, got {split!r}")
-    check_share(test_share)
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
+    checks.choice("split", split, SPLITS)
+    test_share = check_share(test_share)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
     fixed = split == "fixed"
     there = _listed(folder, lists) if fixed else _in_folders(folder, split, test_share, seed)
     there = _spoken(there)
-    order = order_of_classes(N_CLASSES if fixed else len(there), class_order)
+    order = order_of_classes(IMAGENET_R.n_classes if fixed else len(there), class_order)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
-    root = find_root(folder, "imagenet-r", (), HOW_TO_GET)
+    root = IMAGENET_R.find_root(folder)
     tasks = class_incremental(kept, n_tasks, reader(root, image_size, decoded))
     about = {
-        "source": "ImageNet-R",
+        "source": IMAGENET_R.title,
         "split": SPLITS[split].format(test_share),
         "class_numbers": "of the lists" if fixed else "sorted names of the folders",
         "class_order": order_in_words(class_order, "by number"),
-        "partial": partial_note(_missing(there), n_train, n_test),
+        "partial": partial_note(
+            IMAGENET_R.partial(len(there), count_present(there)), n_train, n_test
+        ),
     }
     return Stream("imagenet_r", "class-incremental", tasks, seed, about)
 
 
 def _listed(folder: str | Path, lists: str | Path | None) -> dict[int, ClassItems]:
-    where = find_root(lists or folder, "imagenet-r", LISTS, HOW_TO_GET)
-    root = find_root(folder, "imagenet-r", (), HOW_TO_GET)
+    where = IMAGENET_R.find_root(folder if lists is None else as_path("lists", lists), LISTS)
+    root = IMAGENET_R.find_root(folder)
     names = tuple(where / name for name in LISTS)
-    there = present(listed_classes(root, names, N_CLASSES, LISTED_FROM), HOW_TO_GET)
+    there = present(listed_classes(root, names, IMAGENET_R.n_classes, LISTED_FROM), IMAGENET_R)
     if not there:
-        raise FileNotFoundError(f"{root} must hold the listed images, got none. {HOW_TO_GET}")
+        raise IMAGENET_R.lacks(root, "the listed images, got none")
     return there
 
 
@@ -127,7 +163,7 @@ def _in_folders(
     folder: str | Path, split: str, test_share: float, seed: int
 ) -> dict[int, ClassItems]:
     needed = ("train", "test") if split == "folders" else ()
-    root = find_root(folder, "imagenet-r", needed, HOW_TO_GET)
+    root = IMAGENET_R.find_root(folder, needed)
     names = subfolders(root / "train" if split == "folders" else root)
     if foreign := [name for name in names if not WNID.fullmatch(name)]:
         raise ValueError(
@@ -135,7 +171,7 @@ def _in_folders(
             "reads them in train and test"
         )
     if not names:
-        raise FileNotFoundError(f"{root} must hold folders of classes, got none. {HOW_TO_GET}")
+        raise IMAGENET_R.lacks(root, "folders of classes, got none")
     if split == "random":
         classes = class_files(root).items()
         return dict(enumerate(split_at_random(k, v, test_share, seed, k) for k, v in classes))
@@ -159,9 +195,3 @@ def _spoken(there: dict[int, ClassItems]) -> dict[int, ClassItems]:
         k: replace(each, name=names.get(each.name, each.name).strip().replace("_", " "))
         for k, each in there.items()
     }
-
-
-def _missing(there: dict[int, ClassItems]) -> list[str]:
-    found = count_present(there)
-    missing = [] if len(there) == N_CLASSES else [f"{len(there)} of {N_CLASSES} classes"]
-    return missing + [f"{found:,} of {N_IMAGES:,} images"] * (found != N_IMAGES)

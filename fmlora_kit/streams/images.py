@@ -87,12 +87,6 @@ def absent(path: Path) -> FileNotFoundError:
     return FileNotFoundError(f"{path} must be an image file, got none there, or a link to nowhere")
 
 
-def check_image_size(image_size: int) -> None:
-    """Raise ValueError if ``image_size`` is no number of pixels."""
-    if image_size < 1:
-        raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
-
-
 def _read(path: Path, image_size: int, upright: bool) -> np.ndarray:
     with _opened(path) as picture:
         return fit(ImageOps.exif_transpose(picture) if upright else picture, image_size)

@@ -5,26 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fmlora_kit.streams.files import find_root, image_files, subfolders
-from fmlora_kit.streams.images import check_image_size, shorter_side
+from fmlora_kit.streams.data_set import DataSet, Preset
+from fmlora_kit.streams.files import image_files, subfolders
+from fmlora_kit.streams.images import shorter_side
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     as_tasks,
     check_domains,
-    check_limits,
+    check_numbers,
     check_share,
     partial_note,
     split,
 )
 from fmlora_kit.streams.task import Stream
 
-PACS_IMAGES = {"photo": 1670, "art_painting": 2048, "cartoon": 2344, "sketch": 3929}
-PACS_SIDE = 227  # pixels of an official image
-PACS_CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
-HOW_TO_GET = (
+CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
+DOMAINS = {"photo": 1670, "art_painting": 2048, "cartoon": 2344, "sketch": 3929}
+PACS = DataSet(
+    "pacs",
+    "PACS",
     "Fetch PACS (Li et al., 2017, arXiv 1710.03077) and unpack it so that images lie as "
     "PACS/DOMAIN/CLASS/*.jpg or *.png, with the domains "
-    f"{', '.join(PACS_IMAGES)} and the classes {', '.join(PACS_CLASSES)}."
+    f"{', '.join(DOMAINS)} and the classes {', '.join(CLASSES)}.",
+    tree="DOMAIN/CLASS/*",
+    root="PACS",
+    n_classes=len(CLASSES),
+    domains=DOMAINS,
+    side=227,
+    folders=tuple(DOMAINS),
+    presets={
+        "pacs-4": Preset(
+            "pacs",
+            "the four domains in the order of the name; the split is ours, a random fifth, because "
+            "the official lists hold out a whole domain",
+        )
+    },
 )
 
 
@@ -32,7 +47,7 @@ def pacs(
     folder: str | Path,
     seed: int = 0,
     *,
-    domains: Sequence[str] = tuple(PACS_IMAGES),
+    domains: Sequence[str] = tuple(DOMAINS),
     image_size: int = 32,
     n_train: int | None = None,
     n_test: int | None = None,
@@ -60,11 +75,10 @@ def pacs(
         FileNotFoundError: the folder, a domain or a class is missing; says what to fetch.
         ValueError: an argument out of range, a class that PACS does not have, a broken image.
     """
-    check_domains(domains, tuple(PACS_IMAGES))
-    check_share(test_share)
-    check_image_size(image_size)
-    check_limits(n_train, n_test)
-    root = find_root(folder, "PACS", tuple(domains), HOW_TO_GET)
+    domains = check_domains(domains, DOMAINS)
+    test_share = check_share(test_share)
+    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
+    root = PACS.find_root(folder, domains)
     files = {domain: _files(root, domain) for domain in domains}
     plans = {
         domain.replace("_", " "): [
@@ -74,7 +88,7 @@ def pacs(
         for domain, classes in files.items()
     }
     about = {
-        "source": "PACS",
+        "source": PACS.title,
         "split": f"random by seed, {test_share:g} of each class and domain for testing",
         "partial": partial_note(_missing(files), n_train, n_test),
     }
@@ -84,18 +98,18 @@ def pacs(
 
 def _files(root: Path, domain: str) -> dict[str, list[Path]]:
     there = subfolders(root / domain)
-    if unknown := sorted(set(there) - set(PACS_CLASSES)):
-        raise ValueError(f"{root / domain} must hold the classes {PACS_CLASSES}, got {unknown}")
-    if missing := [name for name in PACS_CLASSES if name not in there]:
-        raise FileNotFoundError(f"{root / domain} must hold {', '.join(missing)}. {HOW_TO_GET}")
-    return {name: image_files(root / domain / name) for name in PACS_CLASSES}
+    if unknown := sorted(set(there) - set(CLASSES)):
+        raise ValueError(f"{root / domain} must hold the classes {CLASSES}, got {unknown}")
+    if missing := [name for name in CLASSES if name not in there]:
+        raise PACS.lacks(root / domain, ", ".join(missing))
+    return {name: image_files(root / domain / name) for name in CLASSES}
 
 
 def _missing(files: dict[str, dict[str, list[Path]]]) -> list[str]:
     """What the folder lacks of the official images: some of them, or some of their pixels."""
     found = sum(len(each) for classes in files.values() for each in classes.values())
-    official = sum(PACS_IMAGES[domain] for domain in files)
+    official = sum(PACS.domains[domain] for domain in files)
     firsts = [next(iter(classes.values()))[0] for classes in files.values()]
     side = min(shorter_side(path) for path in firsts)
-    missing = [] if found == official else [f"{found:,} of {official:,} images"]
-    return missing + [f"images of {side} pixels instead of {PACS_SIDE}"] * (side < PACS_SIDE)
+    missing = PACS.partial(PACS.n_classes, found, official)
+    return missing + [f"images of {side} pixels instead of {PACS.side}"] * (side < PACS.side)

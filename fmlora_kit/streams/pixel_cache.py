@@ -19,6 +19,7 @@ from numpy.lib import format as npy
 from tqdm.auto import tqdm
 
 from fmlora_kit import __version__
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.images import absent, decode, read_images
 
 Read = Callable[[Sequence[tuple]], list[np.ndarray]]  # parts of a stream -> the images of each
@@ -43,7 +44,7 @@ def reader(
     if decoded is None:
         one = partial(read_images, image_size=image_size, upright=upright)
         return lambda parts: [one(part) for part in parts]
-    folder = Path(decoded)
+    folder = as_path("decoded", decoded)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"decoded must be a folder, got the file {folder}")
     if folder.resolve().is_relative_to(root.resolve()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
+from fmlora_kit import checks
 from fmlora_kit.streams.pixel_cache import Read
 from fmlora_kit.streams.task import Task
 
@@ -78,8 +79,7 @@ def order_of_classes(n_classes: int, class_order: int | None) -> list[int]:
     """
     if class_order is None:
         return list(range(n_classes))
-    if not 0 <= class_order < 2**32:
-        raise ValueError(f"class_order must be None or from 0 to 2**32 - 1, got {class_order}")
+    class_order = checks.integer("class_order", class_order, 0, 2**32 - 1)
     return np.random.RandomState(class_order).permutation(n_classes).tolist()
 
 
@@ -88,7 +88,9 @@ def order_in_words(class_order: int | None, own: str) -> str:
     return own if class_order is None else f"permutation of seed {class_order}"
 
 
-def class_incremental(classes: Sequence[ClassItems], n_tasks: int, read: Read) -> tuple[Task, ...]:
+def class_incremental(
+    classes: Sequence[ClassItems], n_tasks: int | None, read: Read
+) -> tuple[Task, ...]:
     """Equally many classes per task, in the given order, numbered from 0 in that order.
 
     Args:
@@ -100,9 +102,10 @@ def class_incremental(classes: Sequence[ClassItems], n_tasks: int, read: Read) -
         ValueError: ``n_tasks`` does not divide the number of classes.
     """
     n = len(classes)
-    if n_tasks < 1 or n % n_tasks:
-        fitting = [k for k in range(1, n + 1) if n % k == 0]
-        raise ValueError(f"n_tasks must divide the {n} classes ({fitting}), got {n_tasks}")
+    fitting = [k for k in range(1, n + 1) if n % k == 0]
+    if n_tasks is None or checks.integer("n_tasks", n_tasks) not in fitting:
+        got = checks.shown(n_tasks)
+        raise ValueError(f"n_tasks must divide the {n} classes ({fitting}), got {got}")
     each = n // n_tasks
     firsts = range(0, n, each)
     plans = {
@@ -137,25 +140,51 @@ def as_tasks(
     return tuple(tasks)
 
 
-def check_domains(domains: Sequence[str], among: Sequence[str]) -> None:
-    """Raise ValueError unless ``domains`` are different names ``among`` those there are."""
-    if not domains or set(domains) - set(among) or len(set(domains)) < len(domains):
-        raise ValueError(
-            f"domains must be different names among {tuple(among)}, got {tuple(domains)}"
-        )
+def check_domains(domains: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
+    """The domains, if they are different names ``among`` those there are.
+
+    Raises:
+        ValueError: none, a name twice, or one that is not there.
+    """
+    rule = f"different names among {tuple(among)}"
+    if isinstance(domains, str) or not isinstance(domains, Iterable):
+        raise checks.fail("domains", rule, domains)
+    listed = tuple(domains)
+    known = all(isinstance(name, str) and name in among for name in listed)
+    if not listed or not known or len(set(listed)) < len(listed):
+        raise checks.fail("domains", rule, listed)
+    return listed
 
 
-def check_share(test_share: float) -> None:
-    """Raise ValueError if a fraction held out for testing leaves nothing on one side."""
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
+def check_share(test_share: float) -> float:
+    """The fraction held out for testing, if it leaves something on both sides.
+
+    Raises:
+        ValueError: it does not.
+    """
+    return checks.number("test_share", test_share, above=0, below=1)
 
 
-def check_limits(n_train: int | None, n_test: int | None) -> None:
-    """Raise ValueError if a limit of images per class is below 1."""
-    for what, number in (("n_train", n_train), ("n_test", n_test)):
-        if number is not None and number < 1:
-            raise ValueError(f"{what} must be None or at least 1 image per class, got {number}")
+def check_numbers(
+    seed: int, image_size: int, n_train: int | None, n_test: int | None
+) -> tuple[int, int, int | None, int | None]:
+    """What every stream of files takes, as Python's own numbers.
+
+    Args:
+        seed: at least 0.
+        image_size: at least 1 pixel.
+        n_train: None, or at least 1 training image per class.
+        n_test: None, or at least 1 test image per class.
+
+    Raises:
+        ValueError: one is no whole number, or out of range.
+    """
+    limits = (("n_train", n_train), ("n_test", n_test))
+    return (
+        checks.integer("seed", seed, 0),
+        checks.integer("image_size", image_size, 1),
+        *(None if n is None else checks.integer(name, n, 1) for name, n in limits),
+    )
 
 
 def partial_note(missing: Sequence[str], n_train: int | None, n_test: int | None) -> str | None:

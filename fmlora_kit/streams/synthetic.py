@@ -1,8 +1,7 @@
-"""Made-up images in a benchmark's official layout: to try the very code that will read the real.
+"""Small folders of images, written into a place of their own, to try what will read the real ones.
 
-Write a small folder of images, into a place of its own.
-
-A tiny folder of photos: crops of the two photographs that come with scikit-learn.
+`write_benchmark` makes images up, in the official layout of a benchmark. `write_photos` crops the
+two photographs that come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from fmlora_kit.streams.catalogue import PRESETS, Preset
-from fmlora_kit.streams.cub200 import LISTS as CUB200_LISTS
-from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET, DomainLists
-from fmlora_kit.streams.imagenet_r import LISTED_FROM
-from fmlora_kit.streams.imagenet_r import LISTS as IMAGENET_R_LISTS
-from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
+from fmlora_kit import checks
+from fmlora_kit.streams.catalogue import PRESETS
+from fmlora_kit.streams.cub200 import CUB200
+from fmlora_kit.streams.data_set import DataSet, Preset, as_path
+from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET
+from fmlora_kit.streams.imagenet_r import IMAGENET_R, LISTED_FROM
+from fmlora_kit.streams.pacs import CLASSES, PACS
 
 PARTS = ("train",) * 6 + ("test",) * 3  # of one class, in one domain
 CLASSES_PER_TASK = 2
@@ -28,7 +28,7 @@ SHAPE = (60, 72)  # height and width of a picture
 Tree = dict[str, Image.Image | str]
 
 
-def made_up(preset: str, folder: str | Path) -> Path:
+def write_benchmark(preset: str, folder: str | Path) -> Path:
     """Write a tiny tree that the preset's stream reads like the real data set; return its folder.
 
     It has the official names of folders and lists, as many tasks as the protocol, and a few
@@ -46,10 +46,8 @@ def made_up(preset: str, folder: str | Path) -> Path:
     possible = [name for name, each in PRESETS.items() if each.stream in _TREES]
     if preset not in possible:
         why = " (the files of CIFAR-100 are pickles, which are never written here)"
-        raise ValueError(
-            f"preset must be one of {', '.join(possible)}; got {preset!r}"
-            + why * preset.startswith("cifar100")
-        )
+        cifar = isinstance(preset, str) and preset.startswith("cifar100")
+        raise checks.fail("preset", f"one of {', '.join(possible)}{why * cifar}", preset)
     return write_tree(folder, _TREES[PRESETS[preset].stream](PRESETS[preset]))
 
 
@@ -84,7 +82,7 @@ def _imagenet_r(preset: Preset) -> Tree:
             tree[f"imagenet-r/{inside}{below}"] = picture(k, i)
             listed[part].append((f"{LISTED_FROM}{below}", k))
     if split == "fixed":
-        for name, pairs in zip(IMAGENET_R_LISTS, listed.values(), strict=True):
+        for name, pairs in zip(IMAGENET_R.files, listed.values(), strict=True):
             data = "".join(f"- {path}\n" for path, _ in pairs)
             targets = "".join(f"- {k}\n" for _, k in pairs)
             tree[f"imagenet-r/{name}"] = f"data:\n{data}targets:\n{targets}"
@@ -93,7 +91,7 @@ def _imagenet_r(preset: Preset) -> Tree:
 
 def _cub200(preset: Preset) -> Tree:
     n = CLASSES_PER_TASK * preset.options["n_tasks"]
-    lines: dict[str, list[str]] = {name: [] for name in CUB200_LISTS}
+    lines: dict[str, list[str]] = {name: [] for name in CUB200.files}
     tree: Tree = {}
     for k in range(1, n + 1):
         folder = f"{k:03}.Made_up_bird_{k}"
@@ -107,27 +105,27 @@ def _cub200(preset: Preset) -> Tree:
     return tree | {f"CUB_200_2011/{name}": _text(content) for name, content in lines.items()}
 
 
-def _domains(kind: DomainLists, preset: Preset) -> Tree:
+def _domains(data: DataSet, preset: Preset) -> Tree:
     n_tasks = preset.options.get("n_tasks")
     n = CLASSES_PER_TASK * n_tasks if n_tasks else DOMAIN_CLASSES
     tree: Tree = {}
-    for d, domain in enumerate(kind.images):
+    for d, domain in enumerate(data.domains):
         lines: dict[str, list[str]] = {"train": [], "test": []}
         for k in range(n):
             for i, part in enumerate(PARTS):
                 path = f"{domain}/stripes_{k}/{i}.jpg"
-                tree[f"{kind.name}/{path}"] = picture(k, i, d)
+                tree[f"{data.root}/{path}"] = picture(k, i, d)
                 lines[part].append(f"{path} {k}")
         for part, content in lines.items():
-            tree[f"{kind.name}/{domain}_{part}.txt"] = _text(content)
+            tree[f"{data.root}/{domain}_{part}.txt"] = _text(content)
     return tree
 
 
 def _pacs(preset: Preset) -> Tree:
     return {
         f"PACS/{domain}/{name}/{i}.png": picture(k, i, d)
-        for d, domain in enumerate(PACS_IMAGES)
-        for k, name in enumerate(PACS_CLASSES)
+        for d, domain in enumerate(PACS.domains)
+        for k, name in enumerate(CLASSES)
         for i in range(len(PARTS))
     }
 
@@ -157,7 +155,7 @@ def write_tree(folder: str | Path, content: Mapping[str, Image.Image | str]) -> 
     Raises:
         ValueError: there are other files in ``folder``, which is then left as it is.
     """
-    root = Path(folder)
+    root = as_path("folder", folder)
     wanted = {root / path: what for path, what in content.items()}
     foreign = sorted(path for path in root.rglob("*") if path.is_file() and path not in wanted)
     if foreign:
@@ -184,7 +182,7 @@ REGIONS = {
 }
 
 
-def sample_photos(folder: str | Path) -> Path:
+def write_photos(folder: str | Path) -> Path:
     """Write a folder of 180 crops, `train/CLASS/*.png` and `test/CLASS/*.png`; return it.
 
     Six classes of 48 x 48 pixels from the photographs china.jpg and flower.jpg of

@@ -10,19 +10,22 @@ from itertools import pairwise
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from fmlora_kit import checks
+from fmlora_kit.streams import display
+
 SCENARIOS = ("class-incremental", "domain-incremental")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Task:
     """One task: labelled training and test images.
 
     Attributes:
         name: what a person calls it, e.g. "Greek".
-        classes: ids of its classes, global over the stream.
+        classes: ids of its classes, global over the stream, from 0.
         class_names: one name per class, e.g. the character.
-        train_images: uint8, (n, height, width, 3).
-        train_labels: int64, (n,), values from ``classes``.
+        train_images: uint8, (n, height, width, 3); not copied, read-only from here.
+        train_labels: int64, (n,), values from ``classes``; a copy of any integers given.
         test_images: like ``train_images``.
         test_labels: like ``train_labels``.
     """
@@ -39,55 +42,85 @@ class Task:
         """Check what training relies on.
 
         Raises:
-            ValueError: a part is empty, has another dtype or shape, labels foreign to the task, or
-                a class without a training image.
+            ValueError: a part is empty, has another type, dtype or shape, labels foreign to the
+                task, or a class without a training image.
         """
-        if not self.classes:
-            raise ValueError(f"task {self.name!r}: classes must not be empty")
-        if len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"task {self.name!r}: classes must differ, got {self.classes}")
-        if len(self.class_names) != len(self.classes):
-            raise ValueError(
-                f"task {self.name!r}: class_names must have one name per class "
-                f"({len(self.classes)}), got {len(self.class_names)}"
-            )
+        checks.text("task name", self.name)
+        where = f"task {self.name!r}:"
+        object.__setattr__(self, "classes", self._class_ids(where))
+        object.__setattr__(self, "class_names", self._class_names(where))
         for part in ("train", "test"):
-            self._check(part, getattr(self, f"{part}_images"), getattr(self, f"{part}_labels"))
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            images = _checked_images(f"{where} {part}_images", images)
+            labels = _checked_labels(f"{where} {part}_labels", labels, len(images), self.classes)
+            object.__setattr__(self, f"{part}_images", images)
+            object.__setattr__(self, f"{part}_labels", labels)
         unseen = sorted(set(self.classes) - set(np.unique(self.train_labels).tolist()))
         if unseen:
+            raise ValueError(f"{where} train_labels must show every class, missing {unseen[:5]}")
+        sizes = self.train_images.shape[1:], self.test_images.shape[1:]
+        if sizes[0] != sizes[1]:
             raise ValueError(
-                f"task {self.name!r}: train_labels must show every class, missing {unseen[:5]}"
-            )
-        if self.train_images.shape[1:] != self.test_images.shape[1:]:
-            raise ValueError(
-                f"task {self.name!r}: train and test images must have one size, got "
-                f"{self.train_images.shape[1:]} and {self.test_images.shape[1:]}"
+                f"{where} train and test images must have one size, got {sizes[0]} and {sizes[1]}"
             )
 
-    def _check(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
-        where = f"task {self.name!r}: {part}"
-        if images.dtype != np.uint8:
-            raise ValueError(f"{where}_images must be uint8 (bytes 0..255), got {images.dtype}")
-        if images.ndim != 4 or images.shape[-1] != 3:
-            raise ValueError(f"{where}_images must be (n, height, width, 3), got {images.shape}")
-        if len(images) == 0:
-            raise ValueError(f"{where}_images must hold at least one image, got 0")
-        if labels.shape != (len(images),):
-            raise ValueError(
-                f"{where}_labels must be one per image, shape ({len(images)},), got {labels.shape}"
-            )
-        if labels.dtype.kind not in "iu":
-            raise ValueError(f"{where}_labels must be integers, got {labels.dtype}")
-        foreign = sorted(set(np.unique(labels).tolist()) - set(self.classes))
-        if foreign:
-            raise ValueError(f"{where}_labels must be classes of the task, got {foreign[:5]}")
-        for name, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
-            view = array.view()  # the caller's own array stays writeable
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+    def _class_ids(self, where: str) -> tuple[int, ...]:
+        name = f"{where} classes"
+        listed = checks.different(name, self.classes)
+        if not listed:
+            raise checks.fail(name, "at least one", listed)
+        return tuple(checks.integer(name, k, 0) for k in listed)
+
+    def _class_names(self, where: str) -> tuple[str, ...]:
+        name = f"{where} class_names"
+        checks.instance(name, self.class_names, list | tuple, "a tuple of names")
+        if len(self.class_names) != len(self.classes):
+            rule = f"one name per class ({len(self.classes)})"
+            raise ValueError(f"{name} must be {rule}, got {len(self.class_names)}")
+        return tuple(str(checks.text(name, each)) for each in self.class_names)
+
+    def __repr__(self) -> str:
+        height, width = self.train_images.shape[1:3]
+        return (
+            f"Task({self.name!r}, {len(self.classes)} classes, {len(self.train_labels)} training "
+            f"and {len(self.test_labels)} test images of {height} x {width} pixels)"
+        )
+
+    def _repr_html_(self) -> str:
+        return display.task_card(self)
 
 
-@dataclass(frozen=True)
+def _checked_images(name: str, images: object) -> np.ndarray:
+    """A read-only view of the images; contiguous, for which a view that is not is copied."""
+    checks.instance(name, images, np.ndarray, "a numpy array")
+    if images.dtype != np.uint8:
+        raise ValueError(f"{name} must be uint8 (bytes 0..255), got {images.dtype}")
+    if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
+        raise ValueError(f"{name} must be (n, height, width, 3), got {images.shape}")
+    if len(images) == 0:
+        raise ValueError(f"{name} must hold at least one image, got 0")
+    # Of a mapped file `ascontiguousarray` would lose the class that `_end_to_end` looks for.
+    view = images.view() if images.flags.c_contiguous else np.ascontiguousarray(images)
+    view.flags.writeable = False  # the caller's own array stays writeable
+    return view
+
+
+def _checked_labels(name: str, labels: object, n: int, classes: tuple[int, ...]) -> np.ndarray:
+    """The labels as a read-only int64 array of its own, whatever integers they were."""
+    checks.instance(name, labels, np.ndarray, "a numpy array")
+    if labels.shape != (n,):
+        raise ValueError(f"{name} must be one per image, shape ({n},), got {labels.shape}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, got {labels.dtype}")
+    foreign = sorted(set(np.unique(labels).tolist()) - set(classes))
+    if foreign:
+        raise ValueError(f"{name} must be classes of the task, got {foreign[:5]}")
+    own = np.array(labels, dtype=np.int64, order="C", subok=False)
+    own.flags.writeable = False
+    return own
+
+
+@dataclass(frozen=True, repr=False)
 class Stream:
     """Tasks in the order they are seen.
 
@@ -110,13 +143,22 @@ class Stream:
         """Check that the tasks fit the scenario.
 
         Raises:
-            ValueError: unknown scenario, no task, images of several sizes, classes that overlap
-                (class-incremental) or differ (domain-incremental).
+            ValueError: a value of another type, unknown scenario, no task, images of several
+                sizes, classes that overlap (class-incremental) or differ (domain-incremental).
         """
-        if self.scenario not in SCENARIOS:
-            raise ValueError(f"scenario must be one of {SCENARIOS}, got {self.scenario!r}")
+        checks.text("stream name", self.name)
+        checks.choice("scenario", self.scenario, SCENARIOS)
+        checks.instance("tasks", self.tasks, list | tuple, "a tuple of tasks")
+        for task in self.tasks:
+            checks.instance("tasks", task, Task, "a tuple of tasks")
         if not self.tasks:
             raise ValueError(f"stream {self.name!r} must have at least one task, got none")
+        checks.instance("about", self.about, Mapping, "words by name")
+        for key, value in self.about.items():
+            checks.text("about", key)
+            checks.instance(f"about[{key!r}]", value, str | None, "a text or None")
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        object.__setattr__(self, "seed", checks.integer("seed", self.seed, 0))
         sizes = {task.train_images.shape[1:] for task in self.tasks}
         if len(sizes) > 1:
             raise ValueError(f"images must have one size in all tasks, got {sorted(sizes)}")
@@ -172,6 +214,16 @@ class Stream:
         together = {p: _end_to_end([getattr(t, p) for t in self.tasks]) for p in parts}
         task = Task("all tasks", tuple(names), tuple(names.values()), **together)
         return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed, self.about)
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        return (
+            f"Stream({self.name!r}, {self.scenario}, {len(self)} tasks, {self.n_classes} classes, "
+            f"{height} x {width} pixels, seed {self.seed})"
+        )
+
+    def _repr_html_(self) -> str:
+        return display.stream_card(self)
 
     def __len__(self) -> int:
         """How many tasks there are."""

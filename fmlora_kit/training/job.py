@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.methods import METHODS
-from fmlora_kit.streams import PRESETS, STREAMS, Stream, preset
+from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import PRESETS, STREAMS, preset
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.run import run

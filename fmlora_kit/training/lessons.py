@@ -12,12 +12,14 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from fmlora_kit import streams
+from fmlora_kit import checks, streams
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.record import Record, RecordError, load_briefs, load_records
-from fmlora_kit.streams import PRESETS, Stream
+from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import PRESETS
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.rendering import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
 
@@ -40,10 +42,10 @@ def model(stream: Stream, method: str = "fmlora", *, seed: int = 0) -> Method:
     """A fresh method with its defaults, in double precision, on the GPU if there is one.
 
     Raises:
-        ValueError: ``method`` is unknown.
+        ValueError: ``stream`` is none, or ``method`` is unknown.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {tuple(METHODS)}, got {method!r}")
+    checks.instance("stream", stream, Stream, "a stream")
+    checks.choice("method", method, METHODS)
     options = {"n_tasks": len(stream)} if METHODS[method].needs_n_tasks else {}
     backbone = load_backbone().double()
     return METHODS[method](backbone, stream.n_classes, seed=seed, **options).to(device())
@@ -68,18 +70,18 @@ def record(
         RecordError: ``folder`` cannot be written.
     """
     learner = model(stream, method, seed=seed)
-    place = Path(folder) / f"{stream.name}-{method}-{seed}"
+    place = as_path("folder", folder) / f"{stream.name}-{method}-{seed}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        kept = _kept(place, start_record(learner, stream, BUDGET))
-        if kept is not None and len(kept.tasks) == len(stream):
-            return kept
-        if kept is None:
+        earlier = _load_if_same(place, start_record(learner, stream, BUDGET))
+        if earlier is not None and len(earlier.tasks) == len(stream):
+            return earlier
+        if earlier is None:
             (place / "record.json").unlink(missing_ok=True)
         return run(learner, stream, BUDGET, folder=place, show_progress=True)
 
 
-def compared(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
+def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
     """The brief records of a comparison: those that come with the package, or those of ``folder``.
 
     Args:
@@ -90,16 +92,17 @@ def compared(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
         ValueError: no comparison of that name is there; the message lists those that are.
         RecordError: the file is damaged.
     """
-    folders = [Path(folder)] if folder is not None else [f / "compare" for f in DATA_FOLDERS]
+    shipped = [place / "compare" for place in DATA_FOLDERS]
+    folders = shipped if folder is None else [as_path("folder", folder)]
     there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
     there.pop("summary", None)
     if name not in there:
         known = ", ".join(there) or f"none in {folders[-1]}: run make compare"
-        raise ValueError(f"name must be a comparison that was made ({known}); got {name!r}")
+        raise checks.fail("name", f"a comparison that was made ({known})", name)
     return tuple(load_briefs(there[name]))
 
 
-def published(file: str | Path | None = None) -> dict[str, list[dict]]:
+def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
     """What codes and papers say: "settings" of published codes, and "accuracies".
 
     Args:
@@ -109,21 +112,20 @@ def published(file: str | Path | None = None) -> dict[str, list[dict]]:
         ValueError: an accuracy without a link to its source, of an unknown preset, or not in %.
     """
     places = [folder / "published.json" for folder in DATA_FOLDERS]
-    found = Path(file) if file is not None else next(p for p in places if p.is_file())
+    found = next(p for p in places if p.is_file()) if file is None else as_path("file", file)
     document = json.loads(found.read_text(encoding="utf-8"))
     for entry in document["accuracies"]:
-        if entry.get("preset") not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {entry} in {found}")
+        checks.choice(f"preset in {found}", entry.get("preset"), PRESETS)
+        checks.number(f"final_accuracy in {found}", entry.get("final_accuracy"), 0, 100)
         if not str(entry.get("source", "")).startswith("https://"):
-            raise ValueError(f"source must be a link to where the number stands; got {entry}")
-        if not 0 <= entry.get("final_accuracy", -1) <= 100:
-            raise ValueError(f"final_accuracy must be from 0 to 100 %; got {entry} in {found}")
+            raise checks.fail(f"source in {found}", "a link to where the number stands", entry)
     return {name: document[name] for name in ("settings", "accuracies")}
 
 
 def paper_records(folder: str | Path = "../build/paper") -> tuple[Record, ...]:
     """All readable records below ``folder``; none if there is no such folder."""
-    return tuple(load_records(folder).records.values()) if Path(folder).is_dir() else ()
+    folder = as_path("folder", folder)
+    return tuple(load_records(folder).records.values()) if folder.is_dir() else ()
 
 
 def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench") -> dict | None:
@@ -137,7 +139,7 @@ def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench")
         "backbone", "image_size", "device", "batch_size", "task", "seconds" (median) and "gigabytes"
         (peak); None if there is no summary, or the method is not in it.
     """
-    file = Path(folder) / "summary.json"
+    file = as_path("folder", folder) / "summary.json"
     summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"steps": []}
     rows = [row for row in summary["steps"] if row["side"] == method]
     if not rows:
@@ -160,11 +162,11 @@ def device_line() -> str:
     return f"training on: {where}"
 
 
-def _kept(place: Path, fresh: Record) -> Record | None:
-    """What ``place`` holds of the very run that ``fresh`` begins."""
+def _load_if_same(place: Path, fresh: Record) -> Record | None:
+    """What ``place`` holds of the very run that ``fresh`` begins; None if nothing."""
     with suppress(RecordError):
-        kept = Record.load(place)
+        earlier = Record.load(place)
         same = ("method", "stream", "seed", "config", "versions")
-        if all(getattr(kept, name) == getattr(fresh, name) for name in same):
-            return kept
+        if all(getattr(earlier, name) == getattr(fresh, name) for name in same):
+            return earlier
     return None

@@ -27,7 +27,10 @@ def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, la
     )
     notebook.page.evaluate("new WebSocket('ws://127.0.0.2:9/e')")
     notebook.page.evaluate("setTimeout(() => { throw new Error('nobody catches me'); })")
-    notebook.page.wait_for_timeout(500)
+    for _ in range(600):  # a minute, against a hang only
+        if len(notebook.requests) > 2 and notebook.errors:
+            break
+        notebook.page.wait_for_timeout(100)
     assert {"http://localhost:9/a", "https://b.c/d"} <= set(notebook.requests)
     assert any(url.startswith("ws://127.0.0.2:9/e") for url in notebook.requests)
     assert any("nobody catches me" in error for error in notebook.errors)

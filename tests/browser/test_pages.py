@@ -50,7 +50,7 @@ def test_a_page_shows_its_figures_and_asks_for_nothing_outside(name, visit, page
     page, asked, errors = visit(name)
     expected = built[name].figures.values() if name in built else []
     count = "n => document.querySelectorAll('[data-figure] .main-svg').length >= n"
-    page.wait_for_function(count, arg=len(expected), timeout=20_000)
+    page.wait_for_function(count, arg=len(expected), timeout=120_000)
     drawn = page.eval_on_selector_all("[data-figure]", DRAWN)
     page.screenshot(path=folder / f"{name}.png", full_page=True)
     assert [(d["traces"], d["title"]) for d in drawn] == [

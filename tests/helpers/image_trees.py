@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmlora_kit.streams import STREAMS
-from fmlora_kit.streams.catalogue import LAYOUTS
+from fmlora_kit.streams.catalogue import DATA_SETS, STREAMS
 from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET
-from fmlora_kit.streams.pacs import PACS_CLASSES, PACS_IMAGES
+from fmlora_kit.streams.pacs import CLASSES, PACS
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("FMLORA_DATA") or CHECKOUT.parent / "shared" / "data")
@@ -118,8 +117,8 @@ def draw_split(root):
 
 def draw_pacs(root, images=5):
     """Five small images per class and domain; number = 100 x domain + 10 x class + image."""
-    for d, domain in enumerate(PACS_IMAGES):
-        for c, name in enumerate(PACS_CLASSES):
+    for d, domain in enumerate(PACS.domains):
+        for c, name in enumerate(CLASSES):
             for i in range(images):
                 suffix = "png" if domain == "sketch" else "jpg"
                 draw(root / domain / name / f"{i}.{suffix}", 100 * d + 10 * c + i)
@@ -176,7 +175,7 @@ class Reader(NamedTuple):
 
 
 def domains(kind):
-    return lambda root: draw_domains(root, tuple(kind.images), ("owl", "cow"), 3, (0, 2))
+    return lambda root: draw_domains(root, tuple(kind.domains), ("owl", "cow"), 3, (0, 2))
 
 
 def classes(root):
@@ -214,7 +213,7 @@ OF_IMAGES = [name for name, reader in READERS.items() if reader.image]
 
 def tree(folder: Path, name: str) -> Path:
     """Draw the tree of a reader in a folder; return its own."""
-    root = folder / (LAYOUTS[READERS[name].stream].root or "own")
+    root = folder / (DATA_SETS[READERS[name].stream].root or "own")
     root.mkdir(exist_ok=True)
     READERS[name].draw(root)
     return root

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fmlora_kit.analysis import Explanations
+from fmlora_kit.analysis.attribution import Explanations
 from fmlora_kit.analysis.features import FeatureHistory
 from fmlora_kit.record import Record, TaskResult
 

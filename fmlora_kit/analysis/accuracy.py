@@ -5,19 +5,18 @@ task t, 0-based; NaN where it was not evaluated. Rows of tasks not finished yet 
 and every metric is measured over the finished ones. In the formulas below t and i count from 1 and
 T is the last finished task. Forgetting and transfer need two tasks: with fewer they are NaN, not 0.
 
-In class-incremental learning a task's accuracy falls for two reasons: its features moved (*drift*),
-or more classes compete for the arg-max (*competition*). `drift_forgetting` and `competition` tell
-them apart.
-
-What every single step of a stream did to the tasks before it.
-
-Where accuracy goes from when a task was learned to the end: drift, and competition.
+In class-incremental learning a task's accuracy falls for two reasons: its features and head rows
+moved (*forgetting by drift*), or more classes compete for the arg-max (*competition*).
+`drift_forgetting` and `competition` tell them apart, `accuracy_parts` does it for accuracies;
+`step_changes` says what every single step of a stream did to the tasks before it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_accuracy, check_record
 from fmlora_kit.record import Record
 
 DEFINITIONS = {
@@ -42,9 +41,8 @@ def average_accuracy(
     """A_t, accuracy over the tasks seen so far, after each finished task.
 
     micro: A_t = sum_{i<=t} n_i a[t,i] / sum_{i<=t} n_i (all test images count alike; the PyCIL
-        family:
-    PILOT, SD-LoRA, InfLoRA). macro: A_t = mean_{i<=t} a[t,i] (all tasks count alike; CODA-Prompt,
-    HiDe-Prompt, L2P, mammoth).
+    family: PILOT, SD-LoRA, InfLoRA). macro: A_t = mean_{i<=t} a[t,i] (all tasks count alike;
+    CODA-Prompt, HiDe-Prompt, L2P, mammoth).
 
     Args:
         accuracy: (T, T) accuracy matrix.
@@ -57,14 +55,10 @@ def average_accuracy(
     Raises:
         ValueError: the matrix is not square, `average` is unknown, or `n_test` does not fit.
     """
+    checks.choice("average", average, ("micro", "macro"))
     done = _finished(accuracy)
     n = len(done)
-    if average == "macro":
-        weights = np.ones(n)
-    elif average == "micro":
-        weights = _test_sizes(n_test, n)
-    else:
-        raise ValueError(f"average must be 'micro' or 'macro'; got {average!r}")
+    weights = np.ones(n) if average == "macro" else _test_sizes(n_test, n)
     return np.array([np.average(done[t, : t + 1], weights=weights[: t + 1]) for t in range(n)])
 
 
@@ -80,7 +74,7 @@ def average_anytime_accuracy(
     accuracy: np.ndarray, n_test: np.ndarray | None = None, *, average: str = "micro"
 ) -> float:
     """mean_t A_t: SD-LoRA's "AAA", PyCIL's "Average Accuracy", or average incremental accuracy."""
-    return _mean(average_accuracy(accuracy, n_test, average=average))
+    return mean_known(average_accuracy(accuracy, n_test, average=average))
 
 
 def forgetting_max(accuracy: np.ndarray) -> float:
@@ -90,13 +84,13 @@ def forgetting_max(accuracy: np.ndarray) -> float:
     Entries above the diagonal (a task tested before it was learned) do not count: one cannot forget
     what one has not learned.
     """
-    return _mean(_falls(_finished(accuracy)))
+    return mean_known(_falls(_finished(accuracy)))
 
 
 def forgetting_first(accuracy: np.ndarray) -> float:
     """mean_{i<T} (a[i,i] - a[T,i]) = -BWT: the fall since each task was learned (avalanche)."""
     done = _finished(accuracy)
-    return _mean((np.diag(done) - _last_row(done))[:-1])
+    return mean_known((np.diag(done) - _last_row(done))[:-1])
 
 
 def forgetting_step(accuracy: np.ndarray) -> float:
@@ -106,7 +100,7 @@ def forgetting_step(accuracy: np.ndarray) -> float:
     so this number is smaller than the other two on long streams.
     """
     done = _finished(accuracy)
-    return _mean([_mean(done[t - 1, :t] - done[t, :t]) for t in range(1, len(done))])
+    return mean_known([mean_known(done[t - 1, :t] - done[t, :t]) for t in range(1, len(done))])
 
 
 def backward_transfer(accuracy: np.ndarray) -> float:
@@ -127,15 +121,23 @@ def forward_transfer(accuracy: np.ndarray, chance: np.ndarray | float) -> float:
         accuracy: (T, T) accuracy matrix; in class-incremental learning the one with task identity
             given, since classes not seen yet are never predicted otherwise.
         chance: accuracy of guessing, one number or one per task.
+
+    Raises:
+        ValueError: the matrix is not square, or `chance` holds fewer numbers than there are tasks.
     """
     done = _finished(accuracy)
-    guess = np.full(len(done), chance) if np.ndim(chance) == 0 else np.asarray(chance, dtype=float)
-    return _mean(np.diag(done, k=1) - guess[1 : len(done)])
+    n = len(done)
+    guess = np.asarray(chance)
+    if guess.dtype.kind not in "iuf" or guess.ndim > 1 or (guess.ndim and len(guess) < n):
+        raise checks.fail("chance", f"a number, or one for each of {n} tasks", chance)
+    return mean_known(
+        np.diag(done, k=1) - np.broadcast_to(guess[:n] if guess.ndim else guess, n)[1:]
+    )
 
 
 def learning_accuracy(accuracy: np.ndarray) -> float:
     """mean_i a[i,i], the accuracy on each task when it was just learned."""
-    return _mean(np.diag(_finished(accuracy)))
+    return mean_known(np.diag(_finished(accuracy)))
 
 
 def drift_forgetting(oracle_accuracy: np.ndarray) -> float:
@@ -168,8 +170,7 @@ def forgetting_curve(accuracy: np.ndarray, *, definition: str = "max") -> np.nda
     Raises:
         ValueError: `definition` is unknown.
     """
-    if definition not in FORGETTING:
-        raise ValueError(f"definition must be one of {sorted(FORGETTING)}; got {definition!r}")
+    checks.choice("definition", definition, FORGETTING)
     done = _finished(accuracy)
     return np.array([FORGETTING[definition](done[:n, :n]) for n in range(1, len(done) + 1)])
 
@@ -185,7 +186,11 @@ def metrics(record: Record) -> dict[str, float]:
 
     `forgetting` is `forgetting_max`. `forward_transfer` takes the accuracy with task identity
     given, and 1 / (number of the task's classes) as chance.
+
+    Raises:
+        ValueError: `record` is no record.
     """
+    check_record(record)
     a, oracle, n = record.accuracy, record.oracle_accuracy, record.n_test
     return {
         "final_accuracy": final_accuracy(a, n),
@@ -207,21 +212,18 @@ def metrics(record: Record) -> dict[str, float]:
 
 def _finished(accuracy: np.ndarray) -> np.ndarray:
     """The (n, n) corner of the n finished tasks: all rows up to the last that holds a number."""
-    accuracy = np.asarray(accuracy, dtype=float)
-    if accuracy.ndim != 2 or accuracy.shape[0] != accuracy.shape[1]:
-        raise ValueError(f"accuracy must be a square matrix (T, T); got shape {accuracy.shape}")
+    accuracy = check_accuracy(accuracy)
     evaluated = np.flatnonzero(np.isfinite(accuracy).any(axis=1))
     n = int(evaluated[-1]) + 1 if evaluated.size else 0
     return accuracy[:n, :n]
 
 
 def _test_sizes(n_test: np.ndarray | None, n: int) -> np.ndarray:
-    if n_test is None:
-        raise ValueError("n_test (test images per task) must be given for average='micro'")
-    sizes = np.asarray(n_test, dtype=float)
-    if sizes.ndim != 1 or len(sizes) < n or (sizes[:n] <= 0).any():
-        raise ValueError(f"n_test must hold a number > 0 for each of {n} tasks; got {n_test!r}")
-    return sizes[:n]
+    sizes = np.asarray(n_test)
+    if sizes.dtype.kind not in "iuf" or sizes.ndim != 1 or len(sizes) < n or (sizes[:n] <= 0).any():
+        rule = f"a number above 0 for each of {n} tasks (test images; needed for average='micro')"
+        raise checks.fail("n_test", rule, n_test)
+    return sizes[:n].astype(float)
 
 
 def _last_row(done: np.ndarray) -> np.ndarray:
@@ -241,8 +243,8 @@ def _known(values: np.ndarray) -> np.ndarray:
     return values[~np.isnan(values)]
 
 
-def _mean(values) -> float:
-    """Mean of the values that are known; NaN if there is none."""
+def mean_known(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
     known = _known(np.asarray(values, dtype=float))
     return float(known.mean()) if known.size else float("nan")
 
@@ -262,9 +264,7 @@ def step_changes(accuracy: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: the matrix is not square.
     """
-    accuracy = np.asarray(accuracy, dtype=float)
-    if accuracy.ndim != 2 or accuracy.shape[0] != accuracy.shape[1]:
-        raise ValueError(f"accuracy must be a square matrix (T, T); got shape {accuracy.shape}")
+    accuracy = check_accuracy(accuracy)
     changes = np.full(accuracy.shape, np.nan)
     changes[1:] = np.diff(accuracy, axis=0)
     changes[~np.tri(len(accuracy), k=-1, dtype=bool)] = np.nan
@@ -277,7 +277,7 @@ def before_learning(record: Record) -> np.ndarray:
     With task identity given, that is arg-max over the task's own classes. Less chance, and averaged
     over the tasks, it is the forward transfer of Lopez-Paz and Ranzato, arXiv 1706.08840.
     """
-    n = len(record.tasks)
+    n = len(check_record(record).tasks)
     return np.append(
         np.full(min(n, 1), np.nan), np.diag(record.oracle_accuracy, k=1)[: max(n - 1, 0)]
     )
@@ -291,7 +291,7 @@ def accuracy_parts(record: Record) -> dict[str, float]:
 
     LEARNED is mean_i of the accuracy on task i after task i, GIVEN that after the last task, both
     with task identity given (arg-max over the task's own classes); END is the final accuracy over
-    all classes. "drift" is LEARNED - GIVEN, "competition" GIVEN - END.
+    all classes. "drift" is the forgetting by drift, LEARNED - GIVEN; "competition" is GIVEN - END.
 
     Args:
         record: with at least one finished task.
@@ -299,9 +299,7 @@ def accuracy_parts(record: Record) -> dict[str, float]:
     Raises:
         ValueError: no task is finished.
     """
-    n = len(record.tasks)
-    if not n:
-        raise ValueError("record must have a finished task; got none")
+    n = len(check_record(record, 1).tasks)
     oracle = record.oracle_accuracy[:n, :n]
     learned, given = float(np.mean(np.diag(oracle))), float(np.mean(oracle[-1]))
     end = float(np.mean(record.accuracy[n - 1, :n]))

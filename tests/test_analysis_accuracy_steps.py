@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.records import THREE_TASKS, make_record, plausible_record
 
-from fmlora_kit.analysis import before_learning, forgetting_step, step_changes
+from fmlora_kit.analysis.accuracy import before_learning, forgetting_step, step_changes
 
 NAN = np.nan
 
@@ -40,5 +40,5 @@ def test_accuracy_just_before_learning():
 
 
 def test_a_matrix_must_be_square():
-    with pytest.raises(ValueError, match=r"square matrix \(T, T\); got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"square matrix \(T, T\), got shape \(2, 3\)"):
         step_changes(THREE_TASKS[:2])

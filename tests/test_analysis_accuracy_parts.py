@@ -26,5 +26,5 @@ def test_a_run_that_is_not_finished_ends_where_it_is():
 
 
 def test_nothing_learned_is_refused():
-    with pytest.raises(ValueError, match="a finished task; got none"):
+    with pytest.raises(ValueError, match="a finished task, got none"):
         accuracy_parts(make_record(n_done=0))

@@ -12,7 +12,7 @@ from helpers.records import (
     plausible_record,
 )
 
-from fmlora_kit import analysis as m
+from fmlora_kit.analysis import accuracy as m
 
 N_TEST = (10, 20, 10)
 NAN = math.nan
@@ -205,9 +205,15 @@ def test_domain_incremental_chance():
             lambda: m.average_accuracy(THREE_TASKS[:2], N_TEST),
             "square matrix .*got shape \\(2, 3\\)",
         ),
-        (lambda: m.average_accuracy(THREE_TASKS), "n_test .*must be given"),
-        (lambda: m.average_accuracy(THREE_TASKS, [1, 2]), "n_test must hold a number > 0"),
-        (lambda: m.average_accuracy(THREE_TASKS, [1, 0, 2]), "n_test must hold a number > 0"),
+        (lambda: m.average_accuracy(THREE_TASKS), "n_test must be .*needed for .*got None"),
+        (
+            lambda: m.average_accuracy(THREE_TASKS, [1, 2]),
+            "n_test must be a number above 0 for each of 3",
+        ),
+        (
+            lambda: m.average_accuracy(THREE_TASKS, [1, 0, 2]),
+            "n_test must be a number above 0 for each of 3",
+        ),
         (lambda: m.average_accuracy(THREE_TASKS, N_TEST, average="mean"), "got 'mean'"),
         (lambda: m.forgetting_curve(THREE_TASKS, definition="last"), "got 'last'"),
     ],

@@ -1,0 +1,75 @@
+"""Open the notebooks in JupyterLab, from anywhere: ``fmlora lab``.
+
+    fmlora lab                       the first notebook
+    fmlora lab 07                    another one, by how its name begins
+    fmlora lab -- --no-browser       what stands behind -- is JupyterLab's
+
+JupyterLab is told to fetch no news and to look for no updates, in whatever environment it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from fmlora_kit.commands.arguments import make_parser
+
+SETTINGS = Path(__file__).parent / "jupyter"  # holds labconfig/, which JupyterLab reads
+FIRST = "01_*.ipynb"
+NO_NOTEBOOKS = (
+    "the notebooks come with the source of fmlora_kit, not with the installed package: there are "
+    "none in {} or above it. Fetch the source, and run fmlora lab inside of it"
+)
+NO_LAB = "JupyterLab is not installed: pip install 'fmlora_kit[notebooks]'"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open a notebook; return JupyterLab's exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    parser = make_parser("lab", "Open the notebooks in JupyterLab.", "fmlora lab 01")
+    parser.add_argument(
+        "notebook", nargs="?", default="01", help="how its name begins; default: %(default)s"
+    )
+    parser.usage = "fmlora lab [NOTEBOOK] [-- options of JupyterLab]"
+    asked = parser.parse_args(words[:cut])
+    folder = find_notebooks()
+    found = sorted(folder.glob("*.ipynb"))
+    chosen = next((path for path in found if path.name.startswith(asked.notebook)), None)
+    if chosen is None:
+        names = ", ".join(path.stem for path in found)
+        parser.error(f"NOTEBOOK must begin like one of {names}, got {asked.notebook!r}")
+    return open_lab(chosen, words[cut + 1 :])
+
+
+def find_notebooks() -> Path:
+    """The folder of the notebooks: that of this checkout, or one here or above.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    here = Path.cwd()
+    for root in (Path(__file__).parents[2], here, *here.parents):
+        if any((root / "notebooks").glob(FIRST)):
+            return root / "notebooks"
+    raise FileNotFoundError(NO_NOTEBOOKS.format(here))
+
+
+def open_lab(notebook: Path, options: Sequence[str] = ()) -> int:
+    """Run JupyterLab in this process, in the folder above the notebooks.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
+    os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
+    try:
+        labapp = import_module("jupyterlab.labapp")
+    except ModuleNotFoundError as error:
+        raise ImportError(NO_LAB) from error
+    root = notebook.parent.parent
+    return labapp.main([f"--ServerApp.root_dir={root}", str(notebook), *options]) or 0
