@@ -23,7 +23,7 @@ COMMANDS = {
     "data": ("commands.data", "real images: list, show, check, or make up what there is"),
     "bench": ("commands.bench", "time a training step of every method, and of PEFT's LoRA"),
     "ablation": ("commands.ablation", "which of FM-LoRA's decisions matter"),
-    "site": ("pages.notebooks", "offline pages of the notebooks, and pictures of figures"),
+    "site": ("commands.site", "offline pages of the notebooks, and pictures of figures"),
     "pretrain": ("commands.pretrain", "train an embedded backbone again: glyph_vit or photo_vit"),
 }
 # These keep every finished task, so that the same command goes on where it was.

@@ -166,3 +166,40 @@ def test_real_lists_without_images(name, folder, there, capsys):
     status, said = check(capsys, name, "--folder", image_trees.FOLDER)
     assert status == 1 and f"  there    {there}\n" in said
     assert "Not ready. Fetch " in said
+
+
+def test_one_data_set_or_preset_is_shown(capsys):
+    assert data.main(["show", "pacs"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("pacs: PACS/ with ") and "\npacs-4: pacs()\n" in said
+    assert data.main(["show", "cub200-10"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("cub200-10: cub200(n_tasks=10)\n") and "\ncub200: CUB_200_2011/" in said
+
+
+def test_a_made_up_tree_is_ready(tmp_path, capsys):
+    assert data.main(["fake", "cub200-10", "--folder", str(tmp_path / "birds")]) == 0
+    assert f"Made up, for cub200-10: {tmp_path / 'birds'}" in capsys.readouterr().out
+    assert check(capsys, "cub200-10", "--folder", tmp_path / "birds")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["chekc"],
+            "WHAT must be one of list, show, check, fake, got 'chekc'; did you mean 'check'?",
+        ),
+        (["show", "cub20"], "did you mean 'cub200'?"),
+        (["check", "pacs", "--folder", "FILE"], "--folder must be a folder, got 'FILE': a file"),
+        (["fake", "cifar100-pycil-10", "--folder", "."], "NAME must be one of "),
+        (["fake", "pacs-4", "--folder", "FILE"], "--folder must be a folder, got 'FILE': "),
+    ],
+)
+def test_wrong_words_give_one_line(words, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    with pytest.raises(SystemExit, match="2"):
+        data.main(words)
+    said = capsys.readouterr().err
+    assert said.startswith("fmlora data") and line in said and said.count("\n") == 1

@@ -12,6 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from fmlora_kit.__main__ import main
 from fmlora_kit.pages import notebooks
 
 ROOT = Path(__file__).parents[1]
@@ -170,14 +171,14 @@ def test_a_notebook_that_does_not_begin_as_the_series_does_is_named(tmp_path, fi
 
 
 def test_no_notebook_is_an_error_that_is_said(tmp_path, capsys):
-    assert notebooks.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "site")]) == 1
+    assert main(["site", "--notebooks", str(tmp_path), "--out", str(tmp_path / "site")]) == 1
     assert "notebooks must be at least one, got none" in capsys.readouterr().err
 
 
 def test_nothing_asked_for_is_a_usage_error(capsys):
     with pytest.raises(SystemExit, match="2"):
-        notebooks.main([])
-    assert "--out FOLDER or --gallery FOLDER" in capsys.readouterr().err
+        main(["site"])
+    assert "--out and --gallery must be given, got neither" in capsys.readouterr().err
 
 
 def test_the_gallery_holds_the_figures_of_tagged_cells(tmp_path):
@@ -213,7 +214,7 @@ def test_the_site_is_built_without_torch():
 
 
 def test_the_program_builds_the_stored_notebooks(tmp_path, capsys):
-    assert notebooks.main(["--notebooks", str(ROOT / "notebooks"), "--out", str(tmp_path)]) == 0
+    assert main(["site", "--notebooks", str(ROOT / "notebooks"), "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith(f"{len(NOTEBOOKS)} notebooks with ")
     assert {p.name for p in tmp_path.iterdir()} == {
         *(f"{path.stem}.html" for path in NOTEBOOKS),
@@ -242,12 +243,12 @@ def test_every_figure_and_widget_of_a_notebook_is_on_its_page(path, real):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_every_formula_of_a_notebook_is_readable(path, real):
-    main = real[1][f"{path.stem}.html"].find("main")
-    for formula in main.find_all("math"):
+    text = real[1][f"{path.stem}.html"].find("main")
+    for formula in text.find_all("math"):
         assert "\\" not in formula.get_text() and formula.get_text().strip(), formula
-    for code in main.find_all(["code", "pre", "math"]):
+    for code in text.find_all(["code", "pre", "math"]):
         code.extract()
-    assert not re.search(r"\$|\\[a-z]+", main.get_text())
+    assert not re.search(r"\$|\\[a-z]+", text.get_text())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

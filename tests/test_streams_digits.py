@@ -60,3 +60,9 @@ def test_the_seed_decides_the_split_and_nothing_else():
 def test_number_of_tasks(n_tasks):
     with pytest.raises(ValueError, match=f"n_tasks must be between 1 and 5, got {n_tasks}"):
         digits(n_tasks)
+
+
+@pytest.mark.parametrize("seed", [None, True, -1, 2**32, 0.5])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match=f"seed must be .*, got {seed}"):
+        digits(1, seed)

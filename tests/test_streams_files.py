@@ -6,7 +6,7 @@ from fmlora_kit.streams.files import (
     class_files,
     count_images,
     image_files,
-    inside,
+    path_inside,
     presplit_files,
     subfolders,
 )
@@ -17,11 +17,11 @@ from fmlora_kit.streams.files import (
 )
 def test_no_listed_path_leaves_the_folder(tmp_path, listed):
     with pytest.raises(ValueError, match="list.txt must list paths inside .* got '"):
-        inside(tmp_path, listed, tmp_path / "list.txt")
+        path_inside(tmp_path, listed, tmp_path / "list.txt")
 
 
 def test_a_listed_path_inside(tmp_path):
-    assert inside(tmp_path, "001.Gull/a b.jpg", tmp_path) == tmp_path / "001.Gull" / "a b.jpg"
+    assert path_inside(tmp_path, "001.Gull/a b.jpg", tmp_path) == tmp_path / "001.Gull" / "a b.jpg"
 
 
 def test_contents_are_sorted_and_hidden_ones_left_out(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from helpers import image_trees
 
 from fmlora_kit.streams.data_set import DataSet
-from fmlora_kit.streams.files import count_present, listed_classes, present, read_list
+from fmlora_kit.streams.files import classes_present, count_present, listed_classes, read_list
 
 BIRDS = DataSet("birds", "Birds", "Fetch it.", "*")
 TRAIN = "a/owl/1.jpg 1\na/owl/2.jpg 1\na/red_jay/1.jpg 0\n"
@@ -103,11 +103,11 @@ def test_lists_that_do_not_fit(tmp_path, lists, old, new, message):
 
 def test_a_class_is_there_wholly_or_not_at_all(tmp_path, lists):
     classes = listed_classes(tmp_path, lists, 2)
-    assert present(classes, BIRDS) == {}
+    assert classes_present(classes, BIRDS) == {}
     for i in (1, 2, 3):
         image_trees.draw(tmp_path / "a" / "owl" / f"{i}.jpg", i)
-    assert present(classes, BIRDS) == {1: classes[1]}
+    assert classes_present(classes, BIRDS) == {1: classes[1]}
     (tmp_path / "a" / "owl" / "2.jpg").unlink()
     message = "owl must hold all 3 listed images or none, 1 are missing, first 2.jpg. Fetch it."
     with pytest.raises(FileNotFoundError, match=message):
-        present(classes, BIRDS)
+        classes_present(classes, BIRDS)

@@ -151,6 +151,19 @@ def test_no_stream_shows_the_style_of_pretraining_by_default():
     ("options", "message"),
     [
         ({"n_tasks": 0}, "n_tasks must be between 1 and 40, got 0"),
+        ({"n_tasks": 2.5}, "n_tasks must be a whole number between 1 and 40, got 2.5"),
+        ({"n_tasks": None}, "n_tasks must be a whole number between 1 and 40, got None"),
+        ({"seed": True}, "seed must be a whole number at least 0, got True"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"scripts": "Latin"}, "scripts must be a list, got 'Latin'"),
+        (
+            {"scripts": ["Latin", "Latin"]},
+            r"scripts must be different .*, got \('Latin', 'Latin'\)",
+        ),
+        ({"scripts": [["Latin"]]}, r"scripts must be one of .*, got \['Latin'\]"),
+        ({"barred": ""}, "barred must be one of .*, got ''"),
+        ({"n_train": "3"}, "n_train must be a whole number at least 1, got '3'"),
+        ({"styles": "scan"}, "styles must be a list, got 'scan'"),
         ({"n_tasks": 41}, "n_tasks must be between 1 and 40, got 41"),
         ({"scripts": ["Latin", "Klingon"]}, "scripts must be one of .*'Klingon'"),
         ({"barred": "Klingon"}, "barred must be one of .*'Klingon'"),
@@ -182,3 +195,23 @@ def test_glyph_styles_has_the_same_classes_in_another_style_each_time():
 def test_glyph_styles_refuses_more_styles_than_there_are(n_tasks):
     with pytest.raises(ValueError, match=f"n_tasks must be between 1 and 10, got {n_tasks}"):
         glyph_styles(n_tasks)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"characters": "AAB"}, "characters must be different from each other"),
+        ({"characters": ""}, "characters must be a text that is not empty, got ''"),
+        ({"characters": ["A", "B"]}, "characters must be a text that is not empty, got"),
+        ({"seed": 1.0}, "seed must be a whole number at least 0, got 1.0"),
+        ({"n_test": 0}, "n_test must be at least 1, got 0"),
+    ],
+)
+def test_bad_options_of_styles(options, message):
+    with pytest.raises(ValueError, match=message):
+        glyph_styles(**options)
+
+
+def test_numpys_numbers_are_taken():
+    stream = glyphs(np.int64(1), np.uint8(4), n_train=np.int32(1), n_test=np.int64(1))
+    assert stream.describe() == glyphs(1, 4, **SMALL).describe()

@@ -78,3 +78,17 @@ def test_broken_files_are_named(tmp_path):
             read_images([tmp_path / "whole.jpg", tmp_path / name], 8)
     with pytest.raises(FileNotFoundError, match="nowhere.jpg"):
         read_images([tmp_path / "nowhere.jpg"], 8)
+
+
+@pytest.mark.parametrize(
+    ("paths", "size", "message"),
+    [
+        ("a.png", 8, "paths must be a list of paths, got 'a.png'"),
+        ([3], 8, "paths must be a path, got 3"),
+        ([], 0, "image_size must be at least 1, got 0"),
+        ([], True, "image_size must be a whole number at least 1, got True"),
+    ],
+)
+def test_what_is_to_be_read(paths, size, message):
+    with pytest.raises(ValueError, match=message):
+        read_images(paths, size)

@@ -138,9 +138,9 @@ def test_what_is_interrupted_begins_anew(photos, store, monkeypatch):
         write(rows, first, images[:1])
         raise KeyboardInterrupt
 
-    write = pixel_cache._Rows.__call__
+    write = pixel_cache._RowWriter.__call__
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pixel_cache._Rows, "__call__", stop)
+        patch.setattr(pixel_cache._RowWriter, "__call__", stop)
         read("class", photos, decoded=store)
     assert kept(store) == []
     whole = read("class", photos, decoded=store).describe()
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up(photos, store, monkeypatch):
         def write(self, images):
             raise OSError(28, "No space left on device")
 
-    rows = pixel_cache._Rows(Full(), 192, print)
+    rows = pixel_cache._RowWriter(Full(), 192, print)
     with pytest.raises(OSError, match="images.part must be written whole, got: .*No space left"):
         rows(0, np.zeros((1, 8, 8, 3), dtype=np.uint8))
 

@@ -5,12 +5,12 @@ import pytest
 
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    as_tasks,
     check_domains,
     check_numbers,
     check_share,
     class_incremental,
     draw,
+    make_tasks,
     order_in_words,
     order_of_classes,
     partial_note,
@@ -105,7 +105,7 @@ def test_tasks_are_equally_long(n_tasks):
 
 
 def test_a_domain_is_a_task_from_zero_and_training_images_are_read_before_all_test_images():
-    photo, sketch = as_tasks({"photo": classes(3), "sketch": classes(3)[::-1]}, read)
+    photo, sketch = make_tasks({"photo": classes(3), "sketch": classes(3)[::-1]}, read)
     assert photo.name == "photo" and photo.classes == sketch.classes == (0, 1, 2)
     assert sketch.train_images[:, 0, 0, 0].tolist() == [20, 21, 22, 10, 11, 0]
     assert sketch.train_labels.tolist() == [0, 0, 0, 1, 1, 2]

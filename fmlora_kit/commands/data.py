@@ -1,20 +1,23 @@
-"""Real images: what there is, how it must lie, and whether it does.
+"""Real images: what there is, how it must lie, whether it does, and small ones to try it with.
 
-    python -m fmlora_kit data list
-    python -m fmlora_kit data check cub200 --folder /my/images
+    fmlora data list
+    fmlora data show cub200
+    fmlora data check cub200 --folder /my/images
+    fmlora data fake pacs-4 --folder build/made_up
 
-A name is that of a data set or of a preset; ``list`` has them all. Files are only read: nothing is
-moved, written or fetched. The exit status of ``check`` is 0 if a stream can be made of what is
-there, which may be a part of the data set, and 1 if not.
+A name is that of a data set or of a preset; ``list`` has them all. Files are only read, but by
+``fake``, which writes a tiny tree into an empty folder; nothing is fetched. The exit status of
+``check`` is 0 if a stream can be made of what is there, which may be a part of the data set, and 1
+if not.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fmlora_kit.commands.arguments import add_command, make_parser, out_folder
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, PUBLISHED_SIZE, STREAMS
 from fmlora_kit.streams.data_set import DataSet
@@ -25,12 +28,19 @@ ONE_EACH, LIMIT = {"n_train": 1, "n_test": 1}, "at most 1 "
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check or list; return 0, or 1 if no stream can be made of what is there."""
-    asked = _parse(sys.argv[1:] if arguments is None else arguments)
+    """List, show, check or make up; return 0, or 1 if no stream can be made of what is there."""
+    asked = _parse(arguments)
     if asked.what == "list":
-        _list()
-        return 0
-    return 0 if check(asked.name, asked.folder, asked.lists, asked.every_image) else 1
+        print("\n\n".join(_lines()))
+    elif asked.what == "show":
+        print(describe(asked.name))
+    elif asked.what == "fake":
+        from fmlora_kit.streams.synthetic import write_benchmark  # loads scikit-learn
+
+        print(f"Made up, for {asked.name}: {write_benchmark(asked.name, asked.folder).resolve()}")
+    else:
+        return 0 if check(asked.name, asked.folder, asked.lists, asked.every_image) else 1
+    return 0
 
 
 def check(name: str, folder: Path, lists: Path | None = None, every_image: bool = False) -> bool:
@@ -64,36 +74,78 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
     return any(usable)
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m fmlora_kit data", description=(__doc__ or "").split("\n\n")[0]
+def describe(name: str) -> str:
+    """A data set, how its folder must lie, and its presets; or one preset, and its data set."""
+    if name in PRESETS:
+        return f"{_preset_line(name)}\n\n{_data_set_lines(PRESETS[name].stream)}"
+    presets = [_preset_line(each) for each, of in PRESETS.items() if of.stream == name]
+    return "\n\n".join([_data_set_lines(name), *presets])
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    example = "fmlora data list"
+    parser = make_parser("data", "Real images: what there is, how it must lie.", example)
+    commands = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    all_names = (*DATA_SETS, *PRESETS)
+    fakes = tuple(name for name in PRESETS if not name.startswith("cifar100"))  # those are pickles
+    add_command(commands, "list", "name the data sets, how they must lie, and the presets", example)
+    show = "fmlora data show cub200"
+    one = add_command(commands, "show", "one data set or preset: its folder, where to get it", show)
+    _add_name(one, all_names)
+    check = "fmlora data fake cub200-10 --folder build/birds\n"
+    check += "fmlora data check cub200-10 --folder build/birds"
+    one = add_command(
+        commands, "check", "say what of a data set is there, and what is missing", check
     )
-    commands = parser.add_subparsers(dest="what", required=True)
-    commands.add_parser("list", help="name the data sets, how they must lie, and the presets")
-    one = commands.add_parser("check", help="say what of a data set is there, and what is missing")
-    names = [*DATA_SETS, *PRESETS]
-    one.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
-    one.add_argument("--folder", type=Path, required=True, help="where the data set lies")
-    one.add_argument("--lists", type=Path, help="where its lists lie, if not in the folder")
-    one.add_argument(
-        "--every-image", action="store_true", help="decode all images, which takes time"
+    _add_name(one, all_names)
+    add = one.add_argument
+    add("--folder", type=Path, required=True, help="where the data set lies")
+    add("--lists", type=Path, help="where its lists lie, if not in the folder")
+    add("--every-image", action="store_true", help="decode all images, which takes time")
+    fake = "fmlora data fake pacs-4 --folder build/made_up"
+    made = add_command(
+        commands, "fake", "write a tiny made-up tree in the layout of a preset", fake
     )
+    _add_name(made, fakes)
+    made.add_argument("--folder", type=out_folder, required=True, help="new or empty")
     asked = parser.parse_args(arguments)
-    if asked.what == "check" and asked.lists:
-        stream = PRESETS[asked.name].stream if asked.name in PRESETS else asked.name
-        if stream not in ("dn4il", "domainnet", "imagenet_r"):
-            parser.error(f"--lists is for dn4il, domainnet and imagenet_r, got {asked.name}")
+    if asked.what == "check":
+        _check_folders(one, asked)
     return asked
 
 
-def _list() -> None:
-    print("Data sets, and what their folder must hold:")
-    for name, layout in DATA_SETS.items():
-        print(f"\n{name}: {layout.root or 'any folder'}/ with {layout.tree}\n  {layout.how_to_get}")
-    print("\nPresets: fk.streams.preset(NAME, folder)")
-    for name, chosen in PRESETS.items():
-        options = ", ".join(f"{key}={value!r}" for key, value in chosen.options.items())
-        print(f"\n{name}: {chosen.stream}({options})\n  {chosen.whose}.")
+def _add_name(parser: argparse.ArgumentParser, choices: Sequence[str]) -> None:
+    parser.add_argument("name", choices=choices, metavar="NAME", help=", ".join(choices))
+
+
+def _check_folders(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+    for option in ("folder", "lists"):
+        path = vars(asked)[option]
+        if path and path.exists() and not path.is_dir():
+            parser.error(f"--{option} must be a folder, got {str(path)!r}: a file")
+    stream = PRESETS[asked.name].stream if asked.name in PRESETS else asked.name
+    if asked.lists and stream not in ("dn4il", "domainnet", "imagenet_r"):
+        parser.error(f"--lists is for dn4il, domainnet and imagenet_r, got {asked.name}")
+
+
+def _lines() -> list[str]:
+    """All there is, a paragraph each."""
+    return [
+        "Data sets, and what their folder must hold:",
+        *map(_data_set_lines, DATA_SETS),
+        "Presets: fk.streams.preset(NAME, folder)",
+        *map(_preset_line, PRESETS),
+    ]
+
+
+def _data_set_lines(name: str) -> str:
+    data = DATA_SETS[name]
+    return f"{name}: {data.root or 'any folder'}/ with {data.tree}\n  {data.how_to_get}"
+
+
+def _preset_line(name: str) -> str:
+    options = ", ".join(f"{key}={value!r}" for key, value in PRESETS[name].options.items())
+    return f"{name}: {PRESETS[name].stream}({options})\n  {PRESETS[name].whose}."
 
 
 def _inventory(layout: DataSet, folder: Path, lists: Path | None) -> None:
@@ -167,7 +219,3 @@ def _whole(stream: Stream) -> str:
     words = ", ".join([*several, f"{stream.n_classes} classes"])
     whole = f"partial: {'; '.join(partial)}" if partial else "complete"
     return f"{words}; {whole}" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

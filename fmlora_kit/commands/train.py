@@ -1,7 +1,7 @@
-"""One run into a folder: ``python -m fmlora_kit train``.
+"""One run into a folder: ``fmlora train``, which is ``python -m fmlora_kit train``.
 
-    python -m fmlora_kit train --method fmlora --stream glyphs --out runs/a
-    python -m fmlora_kit train --stream cifar100-pycil-10 --data /my/images/cifar-100-python ...
+    fmlora train --method fmlora --stream glyphs --out runs/a
+    fmlora train --stream cifar100-pycil-10 --data /my/images/cifar-100-python ...
     accelerate launch --num_processes 4 -m fmlora_kit train ...           one run on four GPUs
     torchrun --nproc_per_node 2 -m fmlora_kit train --device cpu ...      or in two processes
 
@@ -12,18 +12,31 @@ goes on at the same command, in as many processes.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING
 
-from fmlora_kit.methods import METHODS
-from fmlora_kit.record import RecordError
+import timm
+from tqdm.auto import tqdm
+
+from fmlora_kit.backbones.load import EMBEDDED, load_backbone
+from fmlora_kit.commands.arguments import (
+    Parser,
+    check_keys,
+    folder,
+    json_object,
+    make_parser,
+    one_of,
+    out_folder,
+    suggest,
+    whole,
+)
+from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS
+from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.job import Job, run_job
-from fmlora_kit.training.loop import Budget, TrainingError
+from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.parallel import import_accelerate
 
 if TYPE_CHECKING:
@@ -31,72 +44,102 @@ if TYPE_CHECKING:
 
 # What launchers call the number of processes: torch's, and those of MPI.
 COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+EXAMPLE = "fmlora train --method fmlora --stream glyphs --epochs 4 --out build/runs/a"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; return 0, or 1 if it failed, which is then said."""
-    asked = _parse(sys.argv[1:] if arguments is None else arguments)
-    try:
-        accelerator = _accelerator(cpu=asked.device == "cpu")
-        run_job(asked.job, print, device=asked.device, accelerator=accelerator)
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on where it was.", file=sys.stderr)
-        return 1
-    except (RecordError, TrainingError, ValueError, OSError, ImportError) as error:
-        print(f"\nThe run could not be finished: {error}", file=sys.stderr)
-        return 1
-    if accelerator is None or accelerator.is_main_process:
+    """Run; return 0."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    job = _job(parser, asked)
+    accelerator = _accelerator(cpu=asked.device == "cpu")
+    leads = accelerator is None or accelerator.is_main_process
+    stream = _attempt(parser, "--stream", job.make_stream)
+    run_job(
+        job,
+        lambda line: tqdm.write(line),
+        device=asked.device,
+        accelerator=accelerator,
+        stream=stream,
+        show_progress=True,
+    )
+    if leads:
         print(f"The record lies in {asked.out.resolve()}")
     if accelerator is not None:
         accelerator.end_training()
     return 0
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m fmlora_kit train", description=(__doc__ or "").split("\n\n")[0]
-    )
-    add = parser.add_argument
-    add("--method", default="fmlora", help=f"one of {', '.join(METHODS)}; default: %(default)s")
-    add(
-        "--stream",
-        default="glyphs",
-        help=f"a stream ({', '.join(STREAMS)}) or a published protocol ({', '.join(PRESETS)}); "
-        "default: %(default)s",
-    )
-    add("--data", type=Path, help="folder of the images, for streams of real images")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    add("--epochs", type=int, default=Budget.epochs, help="per task; default: %(default)s")
-    add("--batch-size", type=int, default=Budget.batch_size, help="default: %(default)s")
+def _parser() -> Parser:
+    parser = make_parser("train", "One run of one method into a folder.", EXAMPLE)
+    add, streams = parser.add_argument, (*STREAMS, *PRESETS)
+    methods = f"one of {', '.join(METHODS)}; default: %(default)s"
+    add("--method", type=one_of(METHODS), default="fmlora", metavar="NAME", help=methods)
+    text = f"a stream ({', '.join(STREAMS)}) or a protocol ({', '.join(PRESETS)})"
+    add("--stream", type=one_of(streams), default="glyphs", metavar="NAME", help=text)
+    add("--data", type=folder, help="folder of the images, for streams of real images")
+    add("--seed", type=whole(0), default=0, help="default: %(default)s")
+    add("--epochs", type=whole(1), default=Budget.epochs, help="per task; default: %(default)s")
+    add("--batch-size", type=whole(1), default=Budget.batch_size, help="default: %(default)s")
     add("--backbone", default="glyph_vit", help="an embedded or a timm ViT; default: %(default)s")
     add("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1; default: %(default)s")
-    add("--out", type=Path, required=True, help="folder of the record")
+    add("--out", type=out_folder, required=True, help="folder of the record")
     for what, example in (("stream", '{"n_tasks": 5}'), ("method", '{"lr": 0.001}')):
-        add(f"--{what}-options", type=_options, default={}, help=f"as JSON, such as '{example}'")
-    asked = parser.parse_args(arguments)
-    where = {} if asked.data is None else {"folder": str(asked.data)}
+        add(f"--{what}-options", type=json_object, default={}, help=f"JSON, such as '{example}'")
+    return parser
+
+
+def _job(parser: Parser, asked: argparse.Namespace) -> Job:
+    """The run that is asked for; leaves the program if a name or a value of it is wrong."""
+    _attempt(parser, "--device", lambda: pick_device(asked.device))
+    if asked.backbone not in EMBEDDED and not timm.is_model(asked.backbone):
+        near = suggest(asked.backbone, [*EMBEDDED, *timm.list_models()])
+        known = " or ".join(EMBEDDED)
+        parser.error(f"--backbone must be {known} or a timm ViT, got {asked.backbone[:80]!r}{near}")
+    reader = STREAMS[PRESETS[asked.stream].stream if asked.stream in PRESETS else asked.stream]
+    check_keys(parser, "--stream-options", asked.stream_options, signature(reader).parameters)
+    if "folder" not in signature(reader).parameters:
+        if asked.data is not None:
+            parser.error(f"--data must be left out with --stream {asked.stream}, got {asked.data}")
+    elif asked.data is None and "folder" not in asked.stream_options:
+        parser.error(f"--data must be the folder of the images of {asked.stream}, got none")
+    options = _options_of(METHODS[asked.method])
+    check_keys(parser, "--method-options", asked.method_options, options)
+    if asked.backbone in EMBEDDED:
+        _attempt(parser, "--method-options", lambda: _build(asked))
+    return Job(
+        asked.method,
+        asked.method,
+        asked.seed,
+        asked.out,
+        asked.stream,
+        {**({"folder": str(asked.data)} if asked.data else {}), **asked.stream_options},
+        asked.method_options,
+        Budget(asked.epochs, asked.batch_size),
+        asked.backbone,
+    )
+
+
+def _options_of(method: type[Method]) -> list[str]:
+    """The names of a method's options, those of the classes it is made from too."""
+    left_out = ("self", "backbone", "n_classes", "seed", "options", "args", "kwargs")
+    made = (signature(kind.__init__).parameters for kind in method.__mro__[:-1])
+    return list(dict.fromkeys(n for each in made for n in each if n not in left_out))
+
+
+def _build(asked: argparse.Namespace) -> None:
+    """Make the method once, for two classes: which is quick, and refuses what is out of range."""
+    n_tasks = {"n_tasks": 2} if METHODS[asked.method].needs_n_tasks else {}
+    options = {**n_tasks, **asked.method_options}
+    METHODS[asked.method](load_backbone(asked.backbone), 2, seed=asked.seed, **options)
+
+
+def _attempt(parser: Parser, option: str, act: Callable[[], object]) -> object:
+    """What ``act`` returns; what it refuses is a wrong ``option``."""
     try:
-        asked.job = Job(
-            asked.method,
-            asked.method,
-            asked.seed,
-            asked.out,
-            asked.stream,
-            {**where, **asked.stream_options},
-            asked.method_options,
-            Budget(asked.epochs, asked.batch_size),
-            asked.backbone,
-        )
-    except ValueError as error:
-        parser.error(f"--{error}")
-    return asked
-
-
-def _options(text: str) -> dict:
-    options = json.loads(text)
-    if not isinstance(options, dict):
-        raise ValueError(text)
-    return options
+        return act()
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        parser.error(f"{option}: {error}")
 
 
 def _accelerator(cpu: bool) -> Accelerator | None:
@@ -109,7 +152,3 @@ def _accelerator(cpu: bool) -> Accelerator | None:
             "torchrun --nproc_per_node N -m fmlora_kit train --device cpu"
         )
     return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

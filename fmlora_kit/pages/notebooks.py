@@ -1,7 +1,7 @@
 """Make offline pages of the notebooks as they are stored, and pictures of some of their figures.
 
-    python -m fmlora_kit site --out build/site
-    python -m fmlora_kit site --gallery notebooks/gallery
+    fmlora site --out build/site
+    fmlora site --gallery notebooks/gallery
 
 No notebook is run. The pages carry their figures as data and share one plotly.js, formulas are
 MathML, and nothing is fetched from anywhere. A cell tagged `gallery-NAME` has its figure drawn as
@@ -10,9 +10,7 @@ NAME.png; that takes a Chromium. Both need the `dev` extra.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -28,7 +26,6 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from fmlora_kit.pages.browser import chromium
 from fmlora_kit.pages.frame import (
     CSS,
     PLOTLY_FILE,
@@ -42,7 +39,6 @@ from fmlora_kit.pages.frame import (
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-NOTEBOOKS = Path("notebooks")
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -315,32 +311,3 @@ def draw_gallery(figures: dict[str, dict], folder: Path, browser: Browser) -> li
         page.screenshot(path=paths[-1])
     page.close()
     return paths
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Make what was asked for; return 0, or 1 if that was not possible, which is then said."""
-    parser = argparse.ArgumentParser(prog="python -m fmlora_kit site", description=__doc__)
-    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder to read")
-    parser.add_argument("--out", type=Path, help="folder for the pages")
-    parser.add_argument("--gallery", type=Path, help="folder for the pictures of tagged cells")
-    asked = parser.parse_args(arguments)
-    if not (asked.out or asked.gallery):
-        parser.error("say --out FOLDER or --gallery FOLDER or both")
-    notebooks = sorted(asked.notebooks.glob("*.ipynb"))
-    try:
-        if asked.out:
-            pages = build(notebooks, asked.out)
-            n = sum(len(page.figures) for page in pages)
-            print(f"{len(pages)} notebooks with {n} figures: {asked.out / 'index.html'}")
-        if asked.gallery:
-            figures = gallery_figures(notebooks)
-            with chromium() as browser:
-                print(*draw_gallery(figures, asked.gallery, browser), sep="\n")
-    except (ValueError, OSError) as error:
-        print(f"fmlora_kit.pages.notebooks: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

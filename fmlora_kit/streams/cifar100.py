@@ -100,10 +100,10 @@ def cifar100(
     root = CIFAR100.find_root(folder, FILES)
     (train, test), names = _read(root)
     images = np.concatenate([train[0], test[0]])
-    where = [_places(train[1], 0), _places(test[1], len(train[1]))]
+    where = [_positions(train[1], 0), _positions(test[1], len(train[1]))]
     classes = [ClassItems(names[k].replace("_", " "), *(part[k] for part in where)) for k in order]
     kept = [each.at_most(n_train, n_test, seed) for each in classes]
-    tasks = class_incremental(kept, n_tasks, partial(_pick, images, image_size))
+    tasks = class_incremental(kept, n_tasks, partial(_images_at, images, image_size))
     missing = [
         f"{len(part[1]):,} of {n:,} {which} images"
         for part, n, which in zip((train, test), CIFAR100.split, ("training", "test"), strict=True)
@@ -137,7 +137,7 @@ def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
                 data = Part(root, train=name == "train")
         except Exception as error:  # a damaged pickle can fail in any way
             raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from None
-        parts.append(_checked(root / name, data.data, data.targets, data.classes))
+        parts.append(_check_part(root / name, data.data, data.targets, data.classes))
     return parts, data.classes
 
 
@@ -155,7 +155,7 @@ def _refuse_calls(path: Path) -> None:
             )
 
 
-def _checked(
+def _check_part(
     path: Path, images: np.ndarray, targets: Sequence[int], names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(targets)
@@ -177,12 +177,12 @@ def _checked(
     return images, labels
 
 
-def _places(labels: np.ndarray, first: int) -> list[tuple[int, ...]]:
+def _positions(labels: np.ndarray, first: int) -> list[tuple[int, ...]]:
     """Where each class's images are, counted from ``first``."""
     return [tuple((first + np.flatnonzero(labels == k)).tolist()) for k in range(N_CLASSES)]
 
 
-def _pick(
+def _images_at(
     images: np.ndarray, image_size: int, parts: Sequence[tuple[int, ...]]
 ) -> list[np.ndarray]:
     chosen = [images[list(places)] for places in parts]

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
-from fmlora_kit.streams.files import inside, present
+from fmlora_kit.streams.files import classes_present, path_inside
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
@@ -101,7 +101,7 @@ def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
     _check_lists(root, names, paths, labels, training)
     parts: dict[str, dict[str, list[Path]]] = {k: {"1": [], "0": []} for k in names}
     for image, listed in paths.items():
-        path = inside(root / "images", listed, root / LISTS[1])
+        path = path_inside(root / "images", listed, root / LISTS[1])
         k = labels[image]
         if listed.rpartition("/")[0] != names[k]:
             raise ValueError(
@@ -110,11 +110,11 @@ def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
             )
         parts[k][training[image]].append(path)
     listed_classes = {
-        int(k) - 1: ClassItems(_spoken(name), tuple(parts[k]["1"]), tuple(parts[k]["0"]))
+        int(k) - 1: ClassItems(_readable_name(name), tuple(parts[k]["1"]), tuple(parts[k]["0"]))
         for k, name in names.items()
         if parts[k]["1"] or parts[k]["0"]
     }
-    there = present(listed_classes, CUB200)
+    there = classes_present(listed_classes, CUB200)
     if not there:
         raise CUB200.lacks(root / "images", "listed images, got none")
     return there, len(paths)
@@ -162,6 +162,6 @@ def _read_list(path: Path) -> dict[str, str]:
     return content
 
 
-def _spoken(name: str) -> str:
+def _readable_name(name: str) -> str:
     """As "001.Black_footed_Albatross" is said: "Black footed Albatross"."""
     return name.partition(".")[2].replace("_", " ") or name

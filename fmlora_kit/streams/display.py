@@ -17,6 +17,7 @@ MAX_TASKS = 10  # shown one by one; the others are counted
 MAX_PICTURES = 6  # of a task, each of another class as far as there are classes
 SIDE = 40  # pixels that a picture has at most
 COLOURS = 64  # of a strip: a third of the bytes, and no difference to the eye at this size
+TABLE = 'style="border-collapse:collapse;margin:4px 0;color:inherit;font:inherit"'
 CELL = '<td style="text-align:left;padding:2px 8px;background:none;color:inherit">'
 
 
@@ -65,12 +66,13 @@ def _row(task: Task) -> str:
     image = (
         f'<img src="{strip(task)}" alt="pictures of {escape(task.name)}" style="max-width:none">'
     )
-    return f"<tr>{CELL}{escape(task.name)}</td>{CELL}{image}</td>{CELL}{words}</td></tr>"
+    cells = (f"{CELL}{content}</td>" for content in (escape(task.name), image, words))
+    return f'<tr style="background:none">{"".join(cells)}</tr>'
 
 
 def _card(title: str, facts: tuple[str, ...], rows: list[str], more: str = "") -> str:
     lines = "<br>".join([f"<b>{escape(title)}</b>", escape(" · ".join(facts))])
-    table = f'<table style="border-collapse:collapse;margin:4px 0">{"".join(rows)}</table>'
+    table = f"<table {TABLE}>{''.join(rows)}</table>"
     return f'<div style="color:inherit">{lines}{table}{escape(more)}</div>'
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from fmlora_kit import checks
 from fmlora_kit.streams.data_set import DataSet, Preset, as_path
-from fmlora_kit.streams.files import count_present, listed_classes, present
+from fmlora_kit.streams.files import classes_present, count_present, listed_classes
 from fmlora_kit.streams.pixel_cache import Read, reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    as_tasks,
     check_domains,
     check_numbers,
     class_incremental,
+    make_tasks,
     order_in_words,
     order_of_classes,
     partial_note,
@@ -156,7 +156,7 @@ def domainnet(
         about |= left_out
         tasks = _domain_tasks(kept, read, n_train, n_test, seed)
     else:
-        merged = _merged(parts)
+        merged = _merge_domains(parts)
         some = [merged[k].at_most(n_train, n_test, seed) for k in order if k in merged]
         tasks = class_incremental(some, 5 if n_tasks is None else n_tasks, read)
         about["class_order"] = order_in_words(class_order, "official")
@@ -234,8 +234,8 @@ def _read(
     for domain in domains:
         two = tuple(where / name for name in list_names([domain]))
         listed[domain] = listed_classes(root, two, data.n_classes)
-    _same_names(where, listed)
-    parts = {domain: present(classes, data) for domain, classes in listed.items()}
+    _check_same_names(where, listed)
+    parts = {domain: classes_present(classes, data) for domain, classes in listed.items()}
     if empty := [domain for domain, classes in parts.items() if not classes]:
         raise data.lacks(root / empty[0], "the listed images, got none")
     return parts
@@ -276,10 +276,10 @@ def _domain_tasks(
         domain: [each.at_most(n_train, n_test, seed) for each in classes.values()]
         for domain, classes in parts.items()
     }
-    return as_tasks(plans, read)
+    return make_tasks(plans, read)
 
 
-def _merged(parts: Parts) -> dict[int, ClassItems]:
+def _merge_domains(parts: Parts) -> dict[int, ClassItems]:
     """Each class with its images of all domains."""
     merged: dict[int, ClassItems] = {}
     for classes in parts.values():
@@ -289,7 +289,7 @@ def _merged(parts: Parts) -> dict[int, ClassItems]:
     return {k: each for k, each in merged.items() if each.train}
 
 
-def _same_names(where: Path, listed: Parts) -> None:
+def _check_same_names(where: Path, listed: Parts) -> None:
     names: dict[int, str] = {}
     for domain, classes in listed.items():
         for k, each in classes.items():

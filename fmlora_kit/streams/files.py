@@ -15,7 +15,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")  # beside images, like .DS_Store, by no one's wish
 
 
-def inside(root: Path, listed: str, where: Path) -> Path:
+def path_inside(root: Path, listed: str, where: Path) -> Path:
     """A path of a list as a path below ``root``.
 
     Args:
@@ -94,7 +94,7 @@ def read_list(path: Path) -> list[tuple[str, int]]:
         ValueError: the list is empty, or damaged; names the list and the line.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    pairs = _two_sequences(path, lines) if path.suffix == ".yaml" else _pairs(path, lines)
+    pairs = _parse_yaml(path, lines) if path.suffix == ".yaml" else _parse_lines(path, lines)
     if not pairs:
         raise ValueError(f"{path} must list at least one image, got none")
     return pairs
@@ -126,7 +126,7 @@ def listed_classes(
                     f"{path} must give labels from 0 to {n_classes - 1}, got {label} for {listed}"
                 )
             below = listed.removeprefix(prefix)
-            place = inside(root, below, path)
+            place = path_inside(root, below, path)
             folder = below.rpartition("/")[0]
             if labels.setdefault(folder, label) != label:
                 raise ValueError(
@@ -144,10 +144,10 @@ def listed_classes(
                 )
             seen.add(below)
             part.setdefault(label, []).append(place)
-    return {k: _class(names[k], *(part.get(k, []) for part in parts)) for k in sorted(names)}
+    return {k: _make_class(names[k], *(part.get(k, []) for part in parts)) for k in sorted(names)}
 
 
-def present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[int, ClassItems]:
+def classes_present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[int, ClassItems]:
     """The classes whose images are there: of each class all listed images must be, or none.
 
     Folders are listed once instead of asking for each file, which is slow on a network drive.
@@ -158,7 +158,7 @@ def present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[int, Class
     there: dict[int, ClassItems] = {}
     for label, each in classes.items():
         paths = each.train + each.test
-        names = {folder: _names(folder) for folder in {path.parent for path in paths}}
+        names = {folder: _names_in(folder) for folder in {path.parent for path in paths}}
         missing = [path for path in paths if path.name not in names[path.parent]]
         if missing and len(missing) < len(paths):
             raise data.lacks(
@@ -176,7 +176,7 @@ def count_present(classes: Mapping[int, ClassItems]) -> int:
     return sum(len(each.train) + len(each.test) for each in classes.values())
 
 
-def _pairs(path: Path, lines: list[str]) -> list[tuple[str, int]]:
+def _parse_lines(path: Path, lines: list[str]) -> list[tuple[str, int]]:
     pairs = []
     for number, line in enumerate(lines, 1):
         listed, _, label = line.strip().rpartition(" ")
@@ -186,7 +186,7 @@ def _pairs(path: Path, lines: list[str]) -> list[tuple[str, int]]:
     return pairs
 
 
-def _two_sequences(path: Path, lines: list[str]) -> list[tuple[str, int]]:
+def _parse_yaml(path: Path, lines: list[str]) -> list[tuple[str, int]]:
     found: dict[str, list[str]] = {"data:": [], "targets:": []}
     current: list[str] | None = None
     for number, line in enumerate(lines, 1):
@@ -214,10 +214,10 @@ def _is_integer(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
 
 
-def _class(folder: str, train: list[Path], test: list[Path]) -> ClassItems:
+def _make_class(folder: str, train: list[Path], test: list[Path]) -> ClassItems:
     name = folder.rpartition("/")[2].replace("_", " ")
     return ClassItems(name, tuple(train), tuple(test))
 
 
-def _names(folder: Path) -> set[str]:
+def _names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()

@@ -19,11 +19,11 @@ from fmlora_kit.streams.files import (
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    as_tasks,
     check_domains,
     check_numbers,
     check_share,
     class_incremental,
+    make_tasks,
     order_in_words,
     order_of_classes,
     partial_note,
@@ -85,14 +85,14 @@ def image_folder(
     root = as_path("folder", folder)
     layout = layout_of(root)
     by_class = {"n_tasks": n_tasks, "class_order": class_order}
-    _refuse(layout, by_class if layout == DOMAINS else {"domains": domains})
+    _check_unused(layout, by_class if layout == DOMAINS else {"domains": domains})
     read = reader(root, image_size, decoded, upright=True)
     if layout == DOMAINS:
-        found = _domains(root, domains, test_share, seed)
+        found = _read_domains(root, domains, test_share, seed)
         plans = {d: [c.at_most(n_train, n_test, seed) for c in found[d]] for d in found}
-        tasks = as_tasks(plans, read)
+        tasks = make_tasks(plans, read)
     else:
-        classes = _classes(root, layout, test_share, seed)
+        classes = _read_classes(root, layout, test_share, seed)
         order = order_of_classes(len(classes), class_order)
         kept = [classes[k].at_most(n_train, n_test, seed) for k in order]
         tasks = class_incremental(kept, n_tasks, read)
@@ -140,7 +140,7 @@ def other_files(root: Path, layout: str) -> dict[str, str]:
     found = Counter(
         path.suffix.lower() or "no suffix"
         for path in root.glob(within)
-        if path.is_file() and path.suffix.lower() not in SUFFIXES and not _of_the_system(path)
+        if path.is_file() and path.suffix.lower() not in SUFFIXES and not _is_left_by_system(path)
     )
     kinds = ", ".join(f"{n} of {suffix}" for suffix, n in sorted(found.items()))
     words = [f"files that are no images: {kinds}"] if kinds else []
@@ -149,24 +149,24 @@ def other_files(root: Path, layout: str) -> dict[str, str]:
     return {"left_out": "; ".join(words)} if words else {}
 
 
-def _of_the_system(path: Path) -> bool:
+def _is_left_by_system(path: Path) -> bool:
     return path.name[0] == "." or path.name.lower() in LEFT_BY_SYSTEMS
 
 
-def _refuse(layout: str, options: dict[str, object]) -> None:
+def _check_unused(layout: str, options: dict[str, object]) -> None:
     for what, value in options.items():
         if value is not None:
             raise checks.fail(what, f"None for a folder of {layout}", value)
 
 
-def _classes(root: Path, layout: str, test_share: float, seed: int) -> list[ClassItems]:
+def _read_classes(root: Path, layout: str, test_share: float, seed: int) -> list[ClassItems]:
     if layout == SPLIT:
         test = "test" if (root / "test").is_dir() else "val"
         return [ClassItems(name, *parts) for name, parts in presplit_files(root, test).items()]
     return [split(name, each, test_share, seed, name) for name, each in class_files(root).items()]
 
 
-def _domains(
+def _read_domains(
     root: Path, domains: Sequence[str] | None, test_share: float, seed: int
 ) -> dict[str, list[ClassItems]]:
     names = subfolders(root)

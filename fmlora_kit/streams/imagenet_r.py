@@ -10,9 +10,9 @@ from fmlora_kit import checks
 from fmlora_kit.streams.data_set import DataSet, Preset, as_path
 from fmlora_kit.streams.files import (
     class_files,
+    classes_present,
     count_present,
     listed_classes,
-    present,
     presplit_files,
     subfolders,
 )
@@ -131,8 +131,8 @@ def imagenet_r(
     test_share = check_share(test_share)
     seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
     fixed = split == "fixed"
-    there = _listed(folder, lists) if fixed else _in_folders(folder, split, test_share, seed)
-    there = _spoken(there)
+    there = _read_listed(folder, lists) if fixed else _read_folders(folder, split, test_share, seed)
+    there = _with_readable_names(there)
     order = order_of_classes(IMAGENET_R.n_classes if fixed else len(there), class_order)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
     root = IMAGENET_R.find_root(folder)
@@ -149,17 +149,19 @@ def imagenet_r(
     return Stream("imagenet_r", "class-incremental", tasks, seed, about)
 
 
-def _listed(folder: str | Path, lists: str | Path | None) -> dict[int, ClassItems]:
+def _read_listed(folder: str | Path, lists: str | Path | None) -> dict[int, ClassItems]:
     where = IMAGENET_R.find_root(folder if lists is None else as_path("lists", lists), LISTS)
     root = IMAGENET_R.find_root(folder)
     names = tuple(where / name for name in LISTS)
-    there = present(listed_classes(root, names, IMAGENET_R.n_classes, LISTED_FROM), IMAGENET_R)
+    there = classes_present(
+        listed_classes(root, names, IMAGENET_R.n_classes, LISTED_FROM), IMAGENET_R
+    )
     if not there:
         raise IMAGENET_R.lacks(root, "the listed images, got none")
     return there
 
 
-def _in_folders(
+def _read_folders(
     folder: str | Path, split: str, test_share: float, seed: int
 ) -> dict[int, ClassItems]:
     needed = ("train", "test") if split == "folders" else ()
@@ -184,7 +186,7 @@ def _in_folders(
     return dict(enumerate(ClassItems(name, *parts) for name, parts in classes.items()))
 
 
-def _spoken(there: dict[int, ClassItems]) -> dict[int, ClassItems]:
+def _with_readable_names(there: dict[int, ClassItems]) -> dict[int, ClassItems]:
     """The same with the names that README.txt of the archive gives, if it is there."""
     first = next(iter(there.values()))
     folder = (first.train + first.test)[0].parent

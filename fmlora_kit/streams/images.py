@@ -9,18 +9,36 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm.auto import tqdm
+
+from fmlora_kit import checks
+from fmlora_kit.streams.data_set import as_path
 
 BLOCK = 32  # images that a thread decodes at a time
+MANY = 5000  # images that take so long that a bar is shown
 
 
 def read_images(paths: Sequence[Path], image_size: int, upright: bool = False) -> np.ndarray:
-    """Decode image files into memory: uint8, (n, image_size, image_size, 3); see `decode`."""
+    """Decode image files into memory: uint8, (n, image_size, image_size, 3); see `decode`.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: ``paths`` are none, ``image_size`` is below 1, a file is no image.
+    """
+    checks.instance("paths", paths, list | tuple, "a list of paths")
+    paths = [as_path("paths", path) for path in paths]
+    image_size = checks.integer("image_size", image_size, 1)
     images = np.empty((len(paths), image_size, image_size, 3), dtype=np.uint8)
 
-    def put(first: int, some: np.ndarray) -> None:
-        images[first : first + len(some)] = some
+    few = len(paths) < MANY
+    with tqdm(total=len(paths), desc="decoding", unit=" images", leave=False, disable=few) as bar:
 
-    decode(paths, image_size, upright, put)
+        def put(first: int, some: np.ndarray) -> None:
+            images[first : first + len(some)] = some
+            with bar.get_lock():
+                bar.update(len(some))
+
+        decode(paths, image_size, upright, put)
     return images
 
 
@@ -46,7 +64,7 @@ def decode(
     """
 
     def block(first: int) -> None:
-        some = [_read(path, image_size, upright) for path in paths[first : first + BLOCK]]
+        some = [_read_one(path, image_size, upright) for path in paths[first : first + BLOCK]]
         put(first, np.stack(some))
 
     with ThreadPoolExecutor() as pool:
@@ -78,27 +96,27 @@ def shorter_side(path: Path) -> int:
         FileNotFoundError: the file is missing.
         ValueError: it is no image.
     """
-    with _opened(path) as picture:
+    with _open_image(path) as picture:
         return min(picture.size)
 
 
-def absent(path: Path) -> FileNotFoundError:
+def missing_file(path: Path) -> FileNotFoundError:
     """The error about an image file that is not there, such as a link to nowhere."""
     return FileNotFoundError(f"{path} must be an image file, got none there, or a link to nowhere")
 
 
-def _read(path: Path, image_size: int, upright: bool) -> np.ndarray:
-    with _opened(path) as picture:
+def _read_one(path: Path, image_size: int, upright: bool) -> np.ndarray:
+    with _open_image(path) as picture:
         return fit(ImageOps.exif_transpose(picture) if upright else picture, image_size)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _open_image(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
             yield picture
     except FileNotFoundError:
-        raise absent(path) from None
+        raise missing_file(path) from None
     except Exception as error:  # a damaged file can fail in any way
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path} must be a whole image file, cannot be read: {reason}") from None

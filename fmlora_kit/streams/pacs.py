@@ -10,10 +10,10 @@ from fmlora_kit.streams.files import image_files, subfolders
 from fmlora_kit.streams.images import shorter_side
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import (
-    as_tasks,
     check_domains,
     check_numbers,
     check_share,
+    make_tasks,
     partial_note,
     split,
 )
@@ -92,7 +92,7 @@ def pacs(
         "split": f"random by seed, {test_share:g} of each class and domain for testing",
         "partial": partial_note(_missing(files), n_train, n_test),
     }
-    tasks = as_tasks(plans, reader(root, image_size, decoded))
+    tasks = make_tasks(plans, reader(root, image_size, decoded))
     return Stream("pacs", "domain-incremental", tasks, seed, about)
 
 

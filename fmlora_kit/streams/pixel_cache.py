@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from fmlora_kit import __version__
 from fmlora_kit.streams.data_set import as_path
-from fmlora_kit.streams.images import absent, decode, read_images
+from fmlora_kit.streams.images import decode, missing_file, read_images
 
 Read = Callable[[Sequence[tuple]], list[np.ndarray]]  # parts of a stream -> the images of each
 
@@ -49,10 +49,10 @@ def reader(
         raise ValueError(f"decoded must be a folder, got the file {folder}")
     if folder.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"decoded must lie outside the data set's folder {root}, got {folder}")
-    return partial(_mapped, root=root, image_size=image_size, folder=folder, upright=upright)
+    return partial(_map_parts, root=root, image_size=image_size, folder=folder, upright=upright)
 
 
-def _mapped(
+def _map_parts(
     parts: Sequence[tuple[Path, ...]], root: Path, image_size: int, folder: Path, upright: bool
 ) -> list[np.ndarray]:
     """The parts of a stream, end to end in one file, which is made where there is none that fits.
@@ -66,11 +66,11 @@ def _mapped(
     key = _key(paths, root, image_size, upright)
     name = f"{root.resolve().name}-{image_size}px-{key['names'][:12]}"
     shape = (len(paths), image_size, image_size, 3)
-    whole = _opened(folder / name, key, shape)
+    whole = _open_if_same(folder / name, key, shape)
     if whole is None:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{name}.lock"):  # other processes may want the same
-            whole = _opened(folder / name, key, shape)
+            whole = _open_if_same(folder / name, key, shape)
             if whole is None:
                 _check_room(folder, shape)
                 _write(folder / name, key, shape, partial(decode, paths, image_size, upright))
@@ -86,7 +86,7 @@ def _key(paths: list[Path], root: Path, image_size: int, upright: bool) -> dict[
         try:
             state = path.stat()
         except FileNotFoundError:
-            raise absent(path) from None
+            raise missing_file(path) from None
         names.update(f"{path.relative_to(root).as_posix()}\n".encode())
         states.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())
     return {
@@ -100,7 +100,7 @@ def _key(paths: list[Path], root: Path, image_size: int, upright: bool) -> dict[
     }
 
 
-def _opened(path: Path, key: dict[str, object], shape: tuple[int, ...]) -> np.ndarray | None:
+def _open_if_same(path: Path, key: dict[str, object], shape: tuple[int, ...]) -> np.ndarray | None:
     """The images of an earlier decoding, if their key is this one and none is missing."""
     try:
         found = json.loads(Path(f"{path}.json").read_text("utf-8"))
@@ -130,7 +130,7 @@ def _write(path: Path, key: dict[str, object], shape: tuple[int, ...], fill: Cal
             with tqdm(
                 total=shape[0], desc=f"decoding {path.name}", unit="image", leave=False
             ) as bar:
-                fill(_Rows(file, int(np.prod(shape[1:])), bar.update))
+                fill(_RowWriter(file, int(np.prod(shape[1:])), bar.update))
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, images)
@@ -140,7 +140,7 @@ def _write(path: Path, key: dict[str, object], shape: tuple[int, ...], fill: Cal
         part.unlink(missing_ok=True)
 
 
-class _Rows:
+class _RowWriter:
     """Takes decoded images from several threads to their place in a file.
 
     By writing, not through a memory map: a disk that fills up is then an error that can be told,

@@ -96,7 +96,7 @@ def class_incremental(
     Args:
         classes: in the order they are learnt.
         n_tasks: must divide the number of classes.
-        read: as in `as_tasks`.
+        read: as in `make_tasks`.
 
     Raises:
         ValueError: ``n_tasks`` does not divide the number of classes.
@@ -114,10 +114,10 @@ def class_incremental(
         ]
         for first in firsts
     }
-    return as_tasks(plans, read, firsts)
+    return make_tasks(plans, read, firsts)
 
 
-def as_tasks(
+def make_tasks(
     plans: Mapping[str, Sequence[ClassItems]], read: Read, firsts: Sequence[int] | None = None
 ) -> tuple[Task, ...]:
     """One task per plan, in order.

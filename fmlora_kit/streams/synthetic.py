@@ -69,7 +69,7 @@ def picture(class_: int, image: int, domain: int = 0) -> Image.Image:
     return Image.fromarray((255 * np.clip(pixels, 0, 1)).astype(np.uint8))
 
 
-def _imagenet_r(preset: Preset) -> Tree:
+def _imagenet_r_tree(preset: Preset) -> Tree:
     n, split = CLASSES_PER_TASK * preset.options["n_tasks"], preset.options["split"]
     names = [f"n{k:08}" for k in range(1, n + 1)]
     spoken = "".join(f"{name} stripes_{k}\n" for k, name in enumerate(names))
@@ -89,7 +89,7 @@ def _imagenet_r(preset: Preset) -> Tree:
     return tree
 
 
-def _cub200(preset: Preset) -> Tree:
+def _cub200_tree(preset: Preset) -> Tree:
     n = CLASSES_PER_TASK * preset.options["n_tasks"]
     lines: dict[str, list[str]] = {name: [] for name in CUB200.files}
     tree: Tree = {}
@@ -102,10 +102,10 @@ def _cub200(preset: Preset) -> Tree:
             lines["image_class_labels.txt"].append(f"{number} {k}")
             lines["train_test_split.txt"].append(f"{number} {int(part == 'train')}")
             tree[f"CUB_200_2011/images/{folder}/bird_{i}.jpg"] = picture(k, i)
-    return tree | {f"CUB_200_2011/{name}": _text(content) for name, content in lines.items()}
+    return tree | {f"CUB_200_2011/{name}": _join_lines(content) for name, content in lines.items()}
 
 
-def _domains(data: DataSet, preset: Preset) -> Tree:
+def _domain_tree(data: DataSet, preset: Preset) -> Tree:
     n_tasks = preset.options.get("n_tasks")
     n = CLASSES_PER_TASK * n_tasks if n_tasks else DOMAIN_CLASSES
     tree: Tree = {}
@@ -117,11 +117,11 @@ def _domains(data: DataSet, preset: Preset) -> Tree:
                 tree[f"{data.root}/{path}"] = picture(k, i, d)
                 lines[part].append(f"{path} {k}")
         for part, content in lines.items():
-            tree[f"{data.root}/{domain}_{part}.txt"] = _text(content)
+            tree[f"{data.root}/{domain}_{part}.txt"] = _join_lines(content)
     return tree
 
 
-def _pacs(preset: Preset) -> Tree:
+def _pacs_tree(preset: Preset) -> Tree:
     return {
         f"PACS/{domain}/{name}/{i}.png": picture(k, i, d)
         for d, domain in enumerate(PACS.domains)
@@ -130,16 +130,16 @@ def _pacs(preset: Preset) -> Tree:
     }
 
 
-def _text(lines: list[str]) -> str:
+def _join_lines(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
 _TREES: dict[str, Callable[[Preset], Tree]] = {
-    "cub200": _cub200,
-    "dn4il": lambda preset: _domains(DN4IL, preset),
-    "domainnet": lambda preset: _domains(DOMAINNET, preset),
-    "imagenet_r": _imagenet_r,
-    "pacs": _pacs,
+    "cub200": _cub200_tree,
+    "dn4il": lambda preset: _domain_tree(DN4IL, preset),
+    "domainnet": lambda preset: _domain_tree(DOMAINNET, preset),
+    "imagenet_r": _imagenet_r_tree,
+    "pacs": _pacs_tree,
 }
 
 

@@ -87,6 +87,8 @@ def run_job(
     *,
     device: str = "auto",
     accelerator: Accelerator | None = None,
+    stream: Stream | None = None,
+    show_progress: bool = False,
 ) -> Path:
     """Do one job in this process; return the folder of its record.
 
@@ -95,8 +97,10 @@ def run_job(
         on_task: told one line after every task.
         device: see `pick_device`.
         accelerator: of this process, which does the job together with others, on its own device.
+        stream: what `Job.make_stream` has made before.
+        show_progress: see `run`.
     """
-    stream = job.make_stream()
+    stream = job.make_stream() if stream is None else stream
     method, options = METHODS[job.method], dict(job.options)
     if method.needs_n_tasks:
         options.setdefault("n_tasks", len(stream))
@@ -110,6 +114,7 @@ def run_job(
         folder=job.folder,
         on_task=lambda r: on_task(f"{job.name}: {r.summary_line()}"),
         accelerator=accelerator,
+        show_progress=show_progress,
     )
     return job.folder
 
