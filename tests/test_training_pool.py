@@ -14,9 +14,9 @@ from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.methods.base import checksum
-from fmlora_kit.training import Budget, FailedRuns, Job, run_many
+from fmlora_kit.training import Budget
 from fmlora_kit.training import job as jobs_of
-from fmlora_kit.training.pool import device_names, run_job
+from fmlora_kit.training.pool import FailedRuns, Job, device_names, run_job, run_many
 
 BUDGET = Budget(epochs=1, batch_size=32)
 SMALL = {"n_tasks": 2, "n_train": 2, "n_test": 1}
@@ -128,50 +128,46 @@ def test_processes_take_turns_on_the_gpus():
     assert device_names(2, 0) == ["auto", "auto"]
 
 
-ENDLESS = """
-import sys, time
+LONG = """
+import sys
 from pathlib import Path
-from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training import Budget
+from fmlora_kit.training.pool import Job, run_many
 
 if __name__ == "__main__":
-    small = {"n_tasks": 2, "n_train": 2, "n_test": 1}
-    job = Job("x", "fmlora", 0, Path(sys.argv[1]), stream_options=small, budget=Budget(epochs=9999))
-    run_many([job, job], workers=1)
+    small = {"n_tasks": 40, "n_train": 2, "n_test": 1}
+    job = Job("x", "fmlora", 0, Path(sys.argv[1]), stream_options=small, budget=Budget(epochs=50))
+    run_many([job, job], workers=1, say=lambda line: print(line, flush=True))
 """
 
 
 def test_workers_end_with_the_process_that_asked_for_them(tmp_path):
-    (tmp_path / "endless.py").write_text(ENDLESS)
-    words = [sys.executable, str(tmp_path / "endless.py"), str(tmp_path / "run")]
-    with subprocess.Popen(words, start_new_session=True) as parent:
+    (tmp_path / "long.py").write_text(LONG)
+    words = [sys.executable, str(tmp_path / "long.py"), str(tmp_path / "run")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as parent:
         try:
-            assert soon(lambda: len(children(parent.pid)) >= 3)  # manager, tracker, worker
-            workers = children(parent.pid)
+            assert b"task 1/40" in parent.stdout.readline()  # a worker learns
+            assert len(session(parent.pid)) > 2  # the parent, its manager and the worker at least
             parent.kill()
             parent.wait()
-            assert soon(lambda: not any(map(alive, workers)))
+            wait_until(lambda: not session(parent.pid))
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(parent.pid, signal.SIGKILL)
+    assert len(fk.Record.load(tmp_path / "run").tasks) < 40
 
 
-def soon(condition, seconds=60):
-    """Whether a condition comes true in time."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.2)
-    return condition()
+def wait_until(condition, limit=600):
+    """Wait until a condition comes true; the limit in seconds is against a hang only."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
-def children(pid):
-    """Process ids of a process's children."""
-    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = (line.split() for line in found.stdout.splitlines())
-    return [int(child) for child, parent in pairs if int(parent) == pid]
-
-
-def alive(pid):
-    """Whether a process runs, and is not merely waiting to be collected."""
-    words = ["ps", "-o", "stat=", "-p", str(pid)]
-    state = subprocess.run(words, capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+def session(pid):
+    """Process ids of the session that a process leads, without those that wait to be collected."""
+    words = ["ps", "-eo", "pid=,sess=,stat="]
+    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    rows = (line.split() for line in found.stdout.splitlines())
+    return [int(p) for p, leader, state in rows if int(leader) == pid and state[0] != "Z"]

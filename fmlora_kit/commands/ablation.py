@@ -29,7 +29,8 @@ from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.streams.catalogue import STREAMS
-from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training import Budget
+from fmlora_kit.training.pool import Job, run_many
 
 EXAMPLE = "fmlora ablation --study near-duplicate --seeds 2 --epochs 1 --out build/near"
 PROTECT = FLoRA().protect

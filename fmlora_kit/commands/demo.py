@@ -22,7 +22,8 @@ from fmlora_kit.commands.results import describe_runs, progress_bar, write_resul
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record, RecordError
 from fmlora_kit.streams import Stream
-from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training import Budget
+from fmlora_kit.training.pool import Job, run_many
 
 EXAMPLE = "fmlora demo --methods fmlora,frozen_backbone --tasks 3 --epochs 2 --out build/small"
 STREAMS = ("glyphs", "glyph_styles", "digits")

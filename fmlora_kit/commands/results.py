@@ -16,11 +16,13 @@ from tqdm import tqdm
 
 from fmlora_kit.analysis import Comparison, tables
 from fmlora_kit.backbones.load import DATA_FOLDERS
-from fmlora_kit.methods.description import options_of
 from fmlora_kit.pages.comparison import comparison_page
-from fmlora_kit.record import Record, save_briefs
+from fmlora_kit.record import Record
+from fmlora_kit.record.archive import save_briefs
+from fmlora_kit.record.card import options_of
 from fmlora_kit.record.storage import write_atomically
-from fmlora_kit.training import Job, pick_device
+from fmlora_kit.training import pick_device
+from fmlora_kit.training.pool import Job
 
 SHIPPED = next((f for f in DATA_FOLDERS if f.exists()), DATA_FOLDERS[1]) / "compare"
 _BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} runs [{elapsed}<{remaining}{postfix}]"

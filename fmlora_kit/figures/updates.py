@@ -120,7 +120,7 @@ def core_energy(records: Records) -> go.Figure:
     _add_energies(figure, record, added, col=2)
     figure.update_yaxes(title_text="energy", rangemode="tozero", col=1)
     figure.update_yaxes(type="log", dtick=1, exponentformat="power", col=2)
-    share = added[0].sum() / added.sum()
+    share = added[0].sum() / max(added.sum(), np.finfo(float).tiny)  # 0 where nothing changed
     figure.update_annotations(font_size=13)
     figure.update_layout(
         template=TEMPLATE,

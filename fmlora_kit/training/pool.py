@@ -1,6 +1,4 @@
-"""Several runs at once, each in a process of this machine, or on a cluster (`training.cluster`).
-
-Many runs on a cluster: jobs go to the workers of a Dask scheduler.
+"""Several runs at once: each in a process of this machine, or on the workers of a Dask scheduler.
 
     dask scheduler                                            # on one machine: prints its address
     dask worker tcp://host:8786 --nthreads 1 --nworkers 4     # on each machine: a run per worker
@@ -19,26 +17,24 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
+import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing.managers import SyncManager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
 from tqdm.auto import tqdm
 
+from fmlora_kit.checks import Count, checked
 from fmlora_kit.record import Record
 from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
-
-if TYPE_CHECKING:
-    from distributed.deploy import Cluster
-import uuid
-from concurrent.futures import CancelledError
-from dataclasses import replace
-from types import ModuleType
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -62,7 +58,7 @@ def run_many(
         workers: processes at once, each on one thread; default: as many as there are GPUs, or else
             cores. They take turns on the GPUs.
         cluster: send the jobs to the workers of this Dask scheduler instead (its address, such as
-            "tcp://host:8786", or a Dask cluster), see `training.cluster`; needs `distributed`.
+            "tcp://host:8786", or a Dask cluster), see the top of this file; needs `distributed`.
         say: told one line after every task.
 
     Returns:
@@ -74,6 +70,7 @@ def run_many(
         OSError: no scheduler answers at the cluster's address.
         ValueError: both ``workers`` and ``cluster`` are given.
     """
+    checked("workers", workers, Count | None)
     if workers is not None and cluster is not None:
         raise ValueError(f"workers must not be given with a cluster, which has its own; {workers=}")
     if not jobs:
@@ -105,14 +102,14 @@ def _pooled(
 ) -> dict[Job, BaseException]:
     """Do the jobs in processes of their own; return those that failed, and why."""
     workers = min(len(jobs), workers)
-    context = multiprocessing.get_context("spawn")
-    manager = SyncManager(ctx=context)
+    ctx = context()
+    manager = SyncManager(ctx=ctx)
     manager.start(_end_with_parent)
     with manager:
         lines, devices = manager.Queue(), manager.Queue()
         for name in device_names(workers, torch.cuda.device_count()):
             devices.put(name)
-        with ProcessPoolExecutor(workers, context, _set_up, (lines, devices)) as pool:
+        with ProcessPoolExecutor(workers, ctx, _set_up, (lines, devices, dict(os.environ))) as pool:
             futures = {pool.submit(_work, job): job for job in jobs}
             try:
                 listen(futures, lines, say)
@@ -120,6 +117,18 @@ def _pooled(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     return {job: f.exception() for f, job in futures.items() if f.exception()}
+
+
+def context() -> multiprocessing.context.BaseContext:
+    """How processes begin: on Linux one imports torch, once, and all others are forks of that one.
+
+    It does nothing else, so that neither CUDA nor a thread of this process is forked.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload([__name__])
+    return forks
 
 
 def device_names(workers: int, n_gpus: int) -> list[str]:
@@ -131,7 +140,8 @@ _lines: queue.Queue
 _device: str
 
 
-def _set_up(lines: queue.Queue, devices: queue.Queue) -> None:
+def _set_up(lines: queue.Queue, devices: queue.Queue, environment: dict[str, str]) -> None:
+    os.environ.update(environment)  # the process that is forked may be older than its variables
     global _lines, _device
     _lines, _device = lines, devices.get()
     _end_with_parent()

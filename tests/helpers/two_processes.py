@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,10 +63,9 @@ def failing(accelerator):
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     parallel.launch(lambda accelerator: together(accelerator, out), n_processes=2, cpu=True)
-    started, said = time.monotonic(), ""
+    said = ""
     try:
         parallel.launch(failing, n_processes=2, cpu=True)
     except RuntimeError as error:
         said = str(error)
-    seconds = time.monotonic() - started
-    (out / "failed.json").write_text(json.dumps({"said": said, "seconds": seconds}))
+    (out / "failed.json").write_text(json.dumps(said))
