@@ -4,14 +4,21 @@ Every error reads ``NAME must be RULE, got VALUE``, with the value shortened to 
 Types come before ranges, so that a text, a NaN or a truth value never reaches an arithmetic test;
 numpy's numbers are taken for what they are and come back as Python's. This module serves all rooms
 and imports none.
+
+Where many values come in at once, their annotations are the rules: ``threshold: Share = 0.95`` in a
+signature, or a field of a dataclass, says name, kind and default in one place, and `checked` or
+`check_fields` hold the values to them.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import is_dataclass
+from functools import cache, partial
 from numbers import Real
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -158,3 +165,75 @@ def _bounds(
     words = ((above, "above"), (low, "at least"), (high, "at most"), (below, "below"))
     said = [f"{word} {bound}" for bound, word in words if bound is not None]
     return f" {' and '.join(said)}" if said else ""
+
+
+# --- kinds: a signature says of a parameter what it must be, and `checked` holds it to that -------
+Count = Annotated[int, partial(integer, low=1)]
+Natural = Annotated[int, partial(integer, low=0)]  # seeds, and numbers that may be nothing
+Weight = Annotated[float, partial(number, low=0)]  # learning rates, strengths of a loss
+Positive = Annotated[float, partial(number, above=0)]
+Share = Annotated[float, partial(number, low=0, high=1)]
+_PLAIN = {int: integer, float: number, bool: flag, str: text}
+
+
+def one_of(choices: Collection) -> Callable[[str, object], object]:
+    """The rule "one of ``choices``", to stand inside ``Annotated[str, ...]``."""
+    return partial(choice, choices=choices)
+
+
+@cache
+def kinds(signature: Callable | type) -> dict[str, object]:
+    """What a function's parameters, or a class's fields, must be: annotations by name."""
+    found = get_type_hints(signature, include_extras=True)
+    return {name: kind for name, kind in found.items() if name != "return"}
+
+
+def checked(name: str, value: object, kind: object) -> object:
+    """The value, if it is of a kind: an annotation such as `Share`, ``int`` or ``FLoRA | None``.
+
+    A number comes back as Python's, a list of numbers or texts as a tuple. What the annotation says
+    nothing of that could be checked is taken as it is.
+
+    Raises:
+        ValueError: it is of another type, or out of range.
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if type(None) in parts:  # "X | None"
+        if value is None:
+            return None
+        (kind,) = [part for part in parts if part is not type(None)]
+        try:
+            return checked(name, value, kind)
+        except ValueError as error:
+            before, got, after = str(error).rpartition(", got ")
+            raise ValueError(f"{before}, or None{got}{after}") from None
+    if origin is Annotated:
+        return parts[1](name, checked(name, value, parts[0]) if get_origin(parts[0]) else value)
+    if origin in (tuple, Sequence):
+        return _listed(name, value, parts)
+    if kind in _PLAIN:
+        return _PLAIN[kind](name, value)
+    if is_dataclass(kind):
+        return instance(name, value, kind, f"an instance of {kind.__name__}")
+    return value
+
+
+def _listed(name: str, values: object, parts: tuple) -> tuple:
+    fixed = len(parts) if Ellipsis not in parts and len(parts) > 1 else None
+    rule = f"{fixed} values" if fixed else "a list"
+    if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
+        raise fail(name, rule, values)
+    listed = tuple(values)
+    if fixed and len(listed) != fixed:
+        raise fail(name, rule, listed)
+    return tuple(checked(f"{name}[{k}]", value, parts[0]) for k, value in enumerate(listed))
+
+
+def check_fields(value: object) -> None:
+    """Hold every field of a frozen dataclass to its annotation; for its own ``__post_init__``.
+
+    Raises:
+        ValueError: a field breaks its rule.
+    """
+    for name, kind in kinds(type(value)).items():
+        object.__setattr__(value, name, checked(name, getattr(value, name), kind))

@@ -93,7 +93,7 @@ def test_no_prompt_is_no_change():
 
 
 def test_negative_length_is_refused():
-    with pytest.raises(ValueError, match="prompt_length must not be negative, got -1"):
+    with pytest.raises(ValueError, match="length must be at least 0, got -1"):
         add_prompt(models.vit(), -1, models.generator())
 
 

@@ -167,7 +167,9 @@ def test_gradients_flow_as_if_the_gates_were_soft_and_sharpen_with_the_temperatu
 
 @pytest.mark.parametrize("candidates", [(), (0, 2), (2, 2), (4, 2)])
 def test_candidates_rise_from_one(candidates):
-    with pytest.raises(ValueError, match="rank candidates must rise strictly from at least 1"):
+    with pytest.raises(
+        ValueError, match="candidates must be ranks that rise strictly from at least 1"
+    ):
         check_candidates(candidates)
 
 

@@ -74,7 +74,7 @@ def test_what_is_missing_is_named():
         rank_table(make_record(ranks=RANKS))
     with pytest.raises(ValueError, match="rank candidates of DRS, got 'fmlora' without"):
         candidates(make_record(ranks=RANKS))
-    with pytest.raises(ValueError, match="traces of DRS; task 'task A' of 'fmlora' has none"):
+    with pytest.raises(ValueError, match="traces of DRS, got none of task 'task A' of 'fmlora'"):
         gate_trace(make_record(ranks=RANKS), 0)
 
 

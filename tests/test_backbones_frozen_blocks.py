@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import models
 
-from fmlora_kit.backbones.frozen_blocks import PrefixCache
+from fmlora_kit.backbones.frozen_blocks import FrozenBlocksCache
 
 FIRST, SECOND, THIRD = (models.noise(4, seed=s) for s in range(3))
 SIZE = 4 * 8 * 4  # bytes of `tokens` of four images
@@ -20,7 +20,7 @@ def batches(images):
 
 
 def test_an_array_is_known_by_being_the_same_object():
-    cache = PrefixCache(10 * SIZE)
+    cache = FrozenBlocksCache(10 * SIZE)
     cache.hold(FIRST, batches(FIRST), tokens)
     assert torch.equal(cache.get(FIRST), tokens(torch.from_numpy(FIRST)))
     assert cache.get(FIRST.copy()) is None and cache.nbytes == SIZE
@@ -31,27 +31,27 @@ def test_an_array_is_known_by_being_the_same_object():
 
 
 def test_nothing_is_computed_twice():
-    cache, calls = PrefixCache(SIZE), []
+    cache, calls = FrozenBlocksCache(SIZE), []
     for _ in range(2):
         cache.hold(FIRST, batches(FIRST), lambda b: calls.append(len(b)) or tokens(b))
     assert calls == [3, 1]
 
 
 def test_the_limit_holds_and_only_the_urgent_push_others_out():
-    cache = PrefixCache(2 * SIZE)
+    cache = FrozenBlocksCache(2 * SIZE)
     for images in (FIRST, SECOND, THIRD):
         cache.hold(images, batches(images), tokens)
     assert cache.get(THIRD) is None and cache.get(FIRST) is not None
     cache.hold(THIRD, batches(THIRD), tokens, urgent=True)
     assert [cache.get(images) is None for images in (FIRST, SECOND, THIRD)] == [True, False, False]
     assert cache.nbytes == 2 * SIZE
-    small = PrefixCache(SIZE - 1)
+    small = FrozenBlocksCache(SIZE - 1)
     small.hold(FIRST, batches(FIRST), tokens, urgent=True)
     assert small.get(FIRST) is None and small.nbytes == 0
 
 
 def test_what_is_kept_in_inference_mode_can_be_trained_on():
-    cache = PrefixCache(SIZE)
+    cache = FrozenBlocksCache(SIZE)
     with torch.inference_mode():
         cache.hold(FIRST, batches(FIRST), tokens)
     weight = torch.ones(8, requires_grad=True)
@@ -60,5 +60,5 @@ def test_what_is_kept_in_inference_mode_can_be_trained_on():
 
 
 def test_a_negative_limit_is_refused():
-    with pytest.raises(ValueError, match="cache_bytes must not be negative, got -1"):
-        PrefixCache(-1)
+    with pytest.raises(ValueError, match="cache_bytes must be at least 0, got -1"):
+        FrozenBlocksCache(-1)

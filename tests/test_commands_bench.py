@@ -85,15 +85,19 @@ def test_the_tables_show_what_the_summary_holds(summary):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (["--methods", "nonsense"], "--methods must be among .*, got 'nonsense'"),
-        (["--rounds", "0"], "--rounds must be at least 1, got 0"),
-        (["--tasks", "0", "5"], "--tasks must be numbers from 1, got 0"),
+        (["--methods", "fmlra"], "--methods must be one of .*'fmlra'; did you mean 'fmlora'"),
+        (["--rounds", "0"], "--rounds must be a whole number at least 1, got 0"),
+        (["--tasks", "0", "5"], "--tasks must be a whole number at least 1, got 0"),
+        (["--backbone", "vit_base_patch16_24"], "must be a timm ViT.*mean 'vit_base_patch16_224'"),
+        (["--device", "tpu"], "--device: device must be .*got 'tpu'"),
+        (["--out", __file__], "--out must be a folder, got .* is a file"),
     ],
 )
 def test_bad_arguments(wrong, message, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         bench.main(wrong)
-    assert re.search(message, capsys.readouterr().err)
+    said = capsys.readouterr().err
+    assert re.search(message, said) and said.count("\n") == 1
 
 
 def test_without_peft_its_lora_is_left_out(monkeypatch, capsys):

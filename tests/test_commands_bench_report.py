@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmlora_kit.commands.bench_report import expected_hours, inference_rows, step_rows, targets
+from fmlora_kit.commands.bench_report import cifar100_hours, inference_rows, step_rows, targets
 
 COUNTED = {
     "frozen_limit@1": {"flops": 100, "peak_bytes": 10, "resident_bytes": 90},
@@ -35,8 +35,10 @@ def test_rows_of_inference():
 
 
 def test_hours_are_those_of_50_000_images_in_every_epoch():
-    hours = expected_hours(rows(), batch_size=8, epochs=20)
+    hours = cifar100_hours(rows(), batch_size=8, epochs=20)
     assert hours["peft_lora_r32@1"] == pytest.approx(3.0 * 50_000 / 8 * 20 / 3600)
+    hours = cifar100_hours(rows(), batch_size=128, epochs=20)  # 390.6 batches are 391 steps
+    assert hours["peft_lora_r32@1"] == pytest.approx(3.0 * 391 * 20 / 3600)
 
 
 def test_targets():

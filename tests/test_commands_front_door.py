@@ -14,7 +14,7 @@ from fmlora_kit.commands import arguments
 SUB = {"data": ("list", "show", "check", "fake"), "pretrain": ("glyph_vit", "photo_vit")}
 ALL = [(name,) for name in door.COMMANDS]
 ALL += [(name, sub) for name, subs in SUB.items() for sub in subs]
-DONE = ("lab", "train", "data", "site", "pretrain")
+DONE = ("lab", "train", "data", "bench", "site", "pretrain")
 ALL = [words for words in ALL if words[0] in DONE]
 
 

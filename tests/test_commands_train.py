@@ -7,8 +7,8 @@ import pytest
 import fmlora_kit as fk
 from fmlora_kit.__main__ import main
 from fmlora_kit.commands import train
-from fmlora_kit.training import Budget, Job
-from fmlora_kit.training.job import run_job
+from fmlora_kit.training import Budget
+from fmlora_kit.training.job import Job, run_job
 
 SMALL = {"n_tasks": 2, "n_train": 2, "n_test": 1}
 WORDS = ["--stream-options", '{"n_tasks": 2, "n_train": 2, "n_test": 1}', "--device", "cpu"]

@@ -98,10 +98,13 @@ def test_bad_images(images, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": -1.0}, "lr must not be negative, got -1.0"),
-        ({"head_lr": float("nan")}, "head_lr must not be negative, got nan"),
+        ({"lr": -1.0}, "lr must be at least 0, or None, got -1.0"),
+        ({"head_lr": float("nan")}, "head_lr must be a finite number at least 0, got nan"),
         ({"n_classes": 0}, "n_classes must be at least 1, got 0"),
-        ({"head": HeadOptions("mlp")}, "head must be one of .*'mlp'"),
+        (
+            {"head": {"kind": "lda"}},
+            "head must be an instance of HeadOptions, or None, got {.kind.: .lda.}",
+        ),
         ({"backbone": torch.nn.Linear(2, 2)}, "timm VisionTransformer, got Linear"),
     ],
 )

@@ -11,7 +11,7 @@ from helpers import models
 import fmlora_kit as fk
 from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions, Method
-from fmlora_kit.methods.description import FACTS, PIXELS, options_of
+from fmlora_kit.record.card import FACTS, IDENTITY, SOURCE, options_of
 
 GRADIENT = [name for name in METHODS if METHODS[name].trained != "nothing"]
 
@@ -170,8 +170,28 @@ def test_pixels_come_in_as_the_backbone_says():
 def test_facts_are_told_and_are_no_options(name):
     model = models.build(name)
     said = model.describe()
-    assert set(FACTS) <= set(said) and set(PIXELS) <= set(FACTS)
-    assert options_of(said) == {"method": name, **model.described}
-    parents = inspect.getmro(METHODS[name])
-    options = {p for kind in parents for p in inspect.signature(kind.__init__).parameters}
-    assert not options & set(FACTS)
+    sometimes = {"precision", *SOURCE} - {"tag"}
+    assert set(FACTS) - sometimes <= set(said)
+    own = {key: value for key, value in model.described.items() if key not in IDENTITY}
+    assert options_of(said) == own
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_option_is_declared_in_the_signature_and_nowhere_else(name):
+    """Each has a kind there, and is told to the record and kept as an attribute."""
+    model = models.build(name)
+    parents = [kind for kind in inspect.getmro(METHODS[name]) if issubclass(kind, Method)]
+    declared = {}
+    for kind in reversed(parents):
+        for parameter in inspect.signature(kind.__init__).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                declared[parameter.name] = parameter.annotation
+    assert not set(declared) & set(FACTS)
+    assert inspect.Parameter.empty not in declared.values()
+    told = set(options_of(model.describe()))
+    unsaid = {"seed"} | ({"blocks"} if getattr(model, "blocks", 0) is None else set())
+    assert told == set(declared) - unsaid
+    for option in told - {"head"}:
+        kept = getattr(model, option)
+        if isinstance(kept, int | float | str):
+            assert kept == model.described[option] and type(kept) is type(model.described[option])

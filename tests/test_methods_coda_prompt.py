@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
-from fmlora_kit.methods.coda_prompt import KINDS, CODAPrompt, beside
+from fmlora_kit.methods.coda_prompt import KINDS, CODAPrompt, orthonormal_rows
 
 IMAGES = models.noise(6)
 SMALL = {"components": 13, "n_tasks": 3, "length": 4, "blocks": (0, 1)}  # four a task
@@ -129,14 +129,14 @@ def test_taking_trained_components_out_one_by_one_would_not_be_orthogonal():
     row = torch.randn(20, generator=models.generator(1), dtype=torch.float64)
     one_by_one = row - sum((row @ e) / (e @ e) * e for e in earlier)
     assert (earlier @ one_by_one).abs().max() > 0.1
-    ours = beside(earlier, 3, models.generator(1))
+    ours = orthonormal_rows(earlier, 3, models.generator(1))
     assert ours.shape == (3, 20) and (earlier @ ours.T).abs().max() < 1e-12
     torch.testing.assert_close(ours @ ours.T, torch.eye(3, dtype=torch.float64))
 
 
 def test_new_components_are_orthogonal_even_to_earlier_ones_that_fell_together():
     earlier = torch.ones(4, 10, dtype=torch.float64)
-    ours = beside(earlier, 6, models.generator())
+    ours = orthonormal_rows(earlier, 6, models.generator())
     assert (earlier @ ours.T).abs().max() < 1e-12
 
 
@@ -220,14 +220,14 @@ def test_a_stream_longer_than_the_pool_is_split_over_is_refused():
     ("options", "message"),
     [
         ({"blocks": (0, 1, 2)}, r"blocks must be blocks of the backbone \(0 to 1\).*\(0, 1, 2\)"),
-        ({"length": 5}, "length must be even and at least 2, got 5"),
-        ({"length": 0}, "length must be even and at least 2, got 0"),
+        ({"length": 5}, "length must be even, got 5"),
+        ({"length": 0}, "length must be at least 2, got 0"),
         ({"n_tasks": 0}, "n_tasks must be at least 1, got 0"),
         ({"components": 2}, "components must be between n_tasks 3 and .* width 32 .*, got 2"),
         ({"components": 33}, "components must be between n_tasks 3 and .* width 32 .*, got 33"),
-        ({"mu": -0.1}, "mu must not be negative, got -0.1"),
-        ({"mu": float("nan")}, "mu must not be negative, got nan"),
-        ({"head_lr": -1.0}, "head_lr must not be negative"),
+        ({"mu": -0.1}, "mu must be at least 0, got -0.1"),
+        ({"mu": float("nan")}, "mu must be a finite number at least 0, got nan"),
+        ({"head_lr": -1.0}, "head_lr must be at least 0"),
     ],
 )
 def test_bad_options(options, message):

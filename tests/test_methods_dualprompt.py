@@ -197,10 +197,10 @@ def test_prompts_alone_lower_the_loss_of_every_task():
         ({"g_blocks": (0, 1)}, r"g_blocks must not be in e_blocks, got \(0, 1\) and \(1,\)"),
         ({"g_length": 0}, "g_length must be at least 1, got 0"),
         ({"e_length": -2}, "e_length must be at least 1, got -2"),
-        ({"pull": -1.0}, "pull must not be negative, got -1.0"),
-        ({"pull": float("nan")}, "pull must not be negative, got nan"),
+        ({"pull": -1.0}, "pull must be at least 0, got -1.0"),
+        ({"pull": float("nan")}, "pull must be a finite number at least 0, got nan"),
         ({"start": 0.0}, "start must be above 0, got 0.0"),
-        ({"lr": -1.0}, "lr must not be negative"),
+        ({"lr": -1.0}, "lr must be at least 0"),
     ],
 )
 def test_bad_options(options, message):

@@ -237,21 +237,24 @@ BAD = {
     "fold": (lambda: fk.FLoRA(fold=-1), "fold must be between 0 and 1, got -1"),
     "rank": (lambda: models.fmlora(max_rank=33), "max_rank must be .* width 32, got 33"),
     "rank 0": (lambda: models.fmlora(max_rank=0, drs=False), "max_rank must be .* got 0"),
-    "falling": (lambda: models.fmlora(drs=fk.DRS(candidates=(4, 2, 8))), "must rise strictly"),
+    "falling": (
+        lambda: models.fmlora(drs=fk.DRS(candidates=(4, 2, 8))),
+        "candidates must be ranks that rise strictly",
+    ),
     "end": (
         lambda: models.fmlora(drs=fk.DRS(candidates=(2, 4))),
         r"end at max_rank 8, got \(2, 4\)",
     ),
-    "weight": (lambda: fk.DRS(weight=-0.1), "weight must not be negative, got -0.1"),
+    "weight": (lambda: fk.DRS(weight=-0.1), "weight must be at least 0, got -0.1"),
     "warm_up": (lambda: fk.DRS(warm_up=1.5), "warm_up must be between 0 and 1, got 1.5"),
     "cold": (
         lambda: fk.DRS(temperatures=(1.0, 0.0)),
-        r"temperatures must be above 0, got \(1.0, 0",
+        r"temperatures\[1\] must be above 0, got 0",
     ),
     "update": (lambda: fk.DMP(update="fast"), "update must be one of .*'fast'"),
-    "length": (lambda: fk.DMP(length=0), "prompt_length must be at least 1, got 0"),
+    "length": (lambda: fk.DMP(length=0), "length must be at least 1, got 0"),
     "eta": (lambda: fk.DMP(eta=1.1), "eta must be between 0 and 1, got 1.1"),
-    "pull": (lambda: fk.DMP(pull=-1), "pull must not be negative, got -1"),
+    "pull": (lambda: fk.DMP(pull=-1), "pull must be at least 0, got -1"),
     "map": (lambda: models.fmlora(maps=("w",)), "maps must be among .*'w'"),
 }
 

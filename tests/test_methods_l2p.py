@@ -207,8 +207,8 @@ def test_sizes_by_hand():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pull": -0.1}, "pull must not be negative, got -0.1"),
-        ({"pull": float("nan")}, "pull must not be negative, got nan"),
+        ({"pull": -0.1}, "pull must be at least 0, got -0.1"),
+        ({"pull": float("nan")}, "pull must be a finite number at least 0, got nan"),
         ({"top_k": 7}, "top_k must be at most pool_size 6, got 7"),
         ({"prompt_length": 0}, "prompt_length must be at least 1, got 0"),
     ],

@@ -211,9 +211,9 @@ def test_a_task_of_one_image_needs_a_given_ridge():
     ("options", "message"),
     [
         ({"projections": 0}, "projections must be at least 1, got 0"),
-        ({"ridge": 0.0}, "ridge must be above 0 and finite, or None, got 0.0"),
-        ({"ridge": float("nan")}, "ridge must be above 0 .* got nan"),
-        ({"ridge": float("inf")}, "ridge must be above 0 .* got inf"),
+        ({"ridge": 0.0}, "ridge must be above 0, or None, got 0.0"),
+        ({"ridge": float("nan")}, "ridge must be a finite number above 0, or None, got nan"),
+        ({"ridge": float("inf")}, "ridge must be a finite number above 0, or None, got inf"),
     ],
 )
 def test_bad_options(options, message):

@@ -249,7 +249,7 @@ def test_a_pair_that_was_not_trained_has_no_direction():
         ({"later_ranks": (3, 0)}, r"later_ranks must be at least 1 .*got \(3, 0\)"),
         ({"tasks_per_rank": 0}, "tasks_per_rank must be at least 1, got 0"),
         ({"magnitude": 0.0}, "magnitude must be above 0, got 0.0"),
-        ({"magnitude_lr": -1.0}, "magnitude_lr must not be negative, got -1.0"),
+        ({"magnitude_lr": -1.0}, "magnitude_lr must be at least 0, or None, got -1.0"),
         ({"maps": ("w",)}, "maps must be among .*'w'"),
     ],
 )

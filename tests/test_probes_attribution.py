@@ -36,9 +36,7 @@ def pictures():
 def test_each_moment_is_the_rebuilt_model(name, method):
     record, (images, labels) = finished(name), pictures()
     keep = [0, 13]
-    e = explain_over_time(
-        record, images[keep], labels[keep], method=method, moments=moments(record)
-    )
+    e = explain_over_time(record, images[keep], labels[keep], method=method, models=moments(record))
     assert e.maps.shape == (3, 2, 32, 32) and e.method == method
     assert np.isnan(e.maps[0, 1]).all() and np.isfinite(e.maps[1:]).all()
     for t in range(3):
@@ -61,7 +59,7 @@ def test_each_moment_is_the_rebuilt_model(name, method):
 def test_predictions_are_those_in_the_record(head):
     record, (images, labels) = finished(head=head), pictures()
     e = explain_over_time(
-        record, images, labels, method="attention_rollout", moments=moments(record)
+        record, images, labels, method="attention_rollout", models=moments(record)
     )
     np.testing.assert_array_equal(e.predictions[1], record.tasks[1].predictions)
     np.testing.assert_array_equal(e.predictions[2], record.tasks[2].predictions[: len(labels)])
@@ -71,7 +69,7 @@ def test_predictions_are_those_in_the_record(head):
 def test_integrated_gradients_bring_the_score_of_the_baseline():
     record, (images, labels) = finished(), pictures()
     keep = [0, 13]
-    e = explain_over_time(record, images[keep], labels[keep], moments=moments(record), steps=150)
+    e = explain_over_time(record, images[keep], labels[keep], models=moments(record), steps=150)
     assert e.method == "integrated_gradients"
     gap = fk.analysis.completeness_gap(e)
     assert np.isnan(gap[0, 1]) and np.nanmax(gap) < 1e-3
@@ -80,9 +78,7 @@ def test_integrated_gradients_bring_the_score_of_the_baseline():
 
 def test_what_the_record_says_comes_along():
     record, (images, labels) = finished("streaming_lda"), pictures()
-    e = explain_over_time(
-        record, images[:1], labels[:1], method="saliency", moments=moments(record)
-    )
+    e = explain_over_time(record, images[:1], labels[:1], method="saliency", models=moments(record))
     assert e.run == "streaming LDA on tiny glyphs"
     assert e.task_names == record.task_names and e.n_tasks == 3
     assert e.class_names[4] == record.tasks[1].class_names[1] and len(e.class_names) == 9
@@ -94,9 +90,7 @@ def test_what_the_record_says_comes_along():
 def test_a_frozen_model_with_fixed_rows_never_moves():
     record, (images, labels) = finished("nearest_class_mean", head="cosine"), pictures()
     for method in ("saliency", "grad_cam", "attention_rollout"):
-        e = explain_over_time(
-            record, images[:2], labels[:2], method=method, moments=moments(record)
-        )
+        e = explain_over_time(record, images[:2], labels[:2], method=method, models=moments(record))
         np.testing.assert_allclose(fk.analysis.attribution_movement(e), 0, atol=1e-12)
 
 
@@ -105,9 +99,9 @@ def test_with_the_first_head_only_features_move_a_map():
     (images, labels), keep = pictures(), [0, 13]
     moved = fk.analysis.attribution_movement
     frozen = finished("streaming_lda")
-    mine = {"method": "saliency", "moments": moments(frozen)}
+    mine = {"method": "saliency", "models": moments(frozen)}
     assert np.nanmax(moved(explain_over_time(frozen, images[keep], labels[keep], **mine))) > 0.01
-    mine = {"moments": moments(frozen), "keep_head": True, "steps": 4}
+    mine = {"models": moments(frozen), "keep_head": True, "steps": 4}
     kept = explain_over_time(frozen, images[keep], labels[keep], **mine)
     np.testing.assert_allclose(moved(kept)[[0, 1, 2, 1, 2], [0, 0, 0, 1, 1]], 0, atol=1e-9)
     np.testing.assert_allclose(kept.scores[:, 0], kept.scores[0, 0], rtol=1e-9)
@@ -119,7 +113,7 @@ def test_with_the_first_head_only_features_move_a_map():
             images[keep],
             labels[keep],
             method="saliency",
-            moments=moments(plain),
+            models=moments(plain),
             keep_head=keep_head,
         )
         for keep_head in (False, True)
@@ -133,7 +127,7 @@ def test_the_first_head_is_put_back():
     model = fk.from_record(record, 3, models.vit().double())
     before = model.logits(images)
     e = explain_over_time(
-        record, images, labels, method="saliency", moments=moments(record), keep_head=True
+        record, images, labels, method="saliency", models=moments(record), keep_head=True
     )
     np.testing.assert_allclose(e.predictions[2], np.array(model.seen)[before.argmax(axis=1)])
     nine = (torch.zeros_like(model.head.weight[0]), torch.full_like(model.head.bias[0], 9))
@@ -162,9 +156,9 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"one class per image \(24\), got shape \(3,\)"):
         explain_over_time(record, images, labels[:3])
     with pytest.raises(ValueError, match=r"one per finished task \(3\), got 0"):
-        explain_over_time(record, images, labels, moments=[])
+        explain_over_time(record, images, labels, models=[])
     with pytest.raises(ValueError, match=r"targets must be classes that were learned, got \[77\]"):
-        explain_over_time(record, images[:1], [77], method="saliency", moments=moments(record))
+        explain_over_time(record, images[:1], [77], method="saliency", models=moments(record))
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "saliency", "grad_cam"])
@@ -173,5 +167,5 @@ def test_a_method_that_chooses_for_each_image_is_refused(method):
     model = models.build("l2p")
     models.learn(model, stream)
     images, labels = stream[0].test_images[:1], stream[0].test_labels[:1]
-    with pytest.raises(ValueError, match="one for all images to be explained; 'l2p'"):
+    with pytest.raises(ValueError, match="one for all images to be explained, got 'l2p'"):
         fk.probes.attribute(model, images, labels, method=method)

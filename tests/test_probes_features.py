@@ -78,11 +78,11 @@ def test_features_now_are_the_backbones_own_before_anything_is_learned():
 def test_bad_arguments_are_named():
     record, stream = finished("frozen_backbone")
     model = models.build("nearest_class_mean")
-    with pytest.raises(ValueError, match="per_class must be at least 1 image, got 0"):
+    with pytest.raises(ValueError, match="per_class must be at least 1, got 0"):
         features_over_time(record, stream, 0, backbone=models.vit())
     with pytest.raises(ValueError, match="split must be one of .*, got 'validation'"):
         features_now(model, stream, split="validation")
     with pytest.raises(ValueError, match="stream must have the record's tasks"):
         features_over_time(record, models.styles(), backbone=models.vit())
-    with pytest.raises(ValueError, match="must have a finished task; got none"):
+    with pytest.raises(ValueError, match="must have a finished task, got none"):
         features_over_time(make_record(n_done=0), stream)

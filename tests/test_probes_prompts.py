@@ -81,5 +81,5 @@ def test_a_method_without_a_prompt_is_named():
     tasks = models.stream()
     model = models.fmlora(dmp=None)
     record = models.record_of(model, tasks, models.learn(model, tasks))
-    with pytest.raises(ValueError, match="with a meta-prompt; 'fmlora' has none"):
+    with pytest.raises(ValueError, match="with a meta-prompt, got 'fmlora' without"):
         swap_prompts(record, tasks, backbone=models.vit())

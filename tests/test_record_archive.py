@@ -10,7 +10,8 @@ import pytest
 from helpers.records import make_record
 
 from fmlora_kit.analysis import metrics
-from fmlora_kit.record import Record, RecordError, load_briefs, save_briefs
+from fmlora_kit.record import Record, RecordError, load_briefs
+from fmlora_kit.record.archive import save_briefs
 
 
 @pytest.fixture

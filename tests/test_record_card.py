@@ -11,9 +11,8 @@ from helpers.records import make_record, make_task
 
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS, HeadOptions
-from fmlora_kit.methods.description import FACTS
 from fmlora_kit.record import Record, run_card
-from fmlora_kit.record.card import NOT_RECORDED, flat
+from fmlora_kit.record.card import NOT_RECORDED, PIXELS, WORDS, flat
 
 LABELS = [
     "method",
@@ -120,7 +119,7 @@ def test_weights_of_a_file_and_raw_pixels_are_told():
 def test_nothing_is_missing_for_any_method(name):
     card = card_of(name, n_done=1)
     assert list(card) == LABELS and NOT_RECORDED not in card.values()
-    for fact in FACTS:
+    for fact in (*WORDS, *PIXELS, "tag"):
         assert fact not in card["other options"].split(", ")
         assert not any(part.startswith(f"{fact} ") for part in card["other options"].split(", "))
 

@@ -29,7 +29,7 @@ METHODS = {
 
 def build(name, cache=0, **changes):
     model = models.build(name, **{**METHODS[name], **changes})
-    model.cache_prefix(cache)
+    model.cache_frozen_blocks(cache)
     return model
 
 
@@ -51,7 +51,7 @@ def test_the_record_is_the_same_and_no_image_passes_the_prefix_twice(name):
     assert caching.n_frozen_blocks == (1 if "blocks" in METHODS[name] else 2)
     alone = 3 * 3 if name == "ewc_lora" else 0  # its Fisher information goes image by image
     assert sum(seen) == 3 * (24 + 12) + alone
-    kept = [caching.prefix_cache.get(t.train_images) for t in stream]
+    kept = [caching.blocks_cache.get(t.train_images) for t in stream]
     assert kept == [None] * 3  # those of a finished task are gone
 
 
@@ -67,15 +67,15 @@ def test_what_does_not_fit_is_computed_as_ever():
 @pytest.mark.parametrize("name", ["l2p", "full_finetuning", "task_lora"])
 def test_methods_without_a_prefix_keep_nothing(name):
     model = models.build(name)
-    model.cache_prefix(ROOM)
+    model.cache_frozen_blocks(ROOM)
     model.hold(models.stream()[0].train_images, urgent=True)
-    assert model.n_frozen_blocks == 0 and model.prefix_cache.nbytes == 0
+    assert model.n_frozen_blocks == 0 and model.blocks_cache.nbytes == 0
 
 
 def test_run_takes_the_limit(tmp_path):
     stream, model = models.stream(), build("frozen_backbone")
     record = fk.run(model, stream, BUDGET, cache_bytes=ROOM)
-    assert model.prefix_cache.nbytes == 3 * 12 * 32 * 4  # pooled features of the test images
+    assert model.blocks_cache.nbytes == 3 * 12 * 32 * 4  # pooled features of the test images
     assert record.same_as(fk.run(build("frozen_backbone"), stream, BUDGET))
 
 

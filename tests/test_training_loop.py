@@ -22,7 +22,7 @@ IMAGES = models.noise(6)
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"clip": 0}, "clip must be above 0, got 0"),
-        ({"clip": float("nan")}, "clip must be above 0, got nan"),
+        ({"clip": float("nan")}, "clip must be a finite number above 0, got nan"),
     ],
 )
 def test_bad_budgets(options, message):

@@ -44,7 +44,7 @@ class Watching(fk.SequentialLoRA):
 def test_every_step_has_views_of_its_own_from_seed_task_and_step():
     stream = models.stream()
     model = Watching(models.vit(), 9, rank=4, seed=3)
-    model.cache_prefix(2**20)
+    model.cache_frozen_blocks(2**20)
     budget = Budget(epochs=2, batch_size=24, augmentation="crop_flip")
     results = [fk.train_task(model, task, stream, budget) for task in stream[:2]]
     order = np.random.default_rng([3, 7, 1])

@@ -14,9 +14,9 @@ from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.methods.base import checksum
-from fmlora_kit.training import Budget, FailedRuns, Job, run_many
+from fmlora_kit.training import Budget
 from fmlora_kit.training import job as jobs_of
-from fmlora_kit.training.pool import device_names, run_job
+from fmlora_kit.training.pool import FailedRuns, Job, device_names, run_job, run_many
 
 BUDGET = Budget(epochs=1, batch_size=32)
 SMALL = {"n_tasks": 2, "n_train": 2, "n_test": 1}
@@ -131,7 +131,8 @@ def test_processes_take_turns_on_the_gpus():
 LONG = """
 import sys
 from pathlib import Path
-from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training import Budget
+from fmlora_kit.training.pool import Job, run_many
 
 if __name__ == "__main__":
     small = {"n_tasks": 40, "n_train": 2, "n_test": 1}

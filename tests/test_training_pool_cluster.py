@@ -11,8 +11,8 @@ from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 
 import fmlora_kit as fk
-from fmlora_kit.training import Budget, FailedRuns, Job, pool, run_many, sweep
-from fmlora_kit.training.pool import run_job
+from fmlora_kit.training import Budget, pool, sweep
+from fmlora_kit.training.pool import FailedRuns, Job, run_job, run_many
 
 BUDGET = Budget(epochs=1, batch_size=32)
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 import fmlora_kit as fk
 from fmlora_kit.methods import HeadOptions
-from fmlora_kit.methods.description import FACTS, WORDS
+from fmlora_kit.record.card import PIXELS, WORDS
 from fmlora_kit.training.rebuild import replay
 
 IMAGES = models.noise(6)
@@ -114,7 +114,7 @@ def changed(record, **facts):
 def test_words_of_the_run_card_are_no_options(name):
     """An older record has none of them, and another version may put them better."""
     model, record = finished(name)
-    for facts in (dict.fromkeys(FACTS), dict.fromkeys(WORDS, "put better")):
+    for facts in (dict.fromkeys((*WORDS, *PIXELS, "tag")), dict.fromkeys(WORDS, "put better")):
         back = fk.from_record(changed(record, **facts), backbone=models.vit())
         np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
 

@@ -8,7 +8,8 @@ import pytest
 import fmlora_kit as fk
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams.catalogue import STREAMS
-from fmlora_kit.training import SETTINGS, Budget, sweep
+from fmlora_kit.training import Budget, sweep
+from fmlora_kit.training.sweep import SETTINGS
 
 TINY = sweep.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fmlora_kit.checks import choice
+
 KINDS = ("covariance", "variance")
 FLOOR = 1e-4  # published; without it a class with fewer images than dimensions has no density
 
@@ -33,9 +35,7 @@ class ClassGaussians:
     """
 
     def __init__(self, d: int, kind: str):
-        if kind not in KINDS:
-            raise ValueError(f"statistics must be one of {KINDS}, got {kind!r}")
-        self.kind = kind
+        self.kind = choice("statistics", kind, KINDS)
         self.upper = torch.triu_indices(d, d)
         self.means = torch.zeros(0, d, dtype=torch.float64)
         self.spreads = torch.zeros(0, self._width(d), dtype=torch.float64)

@@ -14,6 +14,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from fmlora_kit.checks import integer, number
+
 UPDATES = ("reptile", "slow")
 
 
@@ -49,9 +51,7 @@ def add_prompt(
     Raises:
         ValueError: ``length`` is negative, or ``vit`` places its tokens in a way of its own.
     """
-    if length < 0:
-        raise ValueError(f"prompt_length must not be negative, got {length}")
-    if length == 0:
+    if integer("length", length, 0) == 0:
         return
     if type(vit)._pos_embed is not VisionTransformer._pos_embed:
         raise ValueError(
@@ -110,6 +110,4 @@ def reptile(before: Tensor, fast: Tensor, eta: float) -> Tensor:
     Raises:
         ValueError: ``eta`` outside 0..1.
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must be between 0 and 1, got {eta}")
-    return before + eta * (fast - before)
+    return before + number("eta", eta, 0, 1) * (fast - before)

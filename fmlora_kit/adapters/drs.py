@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 
 from fmlora_kit.backbones.batches import to_device
+from fmlora_kit.checks import fail, number
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,7 @@ class RankSelector(nn.Module):
     ):
         super().__init__()
         check_candidates(candidates)
-        if not 0 <= complexity <= 1:
-            raise ValueError(f"complexity must be between 0 and 1, got {complexity}")
+        complexity = number("complexity", complexity, 0, 1)
         ranks = torch.tensor(candidates, dtype=torch.float32)
         self.preference = nn.Parameter(torch.zeros(n_layers if per_layer else 1, len(candidates)))
         self.register_buffer("ranks", ranks)
@@ -140,4 +140,4 @@ def check_candidates(candidates: tuple[int, ...]) -> None:
     """Raise ValueError unless the candidate ranks rise strictly from at least 1."""
     rising = all(a < b for a, b in zip(candidates, candidates[1:], strict=False))
     if not candidates or candidates[0] < 1 or not rising:
-        raise ValueError(f"rank candidates must rise strictly from at least 1, got {candidates}")
+        raise fail("candidates", "ranks that rise strictly from at least 1", candidates)

@@ -16,13 +16,11 @@ random      random orthonormal
 
 from __future__ import annotations
 
-import math
-
 import torch
 from sklearn.utils.extmath import svd_flip
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.updates import LowRankUpdate, check_rank
+from fmlora_kit.adapters.updates import LowRankUpdate, check_rank, uniform_rows
 
 
 class FactorizedUpdate(LowRankUpdate):
@@ -61,8 +59,7 @@ class FactorizedUpdate(LowRankUpdate):
 
     def learn_bases(self, generator: torch.Generator) -> None:
         """Let A and B themselves be trained on the first task, as plain LoRA (A = 0, C = gates)."""
-        bound = 1 / math.sqrt(self.b.shape[1])
-        start = torch.rand(self.b.shape, generator=generator) * 2 * bound - bound
+        start = uniform_rows(*self.b.shape, generator)
         self.learning_bases = True
         self.a = torch.zeros_like(self.a).requires_grad_(True)
         self.b = start.to(self.b).requires_grad_(True)

@@ -1,10 +1,8 @@
 """The classification head: a row per class of the stream, only the current task's are trained.
 
-Ridge regression on random projections of features, from sums over all tasks: RanPAC's rule.
-
-McDonnell et al. 2023, "RanPAC: Random Projections and Pre-trained Models for Continual Learning",
-arXiv 2307.02251, algorithm 1. See `methods.ranpac` for the method, `adapters.head` for the same
-rule as the head of another method.
+Ridge regression on random projections of features, from sums over all tasks, is RanPAC's rule
+(McDonnell et al. 2023, arXiv 2307.02251, algorithm 1). `methods.ranpac` is the method; here the
+same rule is the head of another method.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from fmlora_kit.checks import choice, integer, number
 
 HEADS = ("lda", "cosine", "linear", "ridge")
 SET_AFTERWARDS = ("lda", "ridge")  # rows follow from statistics of all tasks when a task ends
@@ -30,7 +30,7 @@ class Head(nn.Module):
     shared by all classes, row = S^-1 mu, bias = -mu . S^-1 mu / 2 (streaming LDA, Hayes and Kanan
     2020, arXiv 1909.01520): what varies inside classes, such as style, no longer counts.
     ``ridge`` [ours] trains like ``cosine`` too; when a task ends, its rows are those of ridge
-    regression on random projections, RanPAC's rule (`adapters.ridge`), which also separates classes
+    regression on random projections, RanPAC's rule (`RidgeSums`), which also separates classes
     that no plane can, such as the same character in several styles.
     ``linear``: logit = row . feature + bias, as published baselines do.
 
@@ -58,17 +58,11 @@ class Head(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
-        if kind not in HEADS:
-            raise ValueError(f"head must be one of {HEADS}, got {kind!r}")
-        if n_classes < 1:
-            raise ValueError(f"n_classes must be at least 1, got {n_classes}")
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
-        if not 0 < shrinkage <= 1:
-            raise ValueError(f"shrinkage must be above 0 and at most 1, got {shrinkage}")
-        if projections < 1:
-            raise ValueError(f"projections must be at least 1, got {projections}")
-        self.n_classes, self.kind, self.scale, self.shrinkage = n_classes, kind, scale, shrinkage
+        self.kind = choice("head", kind, HEADS)
+        self.n_classes = integer("n_classes", n_classes, 1)
+        self.scale = number("scale", scale, above=0)
+        self.shrinkage = number("shrinkage", shrinkage, above=0, high=1)
+        projections = integer("projections", projections, 1)
         self.projection = self.seen_so_far = None
         if kind == "ridge":
             noise = torch.Generator().manual_seed(zlib.crc32(f"projection {seed}".encode()))
@@ -88,10 +82,8 @@ class Head(nn.Module):
     def open(self, classes: Sequence[int], start: Tensor | None = None) -> None:
         """Begin training the rows of ``classes``, from ``start`` (k, d) or from what they hold."""
         if max(classes) >= self.n_classes or min(classes) < 0:
-            raise ValueError(
-                f"classes must be from 0 and below n_classes = {self.n_classes}, "
-                f"got {min(classes)} to {max(classes)}"
-            )
+            given = f"{min(classes)} to {max(classes)}"
+            raise ValueError(f"classes must be from 0 to {self.n_classes - 1}, got {given}")
         self.current = list(classes)
         rows = self.weight[self.current] if start is None else start.to(self.weight)
         self.rows = nn.Parameter(rows.clone())

@@ -29,6 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
+from fmlora_kit.checks import fail, integer
+
 
 @contextmanager
 def prefixed(vit: VisionTransformer, prefixes: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator:
@@ -70,10 +72,8 @@ def check_blocks(name: str, blocks: Sequence[int], vit: VisionTransformer) -> No
     """Raise ValueError unless ``blocks`` are some blocks of ``vit``, each once, timm's own."""
     depth = len(vit.blocks)
     if not blocks or len(set(blocks)) < len(blocks) or not set(blocks) <= set(range(depth)):
-        raise ValueError(
-            f"{name} must be blocks of the backbone (0 to {depth - 1}), each once, at least one, "
-            f"got {tuple(blocks)}"
-        )
+        rule = f"blocks of the backbone (0 to {depth - 1}), each once, at least one"
+        raise fail(name, rule, tuple(blocks))
     for i in blocks:
         if type(getattr(vit.blocks[i], "attn", None)) is not Attention:
             raise ValueError(f"{name} needs timm's own attention, block {i} has another")
@@ -128,12 +128,10 @@ class PromptPool(nn.Module):
 
     def __init__(self, d: int, *, size: int, length: int, top_k: int, generator: torch.Generator):
         super().__init__()
-        for what, value in (("pool_size", size), ("prompt_length", length), ("top_k", top_k)):
-            if value < 1:
-                raise ValueError(f"{what} must be at least 1, got {value}")
+        size, length = integer("pool_size", size, 1), integer("prompt_length", length, 1)
+        self.top_k = integer("top_k", top_k, 1)
         if top_k > size:
-            raise ValueError(f"top_k must be at most pool_size {size}, got {top_k}")
-        self.top_k = top_k
+            raise fail("top_k", f"at most pool_size {size}", top_k)
         self.keys = nn.Parameter(2 * torch.rand(size, d, generator=generator) - 1)
         self.prompts = nn.Parameter(2 * torch.rand(size, length, d, generator=generator) - 1)
 

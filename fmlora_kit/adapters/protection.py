@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from fmlora_kit.adapters.sites import Site
 from fmlora_kit.backbones.batches import precision
+from fmlora_kit.checks import number
 
 
 @torch.no_grad()
@@ -79,8 +80,7 @@ def protection(moment: Tensor, share: float) -> Tensor:
     Raises:
         ValueError: ``share`` outside 0..1.
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"protect must be between 0 and 1, got {share}")
+    share = number("protect", share, 0, 1)
     identity = torch.eye(len(moment), dtype=torch.float64)
     energy, vectors = torch.linalg.eigh(moment.double())
     energy, vectors = energy.flip(0).clamp(min=0), vectors.flip(1)

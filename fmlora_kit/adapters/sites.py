@@ -11,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.updates import LowRankUpdate, updated_linear
+from fmlora_kit.checks import fail
 
 MAPS = ("q", "k", "v", "proj", "fc1", "fc2")
 
@@ -49,17 +50,13 @@ def find_sites(
     """
     if not isinstance(vit, VisionTransformer):
         raise ValueError(f"backbone must be a timm VisionTransformer, got {type(vit).__name__}")
-    for name in maps:
-        if name not in MAPS:
-            raise ValueError(f"maps must be among {MAPS}, got {name!r}")
-    if not maps or len(set(maps)) < len(maps):
-        raise ValueError(f"maps must be among {MAPS}, each once, at least one, got {tuple(maps)}")
+    if not maps or len(set(maps)) < len(maps) or not set(maps) <= set(MAPS):
+        raise fail("maps", f"among {MAPS}, each once, at least one", tuple(maps))
     depth = len(vit.blocks)
     here = list(range(depth) if blocks is None else blocks)
     if not here or here != sorted(set(here) & set(range(depth))):
-        raise ValueError(
-            f"blocks must be some of the backbone's (0 to {depth - 1}), rising, got {tuple(here)}"
-        )
+        rule = f"some of the backbone's (0 to {depth - 1}), rising"
+        raise fail("blocks", rule, tuple(here))
     sites = []
     for i, block in enumerate(vit.blocks):
         if not hasattr(block, "attn") or not isinstance(
@@ -70,11 +67,6 @@ def find_sites(
             )
         sites += [_site(block, i, name) for name in maps if i in here]
     return tuple(sites)
-
-
-def chosen(blocks: Sequence[int] | None) -> dict[str, list[int]]:
-    """``blocks`` for `Method.describe`, which does not name the default: older records do not."""
-    return {} if blocks is None else {"blocks": list(blocks)}
 
 
 def _site(block: nn.Module, i: int, name: str) -> Site:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.updates import LoRAUpdate, LowRankUpdate
+from fmlora_kit.checks import choice, number
 
 CHOICES = ("lda", "nearest_mean")
 
@@ -54,11 +55,8 @@ class TaskChoice:
     """
 
     def __init__(self, d: int, kind: str, shrinkage: float):
-        if kind not in CHOICES:
-            raise ValueError(f"choice must be one of {CHOICES}, got {kind!r}")
-        if not 0 < shrinkage <= 1:
-            raise ValueError(f"shrinkage must be above 0 and at most 1, got {shrinkage}")
-        self.kind, self.shrinkage = kind, shrinkage
+        self.kind = choice("choice", kind, CHOICES)
+        self.shrinkage = number("shrinkage", shrinkage, above=0, high=1)
         self.means: list[Tensor] = []
         self.scatter = torch.zeros(d, d, dtype=torch.float64)
         self.count = 0

@@ -28,6 +28,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from fmlora_kit.checks import fail, integer
+
 
 class LowRankUpdate(nn.Module):
     """x -> A B x, of which subclasses say the `factors`."""
@@ -139,10 +141,8 @@ class LoRAUpdate(LowRankUpdate):
     def __init__(self, d_in: int, d_out: int, rank: int, alpha: float, generator: torch.Generator):
         super().__init__()
         check_rank(rank, d_in, d_out)
-        bound = 1 / math.sqrt(d_in)  # what kaiming_uniform with a = sqrt(5) comes to
-        start = torch.rand(rank, d_in, generator=generator) * 2 * bound - bound
         self.a = nn.Parameter(torch.zeros(d_out, rank))
-        self.b = nn.Parameter(start)
+        self.b = nn.Parameter(uniform_rows(rank, d_in, generator))
         self.scale = alpha / rank
 
     def factors(self) -> tuple[Tensor, Tensor]:
@@ -150,11 +150,17 @@ class LoRAUpdate(LowRankUpdate):
         return self.scale * self.a, self.b
 
 
+def uniform_rows(rank: int, d_in: int, generator: torch.Generator) -> Tensor:
+    """How B of a LoRA pair starts: (rank, d_in), as kaiming_uniform with a = sqrt(5)."""
+    bound = 1 / math.sqrt(d_in)
+    return torch.rand(rank, d_in, generator=generator) * 2 * bound - bound
+
+
 def check_rank(rank: int, d_in: int, d_out: int, name: str = "rank") -> None:
     """Raise ValueError unless 1 <= rank <= min(d_in, d_out)."""
     widest = min(d_in, d_out)
-    if not 1 <= rank <= widest:
-        raise ValueError(f"{name} must be between 1 and the layer's width {widest}, got {rank}")
+    if not 1 <= integer(name, rank) <= widest:
+        raise fail(name, f"between 1 and the layer's width {widest}", rank)
 
 
 class FoldedUpdate(LowRankUpdate):
@@ -241,8 +247,7 @@ class DecoupledUpdate(LowRankUpdate):
         self.past_a = torch.cat([self.past_a, self.a / norm if norm > 0 else self.a], dim=1)
         self.past_b = torch.cat([self.past_b, self.b])
         d_out, d_in = len(self.a), self.b.shape[1]
-        bound = 1 / math.sqrt(d_in)  # what kaiming_uniform with a = sqrt(5) comes to
-        start = torch.rand(rank, d_in, generator=generator) * 2 * bound - bound
+        start = uniform_rows(rank, d_in, generator)
         n = int(self.owner[-1]) + 1 if len(self.owner) else 0
         self.owner = torch.cat([self.owner, self.owner.new_full((rank,), n)])
         self.a = nn.Parameter(self.past_a.new_zeros(d_out, rank))

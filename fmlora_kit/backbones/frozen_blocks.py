@@ -1,8 +1,8 @@
-"""The frozen prefix of a ViT: what its first blocks give is computed once per image, and kept.
+"""Frozen first blocks of a ViT: what they give for an image is computed once, and kept.
 
 Nothing that is trained or changes stands before block k: patch embedding and blocks 0 .. k - 1 give
 the same tokens for an image in every epoch, for every statistic and at every test. With k = depth
-the whole backbone is prefix, and what is kept are pooled features. See `backbones.forward`.
+all blocks are frozen, and what is kept are pooled features. See `backbones.forward`.
 
 Records are the same to the last bit, in less time: on one core a step of ViT-S/16 with its last
 three blocks adapted takes 0.17 s instead of 0.47; two tasks of four epochs with `glyph_vit` take
@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fmlora_kit.checks import integer
 
-class PrefixCache:
+
+class FrozenBlocksCache:
     """Tokens of whole arrays of images, within a limit of bytes.
 
     An array is known by being the very same object. Arrays held as ``urgent`` (a task's training
@@ -33,9 +35,7 @@ class PrefixCache:
     """
 
     def __init__(self, limit: int, device: torch.device | None = None):
-        if not limit >= 0:
-            raise ValueError(f"cache_bytes must not be negative, got {limit}")
-        self.limit, self.device = limit, device
+        self.limit, self.device = integer("cache_bytes", limit, 0), device
         self._held: dict[int, tuple[np.ndarray, Tensor]] = {}
 
     @property

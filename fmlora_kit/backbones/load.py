@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
@@ -10,6 +11,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones.weights import fetch, load_file, sha256
+from fmlora_kit.checks import choice, fail, flag, integer, text
 
 _PACKAGE = Path(__file__).parents[1]
 DATA_FOLDERS = (_PACKAGE / "_data", _PACKAGE.parent / "data")  # a wheel's, a checkout's
@@ -55,8 +57,10 @@ def load_backbone(
         FileNotFoundError: embedded weights or ``weights`` are missing, or timm's cannot be fetched
             (says what to place where).
     """
-    if input_range not in INPUT_RANGES:
-        raise ValueError(f"input_range must be one of {INPUT_RANGES}, got {input_range!r}")
+    text("name", name)
+    flag("pretrained", pretrained)
+    flag("keep_head", keep_head)
+    choice("input_range", input_range, INPUT_RANGES)
     if weights is not None and not pretrained:
         raise ValueError("pretrained must be True where weights are given, got False")
     make = _embedded if name in EMBEDDED else _timm
@@ -118,10 +122,9 @@ def _timm(name: str, pretrained: bool, keep_head: bool) -> VisionTransformer:
 
 
 def _resize(model: VisionTransformer, image_size: int | tuple[int, int]) -> None:
-    size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    both = image_size if isinstance(image_size, Sequence) else (image_size,) * 2
+    size = tuple(integer("image_size", side) for side in both)
     patch = model.patch_embed.feat_ratio(as_scalar=False)
     if len(size) != 2 or any(side < 1 or side % p for side, p in zip(size, patch, strict=True)):
-        raise ValueError(
-            f"image_size must be positive multiples of the patch {tuple(patch)}, got {image_size}"
-        )
+        raise fail("image_size", f"positive multiples of the patch {tuple(patch)}", image_size)
     model.set_input_size(size)

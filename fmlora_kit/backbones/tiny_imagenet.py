@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
+from fmlora_kit.checks import choice
+
 SIDE = 36
 PARTS = ("train", "val")
 LAYOUT = f"""either the two packed files
@@ -30,8 +32,7 @@ def read(folder: str | Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[s
         ValueError: another part.
         FileNotFoundError: neither layout is there; says both.
     """
-    if part not in PARTS:
-        raise ValueError(f"part must be one of {PARTS}, got {part!r}")
+    choice("part", part, PARTS)
     folder = Path(folder)
     packed = folder / f"tiny_imagenet_{SIDE}px_{part}.npz"
     if packed.exists():

@@ -22,7 +22,8 @@ from fmlora_kit.analysis.accuracy import metrics
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
-from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training import Budget
+from fmlora_kit.training.pool import Job, run_many
 
 SEEDS = (100, 101, 102)
 PROTECT = FLoRA().protect

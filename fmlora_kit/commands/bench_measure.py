@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 BETWEEN_LIMITS = 4  # sides timed between two timings of the limit
 
@@ -80,7 +81,6 @@ def take_turns(
     device: torch.device,
     times: int = 1,
     within: Callable[[], AbstractContextManager] | None = None,
-    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]]]:
     """Time all sides in turns, in another order each round.
 
@@ -91,7 +91,6 @@ def take_turns(
         device: where they run.
         times: calls per timing.
         within: a context that every timing runs in.
-        say: is told what has been timed.
 
     Returns:
         Seconds of the limit; of each side; and each side's ratio to the limit, the mean of its
@@ -108,7 +107,8 @@ def take_turns(
         with within():
             return seconds(act, device, times)
 
-    for k in range(rounds):
+    bar = tqdm(total=rounds * len(sides), desc="timing", unit=" timings")
+    for _ in range(rounds):
         order = rng.permutation(sorted(sides)).tolist()
         limits.append(clock(limit))
         while order:
@@ -119,7 +119,8 @@ def take_turns(
             near = (limits[-2] + limits[-1]) / 2
             for name in now:
                 ratios[name].append(took[name][-1] / near)
-        say(f"round {k + 1} of {rounds}: limit {np.median(limits):.3g} s")
+            bar.update(len(now))
+    bar.close()
     return limits, took, ratios
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from fmlora_kit.commands.bench_measure import spread
 from fmlora_kit.commands.bench_sides import LIMIT, NO_STEP, PEFT, PEFT_WIDE, SAME_STEP
+from fmlora_kit.streams.catalogue import N_IMAGES, expected_hours
 
-CIFAR100_IMAGES = 50_000
 STEP_TARGET, GROWTH_TARGET, MERGED_TARGET, MEMORY_TARGET = 1.05, 1.02, 1.01, 1.02
 GIGABYTE = 1e9
 PROFILE_ROWS = 12
@@ -73,10 +73,13 @@ def inference_rows(
     return rows
 
 
-def expected_hours(rows: Sequence[Row], batch_size: int, epochs: int) -> dict[str, float]:
-    """Hours of training steps for 50,000 images, all tasks of CIFAR-100 together, by side."""
-    steps = CIFAR100_IMAGES / batch_size * epochs
-    return {_key(row): row["seconds"]["median"] * steps / 3600 for row in rows}
+def cifar100_hours(rows: Sequence[Row], batch_size: int, epochs: int) -> dict[str, float]:
+    """Hours of training steps for all tasks of CIFAR-100 together, by side."""
+    images = N_IMAGES["cifar100"][0]
+    return {
+        _key(row): expected_hours(row["seconds"]["median"], images, epochs, batch_size)
+        for row in rows
+    }
 
 
 def targets(rows: Sequence[Row], inference: Sequence[Row]) -> list[Row]:
@@ -125,23 +128,34 @@ def markdown(summary: Mapping) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Rows in Markdown; columns hold numbers but for the first ``words``. Empty without rows."""
+    rule = "|:--" * words + "|--:" * (len(header) - words) + "|"
+    cells = [f"| {' | '.join(row)} |" for row in (header, *rows)]
+    return "\n".join([cells[0], rule, *cells[1:]]) if rows else ""
+
+
+def _ratio_cells(row: Row) -> tuple[str, str, str]:
+    ratio = row["ratio"]
+    quartiles = f"{ratio['q25']:.3f} to {ratio['q75']:.3f}"
+    return f"{ratio['median']:.3f}", quartiles, f"{row['flops_ratio']:.3f}"
+
+
 def _step_table(rows: Sequence[Row], hours: Mapping[str, float]) -> str:
     peft = next((row["peak_bytes"] for row in rows if row["side"] == PEFT), None)
-    lines = [
-        "| step | task | / limit | quartiles | multiplications / limit | seconds | peak, GB "
-        "| / PEFT | CIFAR-100, hours |",
-        "|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        ratio = row["ratio"]
-        beside = "–" if peft is None else f"{row['peak_bytes'] / peft:.3f}"
-        lines.append(
-            f"| {row['side']} | {row['task']} | {ratio['median']:.3f} "
-            f"| {ratio['q25']:.3f} to {ratio['q75']:.3f} | {row['flops_ratio']:.3f} "
-            f"| {row['seconds']['median']:.3g} | {row['peak_bytes'] / GIGABYTE:.2f} | {beside} "
-            f"| {hours[_key(row)]:.2f} |"
+    header = ("step", "task", "/ limit", "quartiles", "multiplications / limit", "seconds")
+    header += ("peak, GB", "/ PEFT", "CIFAR-100, hours")
+    cells = [
+        (
+            *(row["side"], str(row["task"]), *_ratio_cells(row)),
+            f"{row['seconds']['median']:.3g}",
+            f"{row['peak_bytes'] / GIGABYTE:.2f}",
+            "–" if peft is None else f"{row['peak_bytes'] / peft:.3f}",
+            f"{hours[_key(row)]:.2f}",
         )
-    return "\n".join(lines)
+        for row in rows
+    ]
+    return _table(header, cells)
 
 
 def _same_steps() -> str:
@@ -150,27 +164,18 @@ def _same_steps() -> str:
 
 
 def _inference_table(rows: Sequence[Row]) -> str:
-    if not rows:
-        return ""
-    lines = [
-        "| inference | images per second | / plain timm | quartiles | multiplications / plain |",
-        "|:--|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        ratio = row["ratio"]
-        lines.append(
-            f"| {row['side']} | {row['images_per_second']:.3g} | {ratio['median']:.3f} "
-            f"| {ratio['q25']:.3f} to {ratio['q75']:.3f} | {row['flops_ratio']:.3f} |"
-        )
-    return "\n".join(lines)
+    header = ("inference", "images per second", "/ plain timm", "quartiles")
+    header += ("multiplications / plain",)
+    cells = [(r["side"], f"{r['images_per_second']:.3g}", *_ratio_cells(r)) for r in rows]
+    return _table(header, cells)
 
 
 def _target_table(rows: Sequence[Row]) -> str:
-    lines = ["| target | measured | at most | met |", "|:--|--:|--:|:--|"]
-    for row in rows:
-        met = "yes" if row["met"] else "no"
-        lines.append(f"| {row['what']} | {row['value']:.3f} | {row['at_most']} | {met} |")
-    return "\n".join(lines) if rows else ""
+    cells = [
+        (row["what"], f"{row['value']:.3f}", str(row["at_most"]), "yes" if row["met"] else "no")
+        for row in rows
+    ]
+    return _table(("target", "measured", "at most", "met"), cells)
 
 
 def _profile_table(profile: Mapping[str, Mapping[str, float]]) -> str:
@@ -180,14 +185,13 @@ def _profile_table(profile: Mapping[str, Mapping[str, float]]) -> str:
         for name, seconds in took.items():
             most[name] = max(seconds, most.get(name, 0))
     shown = sorted(most, key=lambda name: -most[name])[:PROFILE_ROWS]
-    lines = ["| ms of one step, profiled | " + " | ".join(profile) + " |"]
-    lines.append("|:--|" + "--:|" * len(profile))
-    for name in shown:
-        cells = " | ".join(f"{1e3 * took.get(name, 0):.1f}" for took in profile.values())
-        lines.append(f"| `{name}` | {cells} |")
+    cells = [
+        (f"`{name}`", *(f"{1e3 * took.get(name, 0):.1f}" for took in profile.values()))
+        for name in shown
+    ]
     rest = (sum(took.values()) - sum(took.get(n, 0) for n in shown) for took in profile.values())
-    lines.append("| all others | " + " | ".join(f"{1e3 * seconds:.1f}" for seconds in rest) + " |")
-    return "\n".join(lines)
+    cells.append(("all others", *(f"{1e3 * seconds:.1f}" for seconds in rest)))
+    return _table(("ms of one step, profiled", *profile), cells)
 
 
 def _key(row: Row) -> str:

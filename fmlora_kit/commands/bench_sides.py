@@ -3,7 +3,7 @@
 The limit is what any method pays whose parameters sit in the first block: the forward pass, and the
 backward pass of activations only, down to the first block's input, with no weight's gradient but
 the head's. It and PEFT run timm's own forward pass; what this package saves of that pass (see
-`adapters.passes`) is told apart by a second limit, which saves it too.
+`backbones.forward`) is told apart by a second limit, which saves it too.
 
 Frozen weights are shared between all sides, so that dozens of them fit into memory.
 """
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from fmlora_kit.adapters.sites import find_sites
 from fmlora_kit.methods import METHODS, FLoRA, HeadOptions, Method
@@ -250,7 +251,6 @@ def make_sides(
     batch_size: int,
     device: torch.device,
     precision: Callable[[], AbstractContextManager],
-    say: Callable[[str], None] = lambda line: None,
 ) -> list[Side]:
     """Every method of ``tasks`` at each of its tasks.
 
@@ -260,14 +260,12 @@ def make_sides(
         batch_size: images per step.
         device: where all are measured.
         precision: see `Side`.
-        say: is told what is being made.
     """
     sides = []
     rng = np.random.default_rng(0)
     shape = (batch_size, *backbone.patch_embed.img_size, 3)
     images = torch.tensor(rng.integers(0, 256, shape, dtype=np.uint8), device=device)
-    for name, numbers in tasks.items():
-        say(f"{name}, task {', '.join(map(str, numbers))}")
+    for name, numbers in tqdm(tasks.items(), desc="making", unit=" methods"):
         for task, model in model_at(name, backbone, numbers, device).items():
             labels = torch.tensor(np.resize(np.array(classes_of(task)), batch_size), device=device)
             sides.append(Side(name, task, model, images, labels, precision))

@@ -27,7 +27,8 @@ from fmlora_kit.analysis import Comparison, compare_records
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.figures import comparison
 from fmlora_kit.methods import METHODS
-from fmlora_kit.record import Record, RecordError, load_briefs, save_briefs
+from fmlora_kit.record import Record, RecordError, load_briefs
+from fmlora_kit.record.archive import save_briefs
 from fmlora_kit.training import sweep
 from fmlora_kit.training.loop import Budget
 

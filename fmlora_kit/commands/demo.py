@@ -28,11 +28,12 @@ from fmlora_kit.analysis.comparison import METRICS
 from fmlora_kit.analysis.sentences import BOUND, OURS, points
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods import METHODS
-from fmlora_kit.methods.description import options_of
 from fmlora_kit.pages.comparison import comparison_page
 from fmlora_kit.record import Record, RecordError
+from fmlora_kit.record.card import options_of
 from fmlora_kit.streams import Stream
-from fmlora_kit.training import Budget, Job, pick_device, run_many
+from fmlora_kit.training import Budget, pick_device
+from fmlora_kit.training.pool import Job, run_many
 
 STREAMS = ("glyphs", "glyph_styles", "digits")
 SHOWN = f"{OURS},sequential_lora,frozen_backbone"
@@ -236,10 +237,9 @@ def _made(
         "backbone": _text({k: v for k, v in card.items() if k not in ("versions", "threads")}),
     }
     for method, (first, *_) in records.items():
-        options = options_of(first.config["method"])
-        made[f"{method}: settings"] = _text(
-            {k: v for k, v in options.items() if k not in ("method", "backbone")}
-        )
+        facts = first.config["method"]
+        told = {*options_of(facts), "weights", "precision"}
+        made[f"{method}: settings"] = _text({k: v for k, v in facts.items() if k in told})
     return made
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from fmlora_kit.analysis.intervals import paired_difference
 from fmlora_kit.record import Record
-from fmlora_kit.training import Budget, Job, run_many
+from fmlora_kit.training import Budget
+from fmlora_kit.training.pool import Job, run_many
 
 BEFORE = {
     "near-duplicate": ("Latin", "Greek", "Cyrillic"),

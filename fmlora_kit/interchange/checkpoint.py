@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 
+from fmlora_kit import checks
 from fmlora_kit.adapters.dmp import add_prompt
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.methods import Method
@@ -47,6 +48,8 @@ def save_timm(model: Method, file: str | Path, *, head: bool = False) -> dict:
         ValueError: there is no one model for all images, ``head`` is no linear layer or has no
             class yet, a prompt enters after the first block, or ``file`` has another ending.
     """
+    checks.instance("model", model, Method, "a Method")
+    checks.flag("head", head)
     plain = model.to_timm()
     if head:
         _add_head(plain, model)
@@ -66,6 +69,8 @@ def load_timm(file: str | Path, backbone: VisionTransformer | None = None) -> Vi
         ValueError: the file was not written by this package, its backbone is not known by name,
             or its weights do not fit.
     """
+    if not isinstance(file, str | os.PathLike):
+        raise checks.fail("file", "a path", file)
     if not Path(file).is_file():
         raise FileNotFoundError(f"file must be a checkpoint, found nothing at {file}")
     with safe_open(file, "pt") as opened:
@@ -79,7 +84,7 @@ def load_timm(file: str | Path, backbone: VisionTransformer | None = None) -> Vi
     if backbone is None and "model_name" in arguments:
         vit = timm.create_model(**arguments)
     else:
-        vit = _prepared(_by_name(facts) if backbone is None else backbone, arguments)
+        vit = _prepare(_load_by_name(facts) if backbone is None else backbone, arguments)
     vit = vit.to(next(iter(weights.values())).dtype)
     try:
         vit.load_state_dict(weights)
@@ -92,8 +97,8 @@ def write(
     vit: VisionTransformer, model: Method, file: str | Path, classes: tuple[int, ...] = ()
 ) -> dict:
     """Write a plain ``vit`` that came of ``model``; see `save_timm` for what is returned."""
-    if Path(file).suffix != ".safetensors":
-        raise ValueError(f"file must end in .safetensors, got {file}")
+    if not isinstance(file, str | os.PathLike) or Path(file).suffix != ".safetensors":
+        raise checks.fail("file", "a path that ends in .safetensors", file)
     weights = {name: t.detach().cpu().contiguous() for name, t in vit.state_dict().items()}
     arguments = _arguments(vit, model)
     facts = {
@@ -115,7 +120,7 @@ def _add_head(plain: VisionTransformer, model: Method) -> None:
             f"{model.head.kind!r} of {model.name}; head=False writes the backbone alone"
         )
     if not model.seen:
-        raise ValueError("head=True needs a model that has learned a task, got one with no class")
+        raise ValueError("model must have learned a task for head=True, got one with no class")
     rows = list(model.seen)
     plain.reset_classifier(len(rows))
     plain.head.to(model.head.weight)
@@ -145,7 +150,7 @@ def _shapes(vit: VisionTransformer) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in vit.state_dict().items()}
 
 
-def _by_name(facts: dict[str, str]) -> VisionTransformer:
+def _load_by_name(facts: dict[str, str]) -> VisionTransformer:
     try:
         return load_backbone(facts["backbone"], pretrained=False)
     except ValueError as error:
@@ -154,7 +159,7 @@ def _by_name(facts: dict[str, str]) -> VisionTransformer:
         ) from error
 
 
-def _prepared(backbone: VisionTransformer, arguments: dict) -> VisionTransformer:
+def _prepare(backbone: VisionTransformer, arguments: dict) -> VisionTransformer:
     """A copy of ``backbone`` with the file's register tokens and head, their values still open."""
     vit = copy.deepcopy(backbone).requires_grad_(False)
     missing = arguments["reg_tokens"] - vit.num_reg_tokens

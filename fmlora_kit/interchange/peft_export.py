@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from fmlora_kit import checks
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.sites import Site, adapted
 from fmlora_kit.adapters.task_guess import TaskUpdates
@@ -65,6 +66,9 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
             (InfLoRA keeps it as a full matrix), or a prompt enters after the first block.
     """
     peft = load_peft()
+    checks.instance("model", model, Method, "a Method")
+    if task is not None:
+        checks.instance("task", task, TaskResult, "a TaskResult")
     if not model.sites or not model.n_tasks_done or model.head.current:
         raise ValueError(
             "model must be of a LoRA kind and have finished a task, got "
@@ -75,8 +79,8 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
             "prompt must enter before block 0, since a plain timm ViT has no other place for it, "
             f"got block {model.vit.entering_prompt.block}; use dmp=None, or adapt block 0 too"
         )
-    factors = _sum_of(model) if task is None else _own(model, task)
-    layers = _stack(model.sites, factors, model.vit)
+    factors = _sum_factors(model) if task is None else _task_factors(model, task)
+    layers = _stack_by_module(model.sites, factors, model.vit)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BASE).unlink(missing_ok=True)  # of an adapter that was here before
@@ -93,7 +97,7 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
 
 
 @torch.no_grad()
-def _sum_of(model: Method) -> dict[str, Factors]:
+def _sum_factors(model: Method) -> dict[str, Factors]:
     if not model.one_model:
         raise ValueError(f"task must be given: {model.name} keeps one adapter per task, got None")
     updates = {site.name: model.updates[site.name] for site in model.sites}
@@ -106,15 +110,15 @@ def _sum_of(model: Method) -> dict[str, Factors]:
 
 
 @torch.no_grad()
-def _own(model: Method, task: TaskResult) -> dict[str, Factors]:
+def _task_factors(model: Method, task: TaskResult) -> dict[str, Factors]:
     found = {}
     for site in model.sites:
         update = model.updates[site.name]
         if isinstance(update, FactorizedUpdate):
-            m, n = (_stored(task, f"{site.name}.{part}").to(update.a) for part in "mn")
+            m, n = (_read(task, f"{site.name}.{part}").to(update.a) for part in "mn")
             found[site.name] = update.scale * update.a @ m, n @ update.b
             continue
-        a, b = (_stored(task, f"{site.name}.{part}") for part in "ab")
+        a, b = (_read(task, f"{site.name}.{part}") for part in "ab")
         if isinstance(update, FoldedUpdate):
             found[site.name] = b, a  # InfLoRA's letters are the other way round
         elif isinstance(update, TaskUpdates):
@@ -127,7 +131,7 @@ def _own(model: Method, task: TaskResult) -> dict[str, Factors]:
     return found
 
 
-def _stored(task: TaskResult, name: str) -> Tensor:
+def _read(task: TaskResult, name: str) -> Tensor:
     if name not in task.state:
         raise ValueError(
             f"task must be a result of this model's run, got {task.name!r} without {name!r}"
@@ -135,7 +139,7 @@ def _stored(task: TaskResult, name: str) -> Tensor:
     return torch.from_numpy(task.state[name].copy())
 
 
-def _stack(
+def _stack_by_module(
     sites: Sequence[Site], factors: dict[str, Factors], vit: VisionTransformer
 ) -> dict[str, Factors]:
     """By path of the module: lora_A (r, d_in) and lora_B (d_out, r); maps of rank 0 are left out.

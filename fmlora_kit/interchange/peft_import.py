@@ -153,7 +153,7 @@ def _deltas(
         raise ValueError(
             f"maps and blocks must cover all that the adapter changes, got {maps} in blocks "
             f"{sorted({site.block for site in sites})}, but it also changes "
-            f"{_named(left[0], changed[left[0]])} ({len(left)} tensors in all)"
+            f"{_changed_part(left[0], changed[left[0]])} ({len(left)} tensors in all)"
         )
     return deltas
 
@@ -183,7 +183,7 @@ def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Ten
     return tuned.merge_and_unload().state_dict()
 
 
-def _named(name: str, difference: Tensor) -> str:
+def _changed_part(name: str, difference: Tensor) -> str:
     """A changed tensor in words; of a fused qkv map the part whose rows have changed."""
     if not name.endswith("attn.qkv.weight"):
         return name

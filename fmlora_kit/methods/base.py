@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache, partial
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,9 +14,22 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.head import SET_AFTERWARDS, Head, class_means
+from fmlora_kit.adapters.head import HEADS, SET_AFTERWARDS, Head, class_means
+from fmlora_kit.adapters.protection import input_moments
 from fmlora_kit.adapters.sites import adapted, to_timm
 from fmlora_kit.backbones.batches import to_device
+from fmlora_kit.checks import (
+    Count,
+    Natural,
+    Positive,
+    Weight,
+    check_fields,
+    checked,
+    integer,
+    kinds,
+    number,
+    one_of,
+)
 from fmlora_kit.methods import description
 from fmlora_kit.methods.encoder import Encoder
 from fmlora_kit.streams.task import Task
@@ -29,12 +44,19 @@ class HeadOptions:
         scale: multiplies cosine logits.
         shrinkage: of the covariance of "lda".
         projections: random features of "ridge".
+
+    Raises:
+        ValueError: an option is unknown or out of range.
     """
 
-    kind: str = "lda"
-    scale: float = 16.0
-    shrinkage: float = 0.1
-    projections: int = 1000
+    kind: Annotated[str, one_of(HEADS)] = "lda"
+    scale: Positive = 16.0
+    shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1
+    projections: Count = 1000
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_fields(self)
 
 
 class Method(Encoder):
@@ -78,33 +100,46 @@ class Method(Encoder):
         backbone: VisionTransformer,
         n_classes: int,
         *,
-        lr: float | None = None,
-        head_lr: float = 5e-3,
+        lr: Weight | None = None,
+        head_lr: Weight = 5e-3,
         head: HeadOptions | None = None,
-        seed: int = 0,
+        seed: Natural = 0,
     ):
         super().__init__(backbone)
-        lr = self.default_lr if lr is None else lr
-        for what, rate in (("lr", lr), ("head_lr", head_lr)):
-            if not rate >= 0:
-                raise ValueError(f"{what} must not be negative, got {rate}")
-        options = head or HeadOptions(self.default_head)
+        head = checked("head", head, HeadOptions | None) or HeadOptions(self.default_head)
+        n_classes, self.seed = integer("n_classes", n_classes, 1), integer("seed", seed, 0)
+        self.described = {
+            "backbone": self.backbone_name,
+            "weights": checksum(backbone),
+            "head": asdict(head),
+        }
+        self.set_options(lr=self.default_lr if lr is None else lr, head_lr=head_lr)
         dtype = self.pixel_mean.dtype
-        self.head = Head(n_classes, self.vit.num_features, seed=seed, **asdict(options)).to(dtype)
-        self.lr, self.head_lr, self.seed = lr, head_lr, seed
+        if dtype != torch.float32:
+            self.described["precision"] = str(dtype).removeprefix("torch.")
+        width = self.vit.num_features
+        self.head = Head(n_classes, width, seed=self.seed, **asdict(head)).to(dtype)
         self.seen: tuple[int, ...] = ()
         self.n_tasks_done = 0
         self.scalars: dict[str, float] = {}
         self.ranks: list[int] = []
-        self.described = {
-            "backbone": self.backbone_name,
-            "weights": checksum(backbone),
-            "head": asdict(options),
-            "lr": lr,
-            "head_lr": head_lr,
-        }
-        if dtype != torch.float32:
-            self.described["precision"] = str(dtype).removeprefix("torch.")
+
+    def set_options(self, **given: object) -> None:
+        """Check options, and make them attributes and part of what the record says of the method.
+
+        The signature of ``__init__`` is where an option is declared: its name, its kind (an
+        annotation that `checks.checked` reads), its default. What is given here by the same name
+        is held to it. ``blocks`` is not noted where it is None: older records do not name it.
+
+        Raises:
+            ValueError: an option is of another type, or out of range.
+        """
+        rules = option_kinds(type(self))
+        for name, value in given.items():
+            value = checked(name, value, rules[name])
+            setattr(self, name, value)
+            if (name, value) != ("blocks", None):
+                self.described[name] = _to_json(value)
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -153,7 +188,9 @@ class Method(Encoder):
         return []
 
     def parameter_groups(self) -> list[dict]:
-        """AdamW's groups: adapters and head rows, each with its learning rate."""
+        """AdamW's groups: adapters and head rows, each with its learning rate; or no group."""
+        if self.trained == description.NOTHING:
+            return []
         head = [p for p in (self.head.rows, self.head.offsets) if p.requires_grad and p.numel()]
         groups = [{"params": self.parts(), "lr": self.lr}, {"params": head, "lr": self.head_lr}]
         return [group for group in groups if group["params"]]
@@ -165,7 +202,7 @@ class Method(Encoder):
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Take in the snapshot of the next task: afterwards the model is as it was then."""
         for name, part in self._head_state().items():
-            part.copy_(torch.from_numpy(state[f"head.{name}"].copy()))
+            part.copy_(tensor(state[f"head.{name}"]))
         self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
         self.n_tasks_done += 1
 
@@ -230,6 +267,19 @@ class Method(Encoder):
         words = np.random.SeedSequence([self.seed, *purpose]).generate_state(1, np.uint64)
         return torch.Generator().manual_seed(int(words[0] >> 1))
 
+    def _check_length(self, task: Task) -> None:
+        """Raise ValueError if as many tasks as ``n_tasks`` says were learned already."""
+        if self.n_tasks_done >= self.n_tasks:
+            given = f"{self.n_tasks} and one more task, {task.name!r}"
+            raise ValueError(f"n_tasks must be at least the stream's number of tasks, got {given}")
+
+    def _look_at(self, task: Task) -> tuple[Tensor, dict[str, Tensor]]:
+        """The training images: their features (n, d), and the input moment of each adapted map."""
+        seen: list[Tensor] = []
+        forwards = (seen.append(self.features(x).cpu()) for x in self.batches(task.train_images))
+        moments = input_moments(self.vit, self.sites, forwards)
+        return torch.cat(seen), moments
+
     def _open_head(self, task: Task, features: Tensor | None = None) -> None:
         start = None
         fresh = not set(task.classes) & set(self.seen)
@@ -245,6 +295,45 @@ class Method(Encoder):
             self.head.align(features, torch.tensor(task.train_labels), task.classes)
         self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))
         self.n_tasks_done += 1
+
+
+class PromptedMethod(Method):
+    """What methods share whose prompts or prefixes depend on the image."""
+
+    one_model = False
+
+    @torch.no_grad()
+    def query(self, images: Tensor) -> Tensor:
+        """q(x), the feature of the frozen ViT without prompts: uint8 (n, h, w, 3) -> (n, d)."""
+        return Encoder.features(self, images)
+
+    def _uniform(self, shape: tuple[int, ...], start: float, *purpose: int) -> Tensor:
+        """Numbers from -start to start, in the model's precision and on its device."""
+        noise = torch.rand(shape, generator=self.generator(*purpose), dtype=torch.float64)
+        return ((2 * noise - 1) * start).to(self.pixel_mean)
+
+
+@cache
+def option_kinds(method: type[Method]) -> dict[str, object]:
+    """What each option of a method must be: annotations of its signature and of its parents'."""
+    found: dict[str, object] = {}
+    for parent in reversed(method.__mro__):
+        if issubclass(parent, Method) and "__init__" in vars(parent):
+            found |= kinds(parent.__init__)
+    return found
+
+
+def _to_json(value: object) -> object:
+    """An option as the record holds it."""
+    if is_dataclass(value):
+        return value.describe() if hasattr(value, "describe") else asdict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def tensor(array: np.ndarray, like: Tensor | None = None) -> Tensor:
+    """A copy of a snapshot's array, on the device of ``like``; default: on the CPU."""
+    copied = torch.from_numpy(np.array(array))
+    return copied if like is None else copied.to(like.device)
 
 
 def checksum(model: nn.Module) -> str:

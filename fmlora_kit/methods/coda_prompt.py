@@ -21,20 +21,23 @@ directions out one after the other, would not leave new ones orthogonal to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.checks import Count, Weight, fail, integer
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 KINDS = ("key", "attention", "prompt")
 
 
-class CODAPrompt(Method):
+class CODAPrompt(PromptedMethod):
     """CODA-Prompt. Task t trains its components and its head rows; all else is frozen.
 
     Args:
@@ -57,7 +60,6 @@ class CODAPrompt(Method):
     frozen = "the backbone; earlier tasks' components; head rows of other classes"
     stores = "components per task: keys, attentions, prompts"
     tested = f"{description.ALL_SEEN}; each image weighs all components by its query"
-    one_model = False
     grows = True
     needs_n_tasks = True
     default_lr = 1e-2
@@ -67,37 +69,26 @@ class CODAPrompt(Method):
         backbone,
         n_classes: int,
         *,
-        components: int = 100,
-        n_tasks: int = 10,
-        length: int = 8,
+        components: Count = 100,
+        n_tasks: Count = 10,
+        length: Annotated[int, partial(integer, low=2)] = 8,
         blocks: Sequence[int] = (0, 1, 2, 3, 4),
-        mu: float = 0.1,
+        mu: Weight = 0.1,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        check_blocks("blocks", blocks, self.vit)
-        if length < 2 or length % 2:
-            raise ValueError(f"length must be even and at least 2, got {length}")
-        if n_tasks < 1:
-            raise ValueError(f"n_tasks must be at least 1, got {n_tasks}")
-        widest = min(self.vit.num_features, length * prefix_width(self.vit))
-        if not n_tasks <= components <= widest:
-            raise ValueError(
-                f"components must be between n_tasks {n_tasks} and the backbone's width {widest} "
-                f"(more cannot be orthogonal), got {components}"
-            )
-        if not mu >= 0:
-            raise ValueError(f"mu must not be negative, got {mu}")
-        self.blocks, self.length, self.mu = tuple(blocks), length, mu
-        self.n_tasks, self.n_each = n_tasks, components // n_tasks
+        self.set_options(
+            components=components, n_tasks=n_tasks, length=length, blocks=blocks, mu=mu
+        )
+        check_blocks("blocks", self.blocks, self.vit)
+        if self.length % 2:
+            raise fail("length", "even", self.length)
+        widest = min(self.vit.num_features, self.length * prefix_width(self.vit))
+        if not self.n_tasks <= self.components <= widest:
+            rule = f"between n_tasks {self.n_tasks} and the backbone's width {widest}"
+            raise fail("components", f"{rule} (more cannot be orthogonal)", self.components)
+        self.n_each = self.components // self.n_tasks
         self.pool = nn.ModuleDict({kind: nn.ParameterList() for kind in KINDS})
-        self.described |= {
-            "components": components,
-            "n_tasks": n_tasks,
-            "length": length,
-            "blocks": list(blocks),
-            "mu": mu,
-        }
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -106,11 +97,7 @@ class CODAPrompt(Method):
         Raises:
             ValueError: the pool was split over fewer tasks.
         """
-        if self.n_tasks_done == self.n_tasks:
-            raise ValueError(
-                f"n_tasks must be at least the number of tasks of the stream, got {self.n_tasks} "
-                f"and one more task, {task.name!r}"
-            )
+        self._check_length(task)
         with torch.no_grad():
             for kind in KINDS:
                 self.pool[kind].append(self._fresh(kind))
@@ -121,7 +108,7 @@ class CODAPrompt(Method):
         loss = super().loss(images, labels, progress)
         if not self.mu:
             return loss
-        return loss + self.mu * sum(orthogonality(self.components(kind)) for kind in KINDS)
+        return loss + self.mu * sum(orthogonality(self.rows_of(kind)) for kind in KINDS)
 
     def end_task(self, task: Task) -> None:
         """Freeze the task's components."""
@@ -142,23 +129,18 @@ class CODAPrompt(Method):
         """Add the task's components, frozen."""
         super().restore(task_classes, state)
         for kind in KINDS:
-            part = torch.from_numpy(state[f"components.{kind}"].copy()).to(self.device)
+            part = tensor(state[f"components.{kind}"], self.pixel_mean)
             self.pool[kind].append(nn.Parameter(part))
         self._freeze()
 
     # --- components ------------------------------------------------------------------------------
-    @torch.no_grad()
-    def query(self, images: Tensor) -> Tensor:
-        """q(x), the feature of the frozen, unprompted ViT: (n, d)."""
-        return super().features(images)
-
-    def components(self, kind: str) -> Tensor:
+    def rows_of(self, kind: str) -> Tensor:
         """All that are there so far of one of `KINDS`: (blocks, m, d), prompts length * d wide."""
         return torch.cat(list(self.pool[kind]), dim=1)
 
     def weights(self, query: Tensor) -> Tensor:
         """cos(q * A_m, K_m), each image for itself: (n, d) -> (n, blocks, m)."""
-        keys, attentions = self.components("key"), self.components("attention")
+        keys, attentions = self.rows_of("key"), self.rows_of("attention")
         with torch.autocast(query.device.type, enabled=False):  # cosines need all their digits
             dots = torch.einsum("nd,bmd->nbm", query, attentions * keys)
             squares = torch.einsum("nd,bmd->nbm", query.square(), attentions.square())
@@ -169,7 +151,7 @@ class CODAPrompt(Method):
         if not self.pool["key"]:
             return super().features(images)
         weights = self.weights(self.query(images))
-        p = torch.einsum("nbm,bme->nbe", weights, self.components("prompt"))
+        p = torch.einsum("nbm,bme->nbe", weights, self.rows_of("prompt"))
         keys, values = p.unflatten(2, (2, self.length // 2, -1)).unbind(dim=2)
         prefixes = {b: (keys[:, i], values[:, i]) for i, b in enumerate(self.blocks)}
         with prefixed(self.vit, prefixes):
@@ -179,9 +161,11 @@ class CODAPrompt(Method):
         shape = (len(self.blocks), 0, self.vit.num_features)
         if kind == "prompt":
             shape = (len(self.blocks), 0, self.length * prefix_width(self.vit))
-        earlier = self.components(kind) if self.pool[kind] else self.pixel_mean.new_zeros(shape)
+        earlier = self.rows_of(kind) if self.pool[kind] else self.pixel_mean.new_zeros(shape)
         generator = self.generator(KINDS.index(kind), self.n_tasks_done)
-        start = [beside(block.double().cpu(), self.n_each, generator) for block in earlier]
+        start = [
+            orthonormal_rows(block.double().cpu(), self.n_each, generator) for block in earlier
+        ]
         return nn.Parameter(torch.stack(start).to(self.pixel_mean))
 
     def _freeze(self) -> None:
@@ -192,7 +176,7 @@ class CODAPrompt(Method):
         return [p for kind in KINDS for p in self.pool[kind]]
 
 
-def beside(earlier: Tensor, n: int, generator: torch.Generator) -> Tensor:
+def orthonormal_rows(earlier: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """``n`` orthonormal rows, orthogonal to all rows of ``earlier`` (m, d): (n, d).
 
     Gram-Schmidt on random rows, after the earlier ones: columns m to m + n of the QR factorisation.

@@ -1,11 +1,11 @@
-"""What a record's run card says of a method beyond its options: words, and how pixels come in.
+"""What a method says of itself in words, for the record's run card.
 
-Words are for people and may be put better in a later version, so that nothing compares them.
+The words are for people. A later version may put them better: nothing compares them. Which keys of
+the configuration are such words, and which are options, `fmlora_kit.record.card` declares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 NOTHING = "nothing"
@@ -23,11 +23,6 @@ HEAD_STORES = {
     "lda": "class means, class counts and one scatter matrix",
     "ridge": "the Gram matrix of projected features and their sum per class",
 }
-
-WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows", "tag")
-PIXELS = ("pixel_mean", "pixel_std", "input_size")
-FACTS = (*WORDS, *PIXELS)  # in `Method.describe`, but no options of a constructor
-SOURCE = ("input_range", "weights_file", "weights_sha256")  # only where `load_backbone` was told
 
 
 class CardedMethod(Protocol):
@@ -58,8 +53,3 @@ def words(method: CardedMethod, head: str) -> dict[str, str]:
         "tested": method.tested,
         "head_rows": method.head_rows or HEAD_ROWS[head],
     }
-
-
-def options_of(described: Mapping) -> dict:
-    """What `Method.describe` gave, without the card's facts: name, backbone, and options."""
-    return {key: value for key, value in described.items() if key not in (*FACTS, *SOURCE)}

@@ -28,14 +28,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.checks import Count, Positive, Weight
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _SHARED, _OWN, _KEY = range(1, 4)  # what randomness is for
 
 
-class DualPrompt(Method):
+class DualPrompt(PromptedMethod):
     """DualPrompt. Task t trains G, E_t, key_t and its head rows; all else is frozen.
 
     Args:
@@ -59,7 +60,6 @@ class DualPrompt(Method):
     stores = "one prefix and one key per task"
     tested = f"{description.ALL_SEEN}; "
     tested += "each image takes the prefix whose key is nearest to its query"
-    one_model = False
     grows = True
     default_lr = 3e-2
 
@@ -68,52 +68,38 @@ class DualPrompt(Method):
         backbone,
         n_classes: int,
         *,
-        g_length: int = 5,
-        e_length: int = 5,
+        g_length: Count = 5,
+        e_length: Count = 5,
         g_blocks: Sequence[int] = (0, 1),
         e_blocks: Sequence[int] = (2, 3, 4),
-        pull: float = 1.0,
-        start: float = 1.0,
+        pull: Weight = 1.0,
+        start: Positive = 1.0,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        check_blocks("g_blocks", g_blocks, self.vit)
-        check_blocks("e_blocks", e_blocks, self.vit)
-        if set(g_blocks) & set(e_blocks):
-            raise ValueError(
-                f"g_blocks must not be in e_blocks, got {tuple(g_blocks)} and {tuple(e_blocks)}"
-            )
-        for what, value in (("g_length", g_length), ("e_length", e_length)):
-            if value < 1:
-                raise ValueError(f"{what} must be at least 1, got {value}")
-        if not pull >= 0:
-            raise ValueError(f"pull must not be negative, got {pull}")
-        if not start > 0:
-            raise ValueError(f"start must be above 0, got {start}")
-        self.g_blocks, self.e_blocks = tuple(g_blocks), tuple(e_blocks)
-        self.e_length, self.pull, self.start = e_length, pull, start
-        self.shared = self._uniform(_SHARED, (len(g_blocks), 2, g_length, prefix_width(self.vit)))
+        self.set_options(g_length=g_length, e_length=e_length, g_blocks=g_blocks, e_blocks=e_blocks)
+        self.set_options(pull=pull, start=start)
+        check_blocks("g_blocks", self.g_blocks, self.vit)
+        check_blocks("e_blocks", self.e_blocks, self.vit)
+        if set(self.g_blocks) & set(self.e_blocks):
+            given = f"{self.g_blocks} and {self.e_blocks}"
+            raise ValueError(f"g_blocks must not be in e_blocks, got {given}")
+        shape = (len(self.g_blocks), 2, self.g_length, prefix_width(self.vit))
+        self.shared = nn.Parameter(self._uniform(shape, self.start, _SHARED, 0))
         self.own, self.keys = nn.ParameterList(), nn.ParameterList()
         self._in_task = False
-        self.described |= {
-            "g_length": g_length,
-            "e_length": e_length,
-            "g_blocks": list(g_blocks),
-            "e_blocks": list(e_blocks),
-            "pull": pull,
-            "start": start,
-        }
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
         """A new E, a copy of the previous one, and a new key; new head rows at the class means."""
         if self.own:
-            own = nn.Parameter(self.own[-1].detach().clone())
+            own = self.own[-1].detach().clone()
         else:
             shape = (len(self.e_blocks), 2, self.e_length, prefix_width(self.vit))
-            own = self._uniform(_OWN, shape)
-        self.own.append(own)
-        self.keys.append(self._uniform(_KEY, (self.vit.num_features,), self.n_tasks_done))
+            own = self._uniform(shape, self.start, _OWN, 0)
+        self.own.append(nn.Parameter(own))
+        key = self._uniform((self.vit.num_features,), self.start, _KEY, self.n_tasks_done)
+        self.keys.append(nn.Parameter(key))
         with self._own_prefix():
             super().begin_task(task)
 
@@ -144,8 +130,7 @@ class DualPrompt(Method):
         """Take G from the snapshot, and add the task's E and key."""
         super().restore(task_classes, state)
         shared, own, key = (
-            torch.from_numpy(state[f"prefix.{name}"].copy()).to(self.device)
-            for name in ("shared", "own", "key")
+            tensor(state[f"prefix.{name}"], self.pixel_mean) for name in ("shared", "own", "key")
         )
         self.shared.copy_(shared)
         self.own.append(nn.Parameter(own))
@@ -153,11 +138,6 @@ class DualPrompt(Method):
         self._freeze()
 
     # --- prompts ---------------------------------------------------------------------------------
-    @torch.no_grad()
-    def query(self, images: Tensor) -> Tensor:
-        """q(x), the feature of the frozen, unprompted ViT: (n, d)."""
-        return super().features(images)
-
     def choice(self, images: Tensor) -> Tensor:
         """Whose E each image takes, by its own query alone: (n,) numbers of tasks, from 0."""
         keys = torch.stack(list(self.keys))
@@ -187,10 +167,6 @@ class DualPrompt(Method):
     def _freeze(self) -> None:
         for p in (self.own[-1], self.keys[-1]):
             p.requires_grad_(False)
-
-    def _uniform(self, purpose: int, shape: tuple[int, ...], task: int = 0) -> nn.Parameter:
-        noise = torch.rand(shape, generator=self.generator(purpose, task), dtype=torch.float64)
-        return nn.Parameter(((2 * noise - 1) * self.start).to(self.pixel_mean))
 
     def _deployed_buffers(self) -> list[Tensor]:
         return [self.shared, *self.own, *self.keys]

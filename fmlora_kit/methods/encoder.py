@@ -1,4 +1,4 @@
-"""How images reach a ViT: normalised, batch by batch, through frozen first blocks only once."""
+"""How images become features: normalised, batch by batch, through frozen first blocks only once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from fmlora_kit.adapters.sites import Site, find_sites
 from fmlora_kit.backbones.batches import Rows, precision
 from fmlora_kit.backbones.forward import enter, leave, pooled, splittable
-from fmlora_kit.backbones.frozen_blocks import PrefixCache
-from fmlora_kit.methods import description
+from fmlora_kit.backbones.frozen_blocks import FrozenBlocksCache
 
 EVALUATION_BATCH = 256
 
@@ -29,7 +28,7 @@ class Encoder(nn.Module):
         ValueError: ``backbone`` is no timm ViT, or in other numbers than float32 or float64.
     """
 
-    has_prefix = False  # blocks before the first adapted one stay as they are, for every image
+    keeps_first_blocks = False  # blocks before the first adapted one stay the backbone's own
     group = None  # the processes that learn together, see `training.parallel`
 
     def __init__(self, backbone: VisionTransformer):
@@ -40,7 +39,7 @@ class Encoder(nn.Module):
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
         self.sites: tuple[Site, ...] = ()
-        self.prefix_cache: PrefixCache | None = None
+        self.blocks_cache: FrozenBlocksCache | None = None
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
         self.backbone_name = cfg.get("architecture", "custom")
         self.input_facts: dict = {"tag": cfg.get("tag")}
@@ -49,7 +48,8 @@ class Encoder(nn.Module):
             self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
             self.input_facts[what] = value
         self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
-        self.input_facts |= {what: cfg[what] for what in description.SOURCE if what in cfg}
+        told = ("input_range", "weights_file", "weights_sha256")  # only by `load_backbone`
+        self.input_facts |= {what: cfg[what] for what in told if what in cfg}
 
     @property
     def device(self) -> torch.device:
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
         return self.pixel_mean.device
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features: uint8 (n, height, width, 3), or tokens of the prefix -> (n, d)."""
+        """Pooled features: uint8 (n, height, width, 3), or tokens of frozen blocks -> (n, d)."""
         if images.is_floating_point() and images.ndim < 4 and self.n_frozen_blocks:
             return leave(self.vit, images, self.n_frozen_blocks).to(self.pixel_mean)
         x = self.pixels(images)
@@ -84,48 +84,53 @@ class Encoder(nn.Module):
             return torch.cat([self.features(b) for b in self.batches(images)]).cpu()
 
     def batches(self, images: np.ndarray) -> Iterator[Tensor]:
-        """The images, or their tokens if held, on the model's device, a batch at a time."""
+        """The images, or their tokens if `hold` has them, a batch at a time on the device."""
         rows = self.rows(images, whole=False)
         for batch in torch.arange(len(images)).split(EVALUATION_BATCH):
             yield rows[batch]
 
     def rows(self, images: np.ndarray, *, whole: bool | None = None) -> Rows:
-        """The images, or their tokens if held, to take batches of; ``whole``: see `Rows`."""
-        kept = None if self.prefix_cache is None else self.prefix_cache.get(images)
-        return Rows(images if kept is None else kept, self.device, whole=whole)
+        """The images, or their tokens if `hold` has them, to take batches of.
+
+        Args:
+            images: uint8 (n, height, width, 3).
+            whole: see `Rows`.
+        """
+        tokens = None if self.blocks_cache is None else self.blocks_cache.get(images)
+        return Rows(images if tokens is None else tokens, self.device, whole=whole)
 
     def release(self, images: np.ndarray) -> None:
-        """Forget what `hold` kept of this array."""
-        if self.prefix_cache is not None:
-            self.prefix_cache.drop(images)
+        """Drop what `hold` computed for this array."""
+        if self.blocks_cache is not None:
+            self.blocks_cache.drop(images)
 
     @property
     def n_frozen_blocks(self) -> int:
-        """The prefix: so many blocks at the start give the same for an image for ever."""
-        if not self.has_prefix or not splittable(self.vit):
+        """How many blocks at the start give the same for an image whatever is learned."""
+        if not self.keeps_first_blocks or not splittable(self.vit):
             return 0
         return min((site.block for site in self.sites), default=len(self.vit.blocks))
 
-    def cache_prefix(self, n_bytes: int, device: torch.device | None = None) -> None:
-        """From now on keep up to ``n_bytes`` of what the frozen first blocks give; 0: nothing.
+    def cache_frozen_blocks(self, n_bytes: int, device: torch.device | None = None) -> None:
+        """Keep up to ``n_bytes`` of what the frozen first blocks give from now on; 0: nothing.
 
-        It makes a difference where `n_frozen_blocks` is not 0, and only to the time: the training
-        loop holds each task's training images and, as far as there is room, all test images.
+        This saves time where `n_frozen_blocks` is not 0, and changes no number. The training loop
+        holds each task's training images and, as far as there is room, all test images.
 
         Args:
             n_bytes: float32 tokens of one image take 4 * tokens * d bytes.
             device: where they are kept; None: on the model's.
         """
-        self.prefix_cache = PrefixCache(n_bytes, device) if n_bytes else None
+        self.blocks_cache = FrozenBlocksCache(n_bytes, device) if n_bytes else None
 
     def hold(self, images: np.ndarray, *, urgent: bool = False) -> None:
-        """Compute the prefix of this very array once, if a cache is on and has room for it.
+        """Run this array through the frozen first blocks once, if a cache has room for the tokens.
 
         Args:
             images: uint8 (n, height, width, 3); it must not change any more.
             urgent: drop other arrays where there is no room.
         """
-        k, cache = self.n_frozen_blocks, self.prefix_cache
+        k, cache = self.n_frozen_blocks, self.blocks_cache
         if cache is None or not k:
             return
         with precision(self.device):

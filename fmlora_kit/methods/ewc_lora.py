@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.methods.base import numpy
+from fmlora_kit.checks import Count, Share, Weight
+from fmlora_kit.methods.base import numpy, tensor
 from fmlora_kit.methods.sequential_lora import SequentialLoRA
 from fmlora_kit.streams.task import Task
 
@@ -58,22 +59,15 @@ class EWCLoRA(SequentialLoRA):
         backbone,
         n_classes: int,
         *,
-        strength: float = 1000.0,
-        decay: float = 1.0,
-        fisher_images: int = 100,
+        strength: Weight = 1000.0,
+        decay: Share = 1.0,
+        fisher_images: Count = 100,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        if not strength >= 0:
-            raise ValueError(f"strength must not be negative, got {strength}")
-        if not 0 <= decay <= 1:
-            raise ValueError(f"decay must be between 0 and 1, got {decay}")
-        if fisher_images < 1:
-            raise ValueError(f"fisher_images must be at least 1, got {fisher_images}")
-        self.strength, self.decay, self.fisher_images = strength, decay, fisher_images
+        self.set_options(strength=strength, decay=decay, fisher_images=fisher_images)
         self.fisher = {name: torch.zeros_like(p.detach()) for name, p in self.factors().items()}
         self.anchor: dict[str, Tensor] = {}
-        self.described |= {"strength": strength, "decay": decay, "fisher_images": fisher_images}
 
     def factors(self) -> dict[str, nn.Parameter]:
         """A and B of every adapter, by name: "blocks.0.q.a" and so on."""
@@ -118,7 +112,7 @@ class EWCLoRA(SequentialLoRA):
         """Take the factors and their Fisher information from the snapshot."""
         super().restore(task_classes, state)
         for name in self.fisher:
-            self.fisher[name] = torch.from_numpy(state[f"{name}.fisher"].copy()).to(self.device)
+            self.fisher[name] = tensor(state[f"{name}.fisher"], self.pixel_mean)
 
     @property
     def n_training_state(self) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -30,9 +31,18 @@ from fmlora_kit.adapters.drs import (
 )
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
-from fmlora_kit.adapters.protection import input_moments, protection
+from fmlora_kit.adapters.protection import protection
 from fmlora_kit.adapters.sites import attach, base_weight, find_sites
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.checks import (
+    Count,
+    Positive,
+    Share,
+    Weight,
+    check_fields,
+    fail,
+    one_of,
+)
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _BASES, _PAIR, _PROMPT, _GUMBEL = range(1, 5)  # what randomness is for
@@ -55,22 +65,17 @@ class FLoRA:
             the first of them, so that all before it is the frozen backbone alone [ours].
     """
 
-    max_rank: int = 32
-    alpha: float | None = None
-    bases: str = "task1"
-    protect: float = 0.95
-    fold: float = 0.25
+    max_rank: Count = 32
+    alpha: Positive | None = None
+    bases: Annotated[str, one_of(shared.BASES)] = "task1"
+    protect: Share = 0.95
+    fold: Share = 0.25
     maps: tuple[str, ...] = ("q", "v")
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown base or a number out of range."""
-        if self.bases not in shared.BASES:
-            raise ValueError(f"bases must be one of {shared.BASES}, got {self.bases!r}")
-        if not 0 <= self.protect <= 1:
-            raise ValueError(f"protect must be between 0 and 1, got {self.protect}")
-        if not 0 <= self.fold <= 1:
-            raise ValueError(f"fold must be between 0 and 1, got {self.fold}")
+        check_fields(self)
 
     def describe(self) -> dict:
         """All fields; ``blocks`` only if chosen: records without it are of all blocks."""
@@ -91,29 +96,23 @@ class DRS:
     """
 
     candidates: tuple[int, ...] | None = None
-    weight: float = 0.01
-    warm_up: float = 0.5
-    temperatures: tuple[float, float] = (2.0, 0.3)
+    weight: Weight = 0.01
+    warm_up: Share = 0.5
+    temperatures: tuple[Positive, Positive] = (2.0, 0.3)
     per_layer: bool = True
-    lr: float = 0.1
+    lr: Weight = 0.1
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number out of range."""
-        for what in ("weight", "lr"):
-            if not getattr(self, what) >= 0:
-                raise ValueError(f"{what} must not be negative, got {getattr(self, what)}")
-        if not 0 <= self.warm_up <= 1:
-            raise ValueError(f"warm_up must be between 0 and 1, got {self.warm_up}")
-        if not min(self.temperatures) > 0:
-            raise ValueError(f"temperatures must be above 0, got {self.temperatures}")
+        check_fields(self)
 
     def ranks(self, max_rank: int) -> tuple[int, ...]:
         """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""
         default = tuple(sorted({max(1, max_rank * k // 8) for k in range(1, 9)}))
-        candidates = default if self.candidates is None else tuple(self.candidates)
+        candidates = default if self.candidates is None else self.candidates
         check_candidates(candidates)
         if candidates[-1] != max_rank:
-            raise ValueError(f"rank candidates must end at max_rank {max_rank}, got {candidates}")
+            raise fail("candidates", f"ranks that end at max_rank {max_rank}", candidates)
         return candidates
 
 
@@ -131,23 +130,15 @@ class DMP:
         lr: learning rate of the prompt.
     """
 
-    length: int = 4
-    update: str = "reptile"
-    eta: float = 0.5
-    pull: float = 1.0
-    lr: float = 5e-3
+    length: Count = 4
+    update: Annotated[str, one_of(dmp_rules.UPDATES)] = "reptile"
+    eta: Share = 0.5
+    pull: Weight = 1.0
+    lr: Weight = 5e-3
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown update or a number out of range."""
-        if self.update not in dmp_rules.UPDATES:
-            raise ValueError(f"update must be one of {dmp_rules.UPDATES}, got {self.update!r}")
-        if self.length < 1:
-            raise ValueError(f"prompt_length must be at least 1, got {self.length}")
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta must be between 0 and 1, got {self.eta}")
-        for what in ("pull", "lr"):
-            if not getattr(self, what) >= 0:
-                raise ValueError(f"{what} must not be negative, got {getattr(self, what)}")
+        check_fields(self)
 
 
 class FMLoRA(Method):
@@ -166,7 +157,7 @@ class FMLoRA(Method):
     """
 
     name = "fmlora"
-    has_prefix = True
+    keeps_first_blocks = True
     default_lr = 5e-3
     default_head = "lda"
     frozen = (
@@ -187,7 +178,7 @@ class FMLoRA(Method):
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.flora, self.drs, self.dmp = flora or FLoRA(), drs, dmp
+        self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp)
         rank = self.flora.max_rank
         alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
         self.sites = find_sites(self.vit, self.flora.maps, self.flora.blocks)
@@ -203,11 +194,6 @@ class FMLoRA(Method):
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
         self.selector: RankSelector | None = None
-        self.described |= {
-            "flora": self.flora.describe(),
-            "drs": asdict(drs) if drs else None,
-            "dmp": asdict(dmp) if dmp else None,
-        }
         self.trained = self._trained_in_words()
 
     # --- the verbs -------------------------------------------------------------------------------
@@ -254,7 +240,7 @@ class FMLoRA(Method):
         self.pairs = {}
         for site, r in zip(self.sites, self.ranks, strict=True):
             self.pairs[site.name] = self._fold(self.updates[site.name], r)
-        features, moments = self._look_back(task)
+        features, moments = self._look_at(task)
         self._close_head(task, features)
         self._remember(features, moments, task)
         self.selector = None
@@ -300,15 +286,13 @@ class FMLoRA(Method):
         first = self.n_tasks_done == 0
         super().restore(task_classes, state)
         for name, update in self.updates.items():
-            arrays = [state[f"{name}.{k}"].copy() for k in ("m", "n", "moment")]
-            m, n, moment = map(torch.from_numpy, arrays)
+            m, n, moment = (tensor(state[f"{name}.{k}"]) for k in ("m", "n", "moment"))
             if first:
-                a, b = (torch.from_numpy(state[f"{name}.{k}"].copy()) for k in "ab")
-                update.set_bases(a, b)
+                update.set_bases(*(tensor(state[f"{name}.{k}"]) for k in "ab"))
             update.fold(m.to(self.device), n.to(self.device))
             self.moments[name] = moment
         if self.dmp:
-            self.prompt.copy_(torch.from_numpy(state["prompt"].copy()))
+            self.prompt.copy_(tensor(state["prompt"]))
         self.subspaces.append(state["subspace"])
 
     # --- sizes -----------------------------------------------------------------------------------
@@ -358,7 +342,7 @@ class FMLoRA(Method):
     def _choose_bases(self, task: Task) -> None:
         how, rank = self.flora.bases, self.flora.max_rank
         noise = self.generator(_BASES)
-        moments = self._look_back(task)[1] if how == "activation" else {}
+        moments = self._look_at(task)[1] if how == "activation" else {}
         for site in self.sites:
             update, weight = self.updates[site.name], base_weight(self.vit, site).cpu()
             if how == "task1":
@@ -428,14 +412,6 @@ class FMLoRA(Method):
             m, n = update.pair()
         update.fold(m, n)
         return m, n
-
-    def _look_back(self, task: Task) -> tuple[Tensor, dict[str, Tensor]]:
-        """The training images once more: their features (n, d), and each map's input moment."""
-        features: list[Tensor] = []
-        batches = self.batches(task.train_images)
-        forwards = (features.append(self.features(batch).cpu()) for batch in batches)
-        moments = input_moments(self.vit, self.sites, forwards)
-        return torch.cat(features), moments
 
     def _remember(self, features: Tensor, moments: dict[str, Tensor], task: Task) -> None:
         self.subspaces.append(feature_subspace(features.numpy(), task.train_labels))

@@ -9,7 +9,7 @@ import torch
 
 from fmlora_kit.adapters.head import class_means
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -17,7 +17,7 @@ class FrozenBackbone(Method):
     """The backbone stays; each task's cosine head rows are trained, by local cross-entropy."""
 
     name = "frozen_backbone"
-    has_prefix = True
+    keeps_first_blocks = True
 
 
 class NearestClassMean(FrozenBackbone):
@@ -36,11 +36,7 @@ class NearestClassMean(FrozenBackbone):
 
     def __init__(self, backbone, n_classes: int, **options):
         super().__init__(backbone, n_classes, **options)
-        self.counts = torch.zeros(n_classes, dtype=torch.float64)
-
-    def parameter_groups(self) -> list[dict]:
-        """Nothing to train."""
-        return []
+        self.counts = torch.zeros(self.head.n_classes, dtype=torch.float64)
 
     @torch.no_grad()
     def end_task(self, task: Task) -> None:
@@ -56,7 +52,7 @@ class NearestClassMean(FrozenBackbone):
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Take head and counts from the snapshot."""
         super().restore(task_classes, state)
-        self.counts = torch.from_numpy(state["counts"].copy())
+        self.counts = tensor(state["counts"])
 
     @property
     def n_training_state(self) -> int:
@@ -82,12 +78,8 @@ class StreamingLDA(Method):
     """
 
     name = "streaming_lda"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = description.NOTHING
     frozen = "the backbone"
     masked = description.NO_LOSS
     default_head = "lda"
-
-    def parameter_groups(self) -> list[dict]:
-        """Nothing to train."""
-        return []

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.methods.base import Method, numpy, tensor
 
 
 class FullFinetuning(Method):
@@ -41,4 +41,4 @@ class FullFinetuning(Method):
         """Take every weight from the snapshot."""
         super().restore(task_classes, state)
         for name, p in self.vit.named_parameters():
-            p.copy_(torch.from_numpy(state[f"vit.{name}"].copy()))
+            p.copy_(tensor(state[f"vit.{name}"]))

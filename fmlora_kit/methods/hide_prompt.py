@@ -29,23 +29,27 @@ of 0.03, 0.1, 0.3 on two held-out seeds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fmlora_kit.adapters.class_gaussians import KINDS as STATISTICS
 from fmlora_kit.adapters.class_gaussians import ClassGaussians, Rehearsal
 from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.checks import Count, Positive, Weight, number, one_of
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 REHEARSED = ("cosine", "linear")  # heads whose rows TAP trains
 _START, _TII, _TAP = range(1, 4)  # what randomness is for
 
 
-class HiDePrompt(Method):
+class HiDePrompt(PromptedMethod):
     """HiDe-Prompt. Task t trains its prefix and its head rows, then both layers over all classes.
 
     Args:
@@ -75,7 +79,6 @@ class HiDePrompt(Method):
     masked = f"{description.CURRENT_ONLY}; then, on drawn features, all classes seen compete"
     tested = f"{description.ALL_SEEN}; "
     tested += "each image takes the prefix of the task of its likeliest class"
-    one_model = False
     grows = True
     loss_by_image = False  # images of a batch are told apart from one another
     default_lr = 1e-1
@@ -85,44 +88,32 @@ class HiDePrompt(Method):
         backbone,
         n_classes: int,
         *,
-        length: int = 5,
+        length: Count = 5,
         blocks: Sequence[int] | None = None,
-        ensemble: float = 0.01,
-        contrast: float = 0.1,
-        temperature: float = 0.8,
-        statistics: str = "covariance",
-        sample_epochs: int = 30,
-        sample_lr: float = 5e-3,
-        samples: int = 24,
-        start: float = 1.0,
+        ensemble: Annotated[float, partial(number, low=0, below=1)] = 0.01,
+        contrast: Weight = 0.1,
+        temperature: Positive = 0.8,
+        statistics: Annotated[str, one_of(STATISTICS)] = "covariance",
+        sample_epochs: Count = 30,
+        sample_lr: Weight = 5e-3,
+        samples: Count = 24,
+        start: Positive = 1.0,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
         blocks = range(min(5, len(self.vit.blocks))) if blocks is None else blocks
-        check_blocks("blocks", blocks, self.vit)
-        chosen = {
-            "length": length,
-            "blocks": list(blocks),
-            "ensemble": ensemble,
-            "contrast": contrast,
-            "temperature": temperature,
-            "statistics": statistics,
-            "sample_epochs": sample_epochs,
-            "sample_lr": sample_lr,
-            "samples": samples,
-            "start": start,
-        }
-        _check_numbers(chosen)
-        self.blocks, self.length, self.start = tuple(blocks), length, start
-        self.ensemble, self.contrast, self.temperature = ensemble, contrast, temperature
-        self.rehearsal = Rehearsal(sample_epochs, sample_lr, samples)
+        self.set_options(length=length, blocks=blocks, ensemble=ensemble, contrast=contrast)
+        self.set_options(temperature=temperature, statistics=statistics)
+        self.set_options(sample_epochs=sample_epochs, sample_lr=sample_lr, samples=samples)
+        self.set_options(start=start)
+        check_blocks("blocks", self.blocks, self.vit)
+        self.rehearsal = Rehearsal(self.sample_epochs, self.sample_lr, self.samples)
         d = self.vit.num_features
-        self.uninstructed = ClassGaussians(d, statistics)
-        self.instructed = ClassGaussians(d, statistics)
+        self.uninstructed = ClassGaussians(d, self.statistics)
+        self.instructed = ClassGaussians(d, self.statistics)
         self.own = nn.ParameterList()  # P of every finished task
         self.register_parameter("current", None)  # e of the task in training
         self.guess = (torch.zeros(0, d, dtype=torch.float64), torch.zeros(0, dtype=torch.float64))
-        self.described |= chosen
         if self.head.kind in REHEARSED:
             rows = description.HEAD_ROWS[self.head.kind]
             self.head_rows = f"{rows}; after each task all rows are trained on drawn features"
@@ -134,8 +125,7 @@ class HiDePrompt(Method):
             start = self.own[-1].detach().clone()
         else:
             shape = (len(self.blocks), 2, self.length, prefix_width(self.vit))
-            noise = torch.rand(shape, generator=self.generator(_START), dtype=torch.float64)
-            start = ((2 * noise - 1) * self.start).to(self.pixel_mean)
+            start = self._uniform(shape, self.start, _START)
         self.current = nn.Parameter(start)
         super().begin_task(task)
 
@@ -181,7 +171,7 @@ class HiDePrompt(Method):
     def restore(self, task_classes, state) -> None:
         """Add the task's P and Gaussians; take both layers from the snapshot."""
         super().restore(task_classes, state)
-        arrays = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+        arrays = {key: tensor(value) for key, value in state.items()}
         own = arrays["prefix.own"].to(self.device)
         self.own.append(nn.Parameter(own, requires_grad=False))
         for name, gaussians in self._statistics().items():
@@ -201,11 +191,6 @@ class HiDePrompt(Method):
             return self.current
         earlier = torch.stack(list(self.own)).mean(dim=0)
         return (1 - self.ensemble) * self.current + self.ensemble * earlier
-
-    @torch.no_grad()
-    def query(self, images: Tensor) -> Tensor:
-        """The feature of the frozen ViT without any prefix: (n, d)."""
-        return super().features(images)
 
     def choice(self, images: Tensor) -> Tensor:
         """Whose prefix each image takes, by its own query alone: (n,) numbers of tasks, from 0."""
@@ -275,17 +260,3 @@ def contrastive(features: Tensor, earlier: Tensor, temperature: float) -> Tensor
         rows = torch.cat([earlier, features])
         near = rows @ rows.T / temperature
         return F.cross_entropy(near, torch.arange(len(rows), device=rows.device))
-
-
-def _check_numbers(given: dict) -> None:
-    for what in ("length", "samples", "sample_epochs"):
-        if given[what] < 1:
-            raise ValueError(f"{what} must be at least 1, got {given[what]}")
-    if not 0 <= given["ensemble"] < 1:
-        raise ValueError(f"ensemble must be from 0 and below 1, got {given['ensemble']}")
-    for what in ("contrast", "sample_lr"):
-        if not given[what] >= 0:
-            raise ValueError(f"{what} must not be negative, got {given[what]}")
-    for what in ("temperature", "start"):
-        if not given[what] > 0:
-            raise ValueError(f"{what} must be above 0, got {given[what]}")

@@ -28,10 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.protection import DualGPM, input_moments, leading_directions, rising_share
-from fmlora_kit.adapters.sites import attach, chosen, find_sites
+from fmlora_kit.adapters.protection import DualGPM, leading_directions, rising_share
+from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import FoldedUpdate
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.checks import Count, Share
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -53,7 +54,7 @@ class InfLoRA(Method):
     """
 
     name = "inflora"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = "B of the task's branch; the task's head rows"
     frozen = "the backbone; A of every branch; earlier branches; head rows of other classes"
     # keeps_features stays False: an orthonormal basis of old inputs is a statistic of them, of
@@ -68,32 +69,21 @@ class InfLoRA(Method):
         backbone,
         n_classes: int,
         *,
-        rank: int = 10,
+        rank: Count = 10,
         maps: Sequence[str] = ("k", "v"),
         blocks: Sequence[int] | None = None,
-        threshold: float = 0.95,
-        n_tasks: int = 10,
+        threshold: Share = 0.95,
+        n_tasks: Count = 10,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
-        if n_tasks < 1:
-            raise ValueError(f"n_tasks must be at least 1, got {n_tasks}")
-        self.sites = find_sites(self.vit, maps, blocks)
-        self.rank, self.threshold, self.n_tasks = rank, threshold, n_tasks
-        self.updates = {s.name: FoldedUpdate(s.d_in, s.d_out, rank) for s in self.sites}
+        self.set_options(rank=rank, maps=maps, blocks=blocks, threshold=threshold, n_tasks=n_tasks)
+        self.sites = find_sites(self.vit, self.maps, self.blocks)
+        self.updates = {s.name: FoldedUpdate(s.d_in, s.d_out, self.rank) for s in self.sites}
         attach(self.vit, self.sites, self.updates)
         # q, k and v of a block read the same input: one memory.
         self.memories = {s.path: DualGPM.empty(s.d_in) for s in self.sites}
         self.pairs: dict[str, tuple[Tensor, Tensor]] = {}
-        self.described |= {
-            "rank": rank,
-            "maps": list(maps),
-            **chosen(blocks),
-            "threshold": threshold,
-            "n_tasks": n_tasks,
-        }
 
     def begin_task(self, task: Task) -> None:
         """Choose A_t among the directions that old inputs leave free; B_t starts at zero.
@@ -101,11 +91,7 @@ class InfLoRA(Method):
         Raises:
             ValueError: ``n_tasks`` tasks were learned already.
         """
-        if self.n_tasks_done >= self.n_tasks:
-            raise ValueError(
-                f"n_tasks must be the stream's number of tasks, got {self.n_tasks} "
-                f"and task number {self.n_tasks_done + 1}, {task.name!r}"
-            )
+        self._check_length(task)
         self.unmerge()
         features, moments = self._look_at(task)
         self._open_head(task, features)
@@ -150,22 +136,14 @@ class InfLoRA(Method):
         """Fold the task's branches exactly as they were folded then."""
         super().restore(task_classes, state)
         for name, update in self.updates.items():
-            a, b = (torch.from_numpy(state[f"{name}.{k}"].copy()).to(self.device) for k in "ab")
+            a, b = (tensor(state[f"{name}.{k}"], self.pixel_mean) for k in "ab")
             update.fold(a, b)
             self.pairs[name] = (a, b)
         for path in self.memories:
             holds = "old" if f"{path}.old" in state else "free"
-            basis = torch.from_numpy(state[f"{path}.{holds}"].copy())
-            self.memories[path] = DualGPM(basis, holds)
+            self.memories[path] = DualGPM(tensor(state[f"{path}.{holds}"]), holds)
 
     @property
     def n_training_state(self) -> int:
         """The memories: at most d_in / 2 directions of each input."""
         return super().n_training_state + sum(m.basis.numel() for m in self.memories.values())
-
-    def _look_at(self, task: Task) -> tuple[Tensor, dict[str, Tensor]]:
-        """The training images: their features (n, d), and the input moment of every map."""
-        seen: list[Tensor] = []
-        forwards = (seen.append(self.features(x).cpu()) for x in self.batches(task.train_images))
-        moments = input_moments(self.vit, self.sites, forwards)
-        return torch.cat(seen), moments

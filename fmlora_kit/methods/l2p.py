@@ -25,14 +25,15 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.prompts import PromptPool
+from fmlora_kit.checks import Count, Weight
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _POOL = 1  # what randomness is for
 
 
-class L2P(Method):
+class L2P(PromptedMethod):
     """Learning to Prompt: prompts chosen for each image, on its own, by its query.
 
     Args:
@@ -56,7 +57,6 @@ class L2P(Method):
     trained = "all keys and prompts of the one pool; the task's head rows"
     tested = f"{description.ALL_SEEN}; "
     tested += "each image takes the prompts whose keys are nearest to its query"
-    one_model = False
     default_lr = 5e-2
 
     def __init__(
@@ -64,10 +64,10 @@ class L2P(Method):
         backbone,
         n_classes: int,
         *,
-        pool_size: int = 10,
-        prompt_length: int = 5,
-        top_k: int = 5,
-        pull: float = 0.1,
+        pool_size: Count = 10,
+        prompt_length: Count = 5,
+        top_k: Count = 5,
+        pull: Weight = 0.1,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
@@ -76,23 +76,15 @@ class L2P(Method):
                 raise ValueError(
                     f"backbone must have timm's own {step}, got {type(self.vit).__name__}'s"
                 )
-        if not pull >= 0:
-            raise ValueError(f"pull must not be negative, got {pull}")
-        self.pull = pull
+        self.set_options(pool_size=pool_size, prompt_length=prompt_length, top_k=top_k, pull=pull)
         self.pool = PromptPool(
             self.vit.embed_dim,
-            size=pool_size,
-            length=prompt_length,
-            top_k=top_k,
+            size=self.pool_size,
+            length=self.prompt_length,
+            top_k=self.top_k,
             generator=self.generator(_POOL),
         ).to(self.pixel_mean)
-        self.usage = np.zeros(pool_size, dtype=np.int64)
-        self.described |= {
-            "pool_size": pool_size,
-            "prompt_length": prompt_length,
-            "top_k": top_k,
-            "pull": pull,
-        }
+        self.usage = np.zeros(self.pool_size, dtype=np.int64)
 
     # --- the verbs -------------------------------------------------------------------------------
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
@@ -111,7 +103,7 @@ class L2P(Method):
 
     def features(self, images: Tensor) -> Tensor:
         """Mean output of each image's prompt tokens: uint8 (n, height, width, 3) -> (n, d)."""
-        queries = self.queries(images)
+        queries = self.query(images)
         chosen = self.pool.choose(queries)
         self._last_choice = queries, chosen
         prompts = self.pool.tokens(chosen)
@@ -123,11 +115,6 @@ class L2P(Method):
         outputs = x[:, first : first + prompts.shape[1]]
         return vit.fc_norm(outputs.mean(dim=1)).to(prompts)
 
-    @torch.no_grad()
-    def queries(self, images: Tensor) -> Tensor:
-        """q(x), of the frozen ViT without prompts: uint8 (n, height, width, 3) -> (n, d)."""
-        return super().features(images)
-
     @torch.inference_mode()
     def selection(self, images: np.ndarray) -> np.ndarray:
         """Which prompts each image takes, nearest key first: (n, k) places in the pool.
@@ -135,7 +122,7 @@ class L2P(Method):
         Args:
             images: uint8 (n, height, width, 3).
         """
-        chosen = [self.pool.choose(self.queries(batch)) for batch in self.batches(images)]
+        chosen = [self.pool.choose(self.query(batch)) for batch in self.batches(images)]
         return torch.cat(chosen).cpu().numpy()
 
     def parts(self) -> list[nn.Parameter]:
@@ -151,8 +138,8 @@ class L2P(Method):
     def restore(self, task_classes, state) -> None:
         """Take keys and prompts from the snapshot."""
         super().restore(task_classes, state)
-        self.pool.keys.copy_(torch.from_numpy(state["pool.keys"].copy()))
-        self.pool.prompts.copy_(torch.from_numpy(state["pool.prompts"].copy()))
+        self.pool.keys.copy_(tensor(state["pool.keys"]))
+        self.pool.prompts.copy_(tensor(state["pool.prompts"]))
         self.usage = np.array(state["pool.usage"])
 
     def _deployed_buffers(self) -> list[Tensor]:

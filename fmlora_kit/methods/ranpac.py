@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fmlora_kit.adapters.head import Head, RandomProjection, RidgeSums, choose_ridge
+from fmlora_kit.checks import Count, Positive
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _PROJECTION, _SPLIT = 1, 2  # what randomness is for
@@ -51,7 +52,7 @@ class RanPAC(Method):
     """
 
     name = "ranpac"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = description.NOTHING
     frozen = "the backbone; the random projection"
     masked = description.NO_LOSS
@@ -62,26 +63,21 @@ class RanPAC(Method):
         backbone,
         n_classes: int,
         *,
-        projections: int = 1000,
-        ridge: float | None = None,
+        projections: Count = 1000,
+        ridge: Positive | None = None,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        if projections < 1:
-            raise ValueError(f"projections must be at least 1, got {projections}")
-        if ridge is not None and not 0 < ridge < float("inf"):
-            raise ValueError(f"ridge must be above 0 and finite, or None, got {ridge}")
+        self.set_options(projections=projections, ridge=ridge)
         if type(self.vit).forward_head is not VisionTransformer.forward_head:
             kind = type(self.vit).__name__
             raise ValueError(f"backbone must have timm's own forward_head, got {kind}'s")
-        self.ridge = ridge
-        projection = RandomProjection(
-            self.vit.num_features, projections, self.generator(_PROJECTION)
-        ).to(self.pixel_mean)
+        width, n_classes = self.projections, self.head.n_classes
+        start = self.generator(_PROJECTION)
+        projection = RandomProjection(self.vit.num_features, width, start).to(self.pixel_mean)
         self.vit.head_drop = nn.Sequential(self.vit.head_drop, projection).eval()
-        self.head = Head(n_classes, projections, **self.described["head"]).to(self.pixel_mean)
-        self.seen_so_far = RidgeSums(n_classes, projections)
-        self.described |= {"projections": projections, "ridge": ridge}
+        self.head = Head(n_classes, width, **self.described["head"]).to(self.pixel_mean)
+        self.seen_so_far = RidgeSums(n_classes, width)
         if self.head.kind == "linear":
             self.stores = "the Gram matrix of projected features and their sum per class"
             self.masked = f"{description.NO_LOSS}; "
@@ -124,21 +120,17 @@ class RanPAC(Method):
         with torch.autocast(self.device.type, enabled=False):
             return super().scores(features, classes)
 
-    def parameter_groups(self) -> list[dict]:
-        """Nothing to train."""
-        return []
-
     def snapshot(self) -> dict[str, np.ndarray]:
         """The head; with "linear" also both sums so far."""
-        sums = {name: tensor.numpy().copy() for name, tensor in self._sums().items()}
+        sums = {name: numpy(kept) for name, kept in self._sums().items()}
         return super().snapshot() | sums
 
     @torch.no_grad()
     def restore(self, task_classes, state) -> None:
         """Take the head and both sums from the snapshot."""
         super().restore(task_classes, state)
-        for name, tensor in self._sums().items():
-            tensor.copy_(torch.from_numpy(state[name].copy()))
+        for name, kept in self._sums().items():
+            kept.copy_(tensor(state[name]))
 
     @property
     def n_training_state(self) -> int:

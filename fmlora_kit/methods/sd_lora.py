@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.sites import attach, chosen, find_sites
+from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes, check_rank
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.checks import Count, Positive, Weight
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -55,7 +56,7 @@ class SDLoRA(Method):
     """
 
     name = "sd_lora"
-    has_prefix = True
+    keeps_first_blocks = True
     grows = True
     trained = "the task's LoRA pairs; the magnitudes of all tasks so far; the task's head rows"
     frozen = "the backbone; earlier LoRA pairs (directions); head rows of other classes"
@@ -67,47 +68,32 @@ class SDLoRA(Method):
         backbone,
         n_classes: int,
         *,
-        rank: int = 10,
+        rank: Count = 10,
         later_ranks: Sequence[int] = (),
-        tasks_per_rank: int = 4,
-        magnitude: float = 0.8,
-        magnitude_lr: float | None = None,
+        tasks_per_rank: Count = 4,
+        magnitude: Positive = 0.8,
+        magnitude_lr: Weight | None = None,
         maps: Sequence[str] = ("q", "v"),
         blocks: Sequence[int] | None = None,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.sites = find_sites(self.vit, maps, blocks)
-        self.rank_steps = (rank, *later_ranks)
+        self.set_options(rank=rank, later_ranks=later_ranks, tasks_per_rank=tasks_per_rank)
+        self.set_options(magnitude=magnitude, magnitude_lr=magnitude_lr, maps=maps, blocks=blocks)
+        self.sites = find_sites(self.vit, self.maps, self.blocks)
+        self.rank_steps = (self.rank, *self.later_ranks)
         for site in self.sites:
-            check_rank(rank, site.d_in, site.d_out)
+            check_rank(self.rank, site.d_in, site.d_out)
         if any(not 1 <= r <= before for before, r in pairwise(self.rank_steps)):
+            given = f"{self.later_ranks} after {self.rank}"
             raise ValueError(
-                "later_ranks must be at least 1 and not grow from rank on, got "
-                f"{tuple(later_ranks)} after {rank}"
+                f"later_ranks must be at least 1 and not grow from rank on, got {given}"
             )
-        if tasks_per_rank < 1:
-            raise ValueError(f"tasks_per_rank must be at least 1, got {tasks_per_rank}")
-        if not magnitude > 0:
-            raise ValueError(f"magnitude must be above 0, got {magnitude}")
-        if magnitude_lr is not None and not magnitude_lr >= 0:
-            raise ValueError(f"magnitude_lr must not be negative, got {magnitude_lr}")
-        self.tasks_per_rank, self.start = tasks_per_rank, magnitude
-        self.magnitude_lr = self.lr if magnitude_lr is None else magnitude_lr
         self.magnitudes = Magnitudes()
         self.updates = {
             s.name: DecoupledUpdate(s.d_in, s.d_out, self.magnitudes) for s in self.sites
         }
         attach(self.vit, self.sites, self.updates)
-        self.described |= {
-            "rank": rank,
-            "later_ranks": list(later_ranks),
-            "tasks_per_rank": tasks_per_rank,
-            "magnitude": magnitude,
-            "magnitude_lr": magnitude_lr,
-            "maps": list(maps),
-            **chosen(blocks),
-        }
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -115,7 +101,7 @@ class SDLoRA(Method):
         self.unmerge()
         rank = self.next_rank
         start = self.generator(0, self.n_tasks_done)
-        self.magnitudes.open(self.start)
+        self.magnitudes.open(self.magnitude)
         self.magnitudes.requires_grad_(True)
         for update in self.updates.values():
             update.open(rank, start)
@@ -134,7 +120,8 @@ class SDLoRA(Method):
 
     def parameter_groups(self) -> list[dict]:
         """The task's pairs, the head rows, and the magnitudes of all tasks so far."""
-        magnitudes = {"params": [self.magnitudes.values], "lr": self.magnitude_lr}
+        rate = self.lr if self.magnitude_lr is None else self.magnitude_lr
+        magnitudes = {"params": [self.magnitudes.values], "lr": rate}
         return [*super().parameter_groups(), magnitudes]
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -148,11 +135,11 @@ class SDLoRA(Method):
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Freeze the last pair as it was frozen then, and take the next one and the magnitudes."""
         super().restore(task_classes, state)
-        self.magnitudes.open(self.start)
-        self.magnitudes.values.copy_(torch.from_numpy(state["magnitudes"].copy()))
+        self.magnitudes.open(self.magnitude)
+        self.magnitudes.values.copy_(tensor(state["magnitudes"]))
         self.magnitudes.requires_grad_(False)
         for name, update in self.updates.items():
-            a, b = (torch.from_numpy(state[f"{name}.{part}"].copy()) for part in "ab")
+            a, b = (tensor(state[f"{name}.{part}"]) for part in "ab")
             update.open(len(b), torch.Generator())
             update.a.copy_(a)
             update.b.copy_(b)

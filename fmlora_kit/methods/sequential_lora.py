@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from fmlora_kit.adapters.sites import attach, chosen, find_sites
+from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import LoRAUpdate
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.checks import Count, Positive
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -32,7 +33,7 @@ class SequentialLoRA(Method):
     """
 
     name = "sequential_lora"
-    has_prefix = True
+    keeps_first_blocks = True
     trained = "the LoRA pairs A, B; the task's head rows"
 
     def __init__(
@@ -40,19 +41,19 @@ class SequentialLoRA(Method):
         backbone,
         n_classes: int,
         *,
-        rank: int = 32,
-        alpha: float | None = None,
+        rank: Count = 32,
+        alpha: Positive | None = None,
         maps: Sequence[str] = ("q", "v"),
         blocks: Sequence[int] | None = None,
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.sites = find_sites(self.vit, maps, blocks)
-        alpha = float(rank if alpha is None else alpha)
-        start = self.generator(0)
-        self.updates = {s.name: LoRAUpdate(s.d_in, s.d_out, rank, alpha, start) for s in self.sites}
+        alpha = rank if alpha is None else alpha
+        self.set_options(rank=rank, alpha=alpha, maps=maps, blocks=blocks)
+        self.sites = find_sites(self.vit, self.maps, self.blocks)
+        scaled = (self.rank, self.alpha, self.generator(0))
+        self.updates = {s.name: LoRAUpdate(s.d_in, s.d_out, *scaled) for s in self.sites}
         attach(self.vit, self.sites, self.updates)
-        self.described |= {"rank": rank, "alpha": alpha, "maps": list(maps), **chosen(blocks)}
 
     def parts(self) -> list[nn.Parameter]:
         """A and B of every adapter."""
@@ -70,8 +71,8 @@ class SequentialLoRA(Method):
         """Take A and B from the snapshot."""
         super().restore(task_classes, state)
         for name, update in self.updates.items():
-            update.a.copy_(torch.from_numpy(state[f"{name}.a"].copy()))
-            update.b.copy_(torch.from_numpy(state[f"{name}.b"].copy()))
+            update.a.copy_(tensor(state[f"{name}.a"]))
+            update.b.copy_(tensor(state[f"{name}.b"]))
 
 
 class FirstTaskLoRA(SequentialLoRA):

@@ -13,6 +13,8 @@ say nothing of its task. The image is then judged by that task's adapter and hea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,9 +23,10 @@ from torch import Tensor, nn
 
 from fmlora_kit.adapters.head import Head, class_means
 from fmlora_kit.adapters.sites import attach, find_sites, to_timm
-from fmlora_kit.adapters.task_guess import TaskChoice, TaskUpdates
+from fmlora_kit.adapters.task_guess import CHOICES, TaskChoice, TaskUpdates
 from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
-from fmlora_kit.methods.base import Method, numpy
+from fmlora_kit.checks import Count, Positive, fail, number, one_of
+from fmlora_kit.methods.base import Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 IDENTITIES = ("inferred", "oracle")
@@ -74,39 +77,29 @@ class TaskLoRA(Method):
         backbone,
         n_classes: int,
         *,
-        rank: int = 10,
-        alpha: float | None = None,
-        task_identity: str = "inferred",
-        choice: str = "lda",
-        shrinkage: float = 0.1,
+        rank: Count = 10,
+        alpha: Positive | None = None,
+        task_identity: Annotated[str, one_of(IDENTITIES)] = "inferred",
+        choice: Annotated[str, one_of(CHOICES)] = "lda",
+        shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1,
         maps: Sequence[str] = ("q", "v"),
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
         if self.head.kind == "ridge":
-            raise ValueError(
-                "head must be cosine, linear or lda: a ridge head is one for all tasks, got 'ridge'"
-            )
-        if task_identity not in IDENTITIES:
-            raise ValueError(f"task_identity must be one of {IDENTITIES}, got {task_identity!r}")
-        self.sites = find_sites(self.vit, maps)
+            rule = "cosine, linear or lda: a ridge head is one for all tasks"
+            raise fail("head", rule, self.head.kind)
+        alpha = rank if alpha is None else alpha
+        self.set_options(rank=rank, alpha=alpha, task_identity=task_identity)
+        self.set_options(choice=choice, shrinkage=shrinkage, maps=maps)
+        self.sites = find_sites(self.vit, self.maps)
         for site in self.sites:
-            check_rank(rank, site.d_in, site.d_out)
-        self.rank, self.alpha = rank, float(rank if alpha is None else alpha)
-        self.task_identity = task_identity
-        self.choose = TaskChoice(self.vit.num_features, choice, shrinkage)
+            check_rank(self.rank, site.d_in, site.d_out)
+        self.choose = TaskChoice(self.vit.num_features, self.choice, self.shrinkage)
         self.updates = {site.name: TaskUpdates() for site in self.sites}
         attach(self.vit, self.sites, self.updates)
         self.heads = nn.ModuleList()
         self.task_classes: list[tuple[int, ...]] = []
-        self.described |= {
-            "rank": rank,
-            "alpha": self.alpha,
-            "task_identity": task_identity,
-            "choice": choice,
-            "shrinkage": shrinkage,
-            "maps": list(maps),
-        }
         spread = " and one scatter matrix" if choice == "lda" else ""
         self.stores = (
             f"one LoRA pair per map and task, one head per task; class means{spread} of frozen "
@@ -237,7 +230,7 @@ class TaskLoRA(Method):
     @torch.no_grad()
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Add the task's adapter and head, as they were when it ended."""
-        arrays = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+        arrays = {key: tensor(value) for key, value in state.items()}
         self._open_adapter(torch.Generator())
         for name, update in self.updates.items():
             update.latest.a.copy_(arrays[f"{name}.a"])

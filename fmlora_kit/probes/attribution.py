@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.methods import Method
@@ -17,6 +19,12 @@ from fmlora_kit.probes.rollout import attention_rollout
 from fmlora_kit.probes.scores import ClassScores, evaluation_mode, pixels, swap_head_rows
 from fmlora_kit.record import Record
 from fmlora_kit.training import models_over_time
+
+_BY_NAME = {
+    "integrated_gradients": integrated_gradients,
+    "saliency": saliency,
+    "grad_cam": grad_cam,
+}
 
 
 def attribute(
@@ -40,15 +48,10 @@ def attribute(
         ValueError: the method is unknown, or see the method.
         ImportError: the method needs captum, and it is not installed.
     """
-    _known(method)
+    checks.choice("method", method, ATTRIBUTION_METHODS)
     if method == "attention_rollout":
         return attention_rollout(model, images, **options)
-    by_name = {
-        "integrated_gradients": integrated_gradients,
-        "saliency": saliency,
-        "grad_cam": grad_cam,
-    }
-    return by_name[method](model, images, targets, **options)
+    return _BY_NAME[method](model, images, targets, **options)
 
 
 def explain_over_time(
@@ -82,7 +85,8 @@ def explain_over_time(
         ValueError: see `attribute`; or there are not as many models as finished tasks.
         ImportError: see `attribute`.
     """
-    _known(method)
+    checks.choice("method", method, ATTRIBUTION_METHODS)
+    check_record(record, 1)
     images, targets = np.asarray(images), np.asarray(targets)
     if targets.shape != images.shape[:1]:
         raise ValueError(
@@ -94,12 +98,12 @@ def explain_over_time(
         for c in set(model.seen) - set(first):
             first[c] = (model.head.weight[c].clone(), model.head.bias[c].clone())
         rows = first if keep_head else {}
-        moments.append(_moment(model, images, targets, method, rows, options))
+        moments.append(_explain_moment(model, images, targets, method, rows, options))
     if len(moments) != len(record.tasks):
         raise ValueError(
             f"models must be one per finished task ({len(record.tasks)}), got {len(moments)}"
         )
-    parts = {name: [moment[name] for moment in moments] for name in moments[0]} if moments else {}
+    parts = {name: [moment[name] for moment in moments] for name in moments[0]}
     names = {
         c: name
         for task in record.tasks
@@ -111,17 +115,17 @@ def explain_over_time(
         task_names=record.task_names,
         images=images,
         targets=targets,
-        maps=np.array(parts.get("maps", [])),
-        scores=np.array(parts.get("scores", [])),
-        baseline_scores=np.array(parts.get("baseline_scores", [])),
-        classes=tuple(parts.get("classes", [])),
-        probabilities=tuple(parts.get("probabilities", [])),
+        maps=np.array(parts["maps"]),
+        scores=np.array(parts["scores"]),
+        baseline_scores=np.array(parts["baseline_scores"]),
+        classes=tuple(parts["classes"]),
+        probabilities=tuple(parts["probabilities"]),
         class_names=names,
         n_tasks=record.n_tasks,
     )
 
 
-def _moment(
+def _explain_moment(
     model: Method, images: np.ndarray, targets: np.ndarray, method: str, rows: dict, options: dict
 ) -> dict[str, object]:
     """What `Explanations` holds of one model; ``rows`` of the head take the place of its own."""
@@ -152,8 +156,3 @@ def _baseline_logits(model: Method) -> np.ndarray:
     grey = torch.zeros_like(pixels(model, np.zeros(size, np.uint8)))
     with evaluation_mode(model), torch.no_grad():
         return ClassScores(model)(grey)[0].cpu().numpy()
-
-
-def _known(method: str) -> None:
-    if method not in ATTRIBUTION_METHODS:
-        raise ValueError(f"method must be one of {tuple(ATTRIBUTION_METHODS)}, got {method!r}")

@@ -38,9 +38,9 @@ def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
         ValueError: a ViT of one block, no or wrong images, or a target that was not seen.
         ImportError: captum is not installed.
     """
-    if len(model.vit.blocks) < 2:
-        raise ValueError("Grad-CAM needs a ViT of at least 2 blocks, got 1")
     scores = ClassScores(model)
+    if len(model.vit.blocks) < 2:
+        raise ValueError("model must have a ViT of at least 2 blocks for Grad-CAM, got 1")
     with evaluation_mode(model), tap_patches(model) as tap:
         method = captum_attr().LayerGradCam(scores, tap)
         maps = []

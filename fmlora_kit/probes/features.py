@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from timm.models.vision_transformer import VisionTransformer
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.features import FeatureHistory
 from fmlora_kit.methods import Method
 from fmlora_kit.record import Record
@@ -43,11 +45,11 @@ def features_over_time(
     """
     _check_same_tasks(record, stream)
     tasks = stream.tasks[: len(record.tasks)]
-    chosen = [_chosen(task.test_labels, per_class) for task in tasks]
+    chosen = [_choose_rows(task.test_labels, per_class) for task in tasks]
     images = [task.test_images[rows] for task, rows in zip(tasks, chosen, strict=True)]
-    moments = [_extract(model, images) for model in models_over_time(record, backbone)]
+    moments = [_extract_features(model, images) for model in models_over_time(record, backbone)]
     learned = range(1, len(moments) + 1)
-    return _history(label or record.method, moments, learned, tasks, "test", chosen)
+    return _make_history(label or record.method, moments, learned, tasks, "test", chosen)
 
 
 def features_now(
@@ -72,36 +74,36 @@ def features_now(
     Raises:
         ValueError: ``split`` is unknown or ``per_class`` is below 1.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
-    chosen = [_chosen(getattr(task, f"{split}_labels"), per_class) for task in stream.tasks]
+    checks.instance("model", model, Method, "a Method")
+    checks.instance("stream", stream, Stream, "a Stream")
+    checks.choice("split", split, SPLITS)
+    chosen = [_choose_rows(getattr(task, f"{split}_labels"), per_class) for task in stream.tasks]
     images = [
         getattr(task, f"{split}_images")[rows]
         for task, rows in zip(stream.tasks, chosen, strict=True)
     ]
-    moment = _extract(model, images)
-    return _history(
+    moment = _extract_features(model, images)
+    return _make_history(
         label or model.name, [moment], [model.n_tasks_done], stream.tasks, split, chosen
     )
 
 
-def _chosen(labels: np.ndarray, per_class: int | None) -> np.ndarray:
+def _choose_rows(labels: np.ndarray, per_class: int | None) -> np.ndarray:
     """Rows of the first ``per_class`` images of each class, in their own order."""
     if per_class is None:
         return np.arange(len(labels))
-    if per_class < 1:
-        raise ValueError(f"per_class must be at least 1 image, got {per_class}")
+    checks.integer("per_class", per_class, 1)
     rows = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
     return np.sort(np.concatenate(rows))
 
 
-def _extract(model: Method, images: Sequence[np.ndarray]) -> np.ndarray:
+def _extract_features(model: Method, images: Sequence[np.ndarray]) -> np.ndarray:
     """(n, d) features of all images, task by task: batches never mix tasks."""
     with precision(model.device):
         return np.concatenate([model.extract(batch).numpy() for batch in images])
 
 
-def _history(
+def _make_history(
     label: str,
     moments: Sequence[np.ndarray],
     learned: Sequence[int],
@@ -128,8 +130,8 @@ def _history(
 
 
 def _check_same_tasks(record: Record, stream: Stream) -> None:
-    if not record.tasks:
-        raise ValueError(f"record of {record.method!r} must have a finished task; got none")
+    check_record(record, 1)
+    checks.instance("stream", stream, Stream, "a Stream")
     ours = [(task.name, task.classes) for task in record.tasks]
     theirs = [(task.name, tuple(task.classes)) for task in stream.tasks[: len(ours)]]
     if ours != theirs:

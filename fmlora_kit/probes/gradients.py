@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fmlora_kit import checks
 from fmlora_kit.methods import Method
 from fmlora_kit.probes.scores import (
     BATCH,
@@ -37,8 +38,7 @@ def integrated_gradients(
         ValueError: ``steps`` below 2, no or wrong images, or a target that was not seen.
         ImportError: captum is not installed.
     """
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps}")
+    checks.integer("steps", steps, 2)
     method = captum_attr().IntegratedGradients(ClassScores(model))
     with evaluation_mode(model):
         maps = [

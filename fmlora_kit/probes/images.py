@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.methods import Method
 from fmlora_kit.record import Record
 from fmlora_kit.streams import Stream
@@ -63,32 +65,34 @@ def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeI
     Raises:
         ValueError: ``stream`` is not the record's, or ``n_images`` below the number of classes.
     """
+    check_record(record, 1)
+    checks.instance("stream", stream, Stream, "a Stream")
     ours, theirs = stream.describe(), record.config.get("stream", {})
     if ours != theirs:
         raise ValueError(
             f"stream must be the one of the record, {record.stream!r} with crc32 "
-            f"{theirs.get('crc32')}; got {stream.name!r} with crc32 {ours['crc32']}"
+            f"{theirs.get('crc32')}, got {stream.name!r} with crc32 {ours['crc32']}"
         )
     tasks = stream[: len(record.tasks)]
-    kept = [_evenly(task.test_labels, task.name, n_images) for task in tasks]
-    parts = list(zip(tasks, kept, strict=True))
-    images = np.concatenate([task.test_images[keep] for task, keep in parts])
+    chosen = [_choose_evenly(task.test_labels, task.name, n_images) for task in tasks]
+    pairs = list(zip(tasks, chosen, strict=True))
+    images = np.concatenate([task.test_images[rows] for task, rows in pairs])
     return ProbeImages(
         batches=tuple(images[k : k + _BATCH] for k in range(0, len(images), _BATCH)),
-        labels=np.concatenate([task.test_labels[keep] for task, keep in parts]),
-        task_of=np.repeat(np.arange(len(tasks)), [len(keep) for keep in kept]),
+        labels=np.concatenate([task.test_labels[rows] for task, rows in pairs]),
+        task_of=np.repeat(np.arange(len(tasks)), [len(rows) for rows in chosen]),
     )
 
 
-def _evenly(labels: np.ndarray, name: str, n_images: int | None) -> np.ndarray:
-    """Places of the first images of every class, as many of each."""
+def _choose_evenly(labels: np.ndarray, name: str, n_images: int | None) -> np.ndarray:
+    """Indices of the first images of every class, as many of each."""
     if n_images is None:
         return np.arange(len(labels))
     classes = np.unique(labels)
-    each = n_images // len(classes)
+    each = checks.integer("n_images", n_images) // len(classes)
     if each < 1:
         raise ValueError(
-            f"n_images must be at least one per class, {len(classes)} for task {name!r}; "
+            f"n_images must be at least one per class, {len(classes)} for task {name!r}, "
             f"got {n_images}"
         )
     return np.sort(np.concatenate([np.flatnonzero(labels == k)[:each] for k in classes]))

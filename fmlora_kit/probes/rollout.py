@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import BATCH, evaluation_mode, pixels, spread_over_pixels, to_numpy
+from fmlora_kit.probes.scores import (
+    BATCH,
+    check_images,
+    evaluation_mode,
+    pixels,
+    spread_over_pixels,
+    to_numpy,
+)
 
 
 def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
@@ -29,11 +36,10 @@ def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: no or wrong images, or a ViT that pools or attends in a way of its own.
     """
-    if not len(images):
-        raise ValueError("images must hold at least one image, got 0")
+    check_images(model, images)
     prefix, pool = model.vit.num_prefix_tokens, model.vit.global_pool
     if pool not in ("token", "avg"):
-        raise ValueError(f"rollout needs a ViT that pools by 'token' or 'avg', got {pool!r}")
+        raise ValueError(f"model must pool by 'token' or 'avg' for rollout, got {pool!r}")
     maps = []
     for k in range(0, len(images), BATCH):
         product = rollout(attentions(model, images[k : k + BATCH]))
@@ -69,7 +75,7 @@ def _open_attention(model: Method, seen: list[Tensor]) -> Iterator[None]:
     """Attention computed step by step, not fused, so that what goes into its dropout is seen."""
     layers = [block.attn for block in model.vit.blocks]
     if not all(hasattr(layer, "attn_drop") and hasattr(layer, "fused_attn") for layer in layers):
-        raise ValueError("rollout needs timm's own attention in every block")
+        raise ValueError("model must have timm's own attention in every block for rollout")
     flags = [layer.fused_attn for layer in layers]
 
     def look(module: nn.Module, inputs: tuple[Tensor]) -> None:

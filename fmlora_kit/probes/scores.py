@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fmlora_kit import checks
 from fmlora_kit.methods import Method
 
 BATCH = 64  # images at a time
@@ -27,6 +28,7 @@ class ClassScores(nn.Module):
 
     def __init__(self, model: Method):
         super().__init__()
+        checks.instance("model", model, nn.Module, "a Method")
         if not model.seen:
             raise ValueError("model must have learned at least one task, got none")
         self.model = model
@@ -48,8 +50,8 @@ def evaluation_mode(model: Method) -> Iterator[None]:
     """
     if not model.one_model:
         raise ValueError(
-            f"model must be one for all images to be explained; {model.name!r} chooses its prompts "
-            "or its adapter for each image"
+            f"model must be one for all images to be explained, got {model.name!r}, which chooses "
+            "its prompts or its adapter for each image"
         )
     if hasattr(model.vit, "entering_prompt"):
         raise ValueError(
@@ -85,24 +87,28 @@ def _write_rows(head: nn.Module, rows: Mapping[int, tuple[Tensor, Tensor]]) -> N
         head.bias[c] = bias
 
 
-def pixels(model: Method, images: np.ndarray) -> Tensor:
-    """Normalised pixels as `Method.features` sees them: uint8 (n, H, W, 3) -> (n, 3, H, W).
+def check_images(model: Method, images: np.ndarray) -> None:
+    """Raise ValueError unless the images are what the model takes, at least one."""
+    checks.instance("model", model, nn.Module, "a Method")
+    height, width = model.vit.patch_embed.img_size
+    rule = f"uint8 (n, {height}, {width}, 3)"
+    if not isinstance(images, np.ndarray):
+        raise checks.fail("images", rule, images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (height, width, 3):
+        raise ValueError(f"images must be {rule}, got {images.dtype} {images.shape}")
+    if not len(images):
+        raise ValueError("images must hold at least one image, got 0")
 
-    Raises:
-        ValueError: the images are not what the model takes.
-    """
-    size = tuple(model.vit.patch_embed.img_size)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (*size, 3):
-        raise ValueError(
-            f"images must be uint8 (n, {size[0]}, {size[1]}, 3), got {images.dtype} {images.shape}"
-        )
+
+def pixels(model: Method, images: np.ndarray) -> Tensor:
+    """Normalised pixels as `Method.features` sees them: uint8 (n, H, W, 3) -> (n, 3, H, W)."""
     x = torch.from_numpy(images.copy()).to(model.device)
     x = x.permute(0, 3, 1, 2).to(model.pixel_mean) / 255
     return (x - model.pixel_mean) / model.pixel_std
 
 
 def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
-    """Where the target classes stand among the logits: (n,).
+    """The column of each target class among the logits: (n,).
 
     Raises:
         ValueError: not one target per image, or one that the model has not seen.
@@ -122,10 +128,9 @@ def batches(
     """Normalised pixels and columns of the targets, a batch at a time.
 
     Raises:
-        ValueError: see `pixels` and `target_columns`; or there is no image.
+        ValueError: see `check_images` and `target_columns`.
     """
-    if not len(images):
-        raise ValueError("images must hold at least one image, got 0")
+    check_images(model, images)
     where = target_columns(model, targets, len(images))
     for k in range(0, len(images), BATCH):
         yield pixels(model, images[k : k + BATCH]), where[k : k + BATCH]

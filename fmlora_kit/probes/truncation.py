@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from fmlora_kit import checks
+from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.ranks import TruncationTable
 from fmlora_kit.backbones.forward import leave
 from fmlora_kit.methods import FMLoRA
@@ -48,10 +50,10 @@ def truncate_ranks(
         ValueError: the method has no pairs, the stream is another one, or a number out of range.
     """
     _check_pairs(record)
-    levels = _levels("levels", levels)
-    layer_levels = _levels("layer_levels", layer_levels)
+    levels = _check_levels("levels", levels)
+    layer_levels = _check_levels("layer_levels", layer_levels)
     images = probe_images(record, stream, n_images)
-    cuts = _cuts(record.ranks, levels, layer_levels)
+    cuts = _list_cuts(record.ranks, levels, layer_levels)
     probe = _Probe(record, from_record(record, backbone=backbone), images)
     full = probe.predictions(0, _ALL, None)
     cut = [probe.predictions(*where) for where in cuts]
@@ -140,7 +142,7 @@ class _Probe:
         return seen
 
 
-def _cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) -> list[tuple]:
+def _list_cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) -> list[tuple]:
     """Every (task, layer, rank) that cuts anything; layer -1 for all."""
     cuts = []
     for t, of_layers in enumerate(ranks):
@@ -151,18 +153,15 @@ def _cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) -> list
 
 
 def _check_pairs(record: Record) -> None:
+    check_record(record, 1)
     names = [f"{layer}.{part}" for layer in record.layers for part in "mn"]
     if not names or not all(name in t.state for t in record.tasks for name in names):
         raise ValueError(
-            "record must be of a method whose updates are pairs M_t N_t; "
-            f"{record.method!r} has none"
+            f"record must be of a method whose updates are pairs M_t N_t, got {record.method!r}"
         )
-    if not record.tasks:
-        raise ValueError(f"record of {record.method!r} must have a finished task; got none")
 
 
-def _levels(name: str, wanted: Sequence[int]) -> list[int]:
-    levels = sorted(set(wanted))
-    if not levels or levels[0] < 0:
-        raise ValueError(f"{name} must be ranks from 0, at least one; got {wanted}")
-    return levels
+def _check_levels(name: str, wanted: Sequence[int]) -> list[int]:
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable) or not (listed := list(wanted)):
+        raise checks.fail(name, "ranks from 0, at least one", wanted)
+    return sorted({checks.integer(name, level, 0) for level in listed})

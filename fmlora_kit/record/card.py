@@ -16,12 +16,12 @@ from fmlora_kit.record.record import Record
 
 NOT_RECORDED = "not recorded"
 _NO_GRADIENT = "none: nothing is trained by gradient"
-# Keys of config["method"] that have a line of their own, and so are no "other option".
-_METHOD_SHOWN = (
-    *("method", "backbone", "weights", "tag", "precision", "head", "head_rows"),
-    *("trained", "frozen", "stores", "masked", "tested"),
-    *("pixel_mean", "pixel_std", "input_size", "input_range", "weights_file", "weights_sha256"),
-)
+# What config["method"] holds beside the options of the method's constructor. Nothing else lists it.
+IDENTITY = ("method", "backbone", "weights", "precision")  # two runs differ where one of these does
+WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows")  # for people
+PIXELS = ("pixel_mean", "pixel_std", "input_size")  # how images reach the backbone
+SOURCE = ("tag", "input_range", "weights_file", "weights_sha256")  # where its weights came from
+FACTS = (*IDENTITY, *WORDS, *PIXELS, *SOURCE)
 _STREAM_SHOWN = (
     *("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size"),
     *("train_images", "test_images"),
@@ -43,6 +43,11 @@ def run_card(record: Record) -> dict[str, str]:
         Lines in the order to read them.
     """
     return {label: line(record) or NOT_RECORDED for label, line in _LINES.items()}
+
+
+def options_of(config: Mapping) -> dict:
+    """The options of a method's constructor among what ``config["method"]`` of a record holds."""
+    return {name: value for name, value in config.items() if name not in FACTS}
 
 
 def flat(config: Mapping, before: str = "") -> dict[str, object]:
@@ -195,9 +200,10 @@ def _rates(record: Record) -> str:
 
 
 def _options(record: Record) -> str:
-    facts = record.config.get("method", {})
-    options = flat({k: v for k, v in facts.items() if k not in _METHOD_SHOWN})
-    kept = [f"{name} {_text(value)}" for name, value in options.items() if not _is_rate(name)]
+    options = options_of(record.config.get("method", {}))
+    options.pop("head", None)  # it has a line of its own
+    named = flat(options).items()
+    kept = [f"{name} {_text(value)}" for name, value in named if not _is_rate(name)]
     return ", ".join(kept) or "none"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmlora_kit.backbones import load_backbone
+from fmlora_kit.checks import choice, instance, integer
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS, preset
@@ -54,11 +55,10 @@ class Job:
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown method or stream."""
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {tuple(METHODS)}, got {self.method!r}")
-        if self.stream not in (*STREAMS, *PRESETS):
-            known = (*STREAMS, *PRESETS)
-            raise ValueError(f"stream must be one of {known}, got {self.stream!r}")
+        choice("method", self.method, METHODS)
+        choice("stream", self.stream, (*STREAMS, *PRESETS))
+        integer("seed", self.seed, 0)
+        instance("budget", self.budget, Budget, "a Budget")
 
     def make_stream(self) -> Stream:
         """The stream, with the job's seed; "joint" gets all tasks as one."""

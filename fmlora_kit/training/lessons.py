@@ -85,7 +85,7 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
     """The brief records of a comparison: those that come with the package, or those of ``folder``.
 
     Args:
-        name: one of `fmlora_kit.training.SETTINGS`, such as "glyphs_10".
+        name: one of `training.sweep.SETTINGS`, such as "glyphs_10".
         folder: where `make compare` put its own, "../build/compare"; default: the shipped ones.
 
     Raises:

@@ -1,8 +1,7 @@
-"""Train one task: step by step, or in one call.
+"""The one training loop: learn a task step by step or in one call, then test it.
 
-Accuracy on test sets: class-incremental and with the task given.
-
-Random changes of training images, as the published codes make them; off by default.
+Accuracy on test sets is class-incremental, and with the task given. Training images may be cropped
+and mirrored at random, as the published codes do; off by default.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,10 +20,16 @@ from tqdm.auto import tqdm
 
 from fmlora_kit.backbones.batches import Rows
 from fmlora_kit.backbones.random_crops import random_views
+from fmlora_kit.checks import Count, Positive, check_fields, checked, instance, one_of
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import TaskResult
 from fmlora_kit.streams.task import Stream, Task
 from fmlora_kit.training.device import precision
+
+AUGMENTATIONS = {
+    "none": "none",
+    "crop_flip": "crops of area 0.05 to 1 and ratio 3/4 to 4/3, half of them mirrored",
+}
 
 
 class TrainingError(ArithmeticError):
@@ -38,24 +44,17 @@ class Budget:
         epochs: passes over a task's training images.
         batch_size: images per step.
         clip: largest norm of the gradient.
-        augmentation: "none" or "crop_flip", see `augment.AUGMENTATIONS`.
+        augmentation: "none" or "crop_flip", see `crop_flip`.
     """
 
-    epochs: int = 6
-    batch_size: int = 32
-    clip: float = 1.0
-    augmentation: str = "none"
+    epochs: Count = 6
+    batch_size: Count = 32
+    clip: Positive = 1.0
+    augmentation: Annotated[str, one_of(AUGMENTATIONS)] = "none"
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a number out of range."""
-        for what in ("epochs", "batch_size"):
-            if getattr(self, what) < 1:
-                raise ValueError(f"{what} must be at least 1, got {getattr(self, what)}")
-        if not self.clip > 0:
-            raise ValueError(f"clip must be above 0, got {self.clip}")
-        if self.augmentation not in AUGMENTATIONS:
-            known = tuple(AUGMENTATIONS)
-            raise ValueError(f"augmentation must be one of {known}, got {self.augmentation!r}")
+        """Raise ValueError for a field of another type or out of range."""
+        check_fields(self)
 
     def n_steps(self, n_images: int) -> int:
         """Steps for a task of ``n_images``: the last batch of an epoch may be smaller."""
@@ -122,7 +121,10 @@ def train_steps(
         ValueError: ``task`` is not the stream's next one, or an earlier try of it was given up.
         TrainingError: the loss is not finite, or the weights are not after the last step.
     """
-    budget = budget or Budget()
+    instance("model", model, Method, "a method")
+    instance("task", task, Task, "a task of the stream")
+    instance("stream", stream, Stream, "a Stream")
+    budget = checked("budget", budget, Budget | None) or Budget()
     place = _place(model, task, stream)
     if check_every is None:
         check_every = 1 if model.device.type == "cpu" else 50
@@ -345,12 +347,6 @@ def evaluate(model: Method, task: Task) -> Scores:
 
 def _best(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
     return np.asarray(classes, dtype=np.int64)[scores.argmax(axis=1)]
-
-
-AUGMENTATIONS = {
-    "none": "none",
-    "crop_flip": "crops of area 0.05 to 1 and ratio 3/4 to 4/3, half of them mirrored",
-}
 
 
 def crop_flip(images: Tensor, rng: np.random.Generator) -> Tensor:

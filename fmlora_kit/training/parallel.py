@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fmlora_kit.checks import integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.methods.encoder import EVALUATION_BATCH
 
@@ -145,8 +146,7 @@ def launch(
     from accelerate.utils import is_cuda_available  # leaves the GPU untouched, for the forks
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    if n_processes < 1:
-        raise ValueError(f"n_processes must be at least 1, got {n_processes}")
+    integer("n_processes", n_processes, 1)
     try:
         accelerate.notebook_launcher(
             _begin,

@@ -1,6 +1,4 @@
-"""Several runs at once, each in a process of this machine, or on a cluster (`training.cluster`).
-
-Many runs on a cluster: jobs go to the workers of a Dask scheduler.
+"""Several runs at once: each in a process of this machine, or on the workers of a Dask scheduler.
 
     dask scheduler                                            # on one machine: prints its address
     dask worker tcp://host:8786 --nthreads 1 --nworkers 4     # on each machine: a run per worker
@@ -21,25 +19,22 @@ import queue
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing.managers import SyncManager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
 from tqdm.auto import tqdm
 
+from fmlora_kit.checks import Count, checked
 from fmlora_kit.record import Record
 from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
-
-if TYPE_CHECKING:
-    from distributed.deploy import Cluster
-import uuid
-from concurrent.futures import CancelledError
-from dataclasses import replace
-from types import ModuleType
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -63,7 +58,7 @@ def run_many(
         workers: processes at once, each on one thread; default: as many as there are GPUs, or else
             cores. They take turns on the GPUs.
         cluster: send the jobs to the workers of this Dask scheduler instead (its address, such as
-            "tcp://host:8786", or a Dask cluster), see `training.cluster`; needs `distributed`.
+            "tcp://host:8786", or a Dask cluster), see the top of this file; needs `distributed`.
         say: told one line after every task.
 
     Returns:
@@ -75,6 +70,7 @@ def run_many(
         OSError: no scheduler answers at the cluster's address.
         ValueError: both ``workers`` and ``cluster`` are given.
     """
+    checked("workers", workers, Count | None)
     if workers is not None and cluster is not None:
         raise ValueError(f"workers must not be given with a cluster, which has its own; {workers=}")
     if not jobs:

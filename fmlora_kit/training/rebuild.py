@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import is_dataclass
+from typing import get_args
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
-from fmlora_kit.methods import DMP, DRS, METHODS, FLoRA, HeadOptions, Method
-from fmlora_kit.methods.description import PIXELS, options_of
+from fmlora_kit.checks import choice, fail, integer
+from fmlora_kit.methods import METHODS, Method
+from fmlora_kit.methods.base import option_kinds
 from fmlora_kit.record import Record, TaskResult
-
-_OPTIONS = {"head": HeadOptions, "flora": FLoRA, "drs": DRS, "dmp": DMP}
+from fmlora_kit.record.card import IDENTITY, PIXELS, options_of
 
 
 def from_record(
@@ -30,18 +32,14 @@ def from_record(
             other weights than the run's, or is not given where they came from a file.
     """
     done = len(record.tasks)
-    after = done if after is None else after
+    after = done if after is None else integer("after", after)
     if not 0 <= after <= done:
-        raise ValueError(f"after must be between 0 and the {done} tasks recorded, got {after}")
-    if record.method not in METHODS:
-        raise ValueError(f"method must be one of {tuple(METHODS)}, got {record.method!r}")
-    described = options_of(record.config["method"])
-    del described["method"], described["weights"], described["backbone"]
-    dtype = getattr(torch, described.pop("precision", "float32"))
-    backbone = _backbone(record.config["method"]).to(dtype) if backbone is None else backbone
-    model = METHODS[record.method](
-        backbone, record.n_classes, seed=record.seed, **_options(described)
-    )
+        raise fail("after", f"between 0 and the {done} tasks recorded", after)
+    method, recorded = METHODS[choice("method", record.method, METHODS)], record.config["method"]
+    dtype = getattr(torch, recorded.get("precision", "float32"))
+    backbone = _backbone(recorded).to(dtype) if backbone is None else backbone
+    options = _options(method, options_of(recorded))
+    model = method(backbone, record.n_classes, seed=record.seed, **options)
     replay(model, record, after)
     return model
 
@@ -93,28 +91,33 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
             f"model must be fresh, got one that has learned {model.n_tasks_done} tasks"
         )
     described, recorded = model.describe(), record.config["method"]
-    here = (model.name, model.seed, options_of(described))
-    there = (record.method, record.seed, options_of(recorded))
-    pixels = [what for what in PIXELS if what in recorded]  # older records do not have them
-    here += tuple(described[what] for what in pixels)
-    there += tuple(recorded[what] for what in pixels)
+    # Words may be put better in a later version; older records do not have the pixels' facts.
+    same = [what for what in (*IDENTITY, *PIXELS) if what in recorded or what in IDENTITY]
+    here, there = (
+        (*identity, options_of(facts), {what: facts.get(what) for what in same})
+        for identity, facts in (
+            ((model.name, model.seed), described),
+            ((record.method, record.seed), recorded),
+        )
+    )
     if _plain(here) != _plain(there):
         raise ValueError(f"the record must come from the same method: it has {there}, got {here}")
     for result in record.tasks[:after]:
         _restore(model, result)
 
 
-def _options(described: dict) -> dict:
-    options = {}
-    for key, value in described.items():
-        if isinstance(value, dict):
-            value = _OPTIONS[key](**{k: _tuple(v) for k, v in value.items()})
-        options[key] = _tuple(value)
-    return options
+def _options(method: type[Method], recorded: dict) -> dict:
+    """The options of a method, of the kinds that its signature names, from a record."""
+    rules = option_kinds(method)
+    return {
+        name: _dataclass_in(rules[name])(**value) if isinstance(value, dict) else value
+        for name, value in recorded.items()
+    }
 
 
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _dataclass_in(kind: object) -> type:
+    """`FLoRA` of the annotation ``FLoRA | None``."""
+    return next(part for part in (kind, *get_args(kind)) if is_dataclass(part))
 
 
 def _plain(value: object) -> object:

@@ -62,7 +62,7 @@ def run(
         accelerator: of this process, which learns together with others; ``model`` is moved to its
             device.
         cache_bytes: keep up to so many bytes of what the frozen first blocks give, which costs
-            memory and saves time: see `Method.cache_prefix`.
+            memory and saves time: see `Method.cache_frozen_blocks`.
 
     Raises:
         ValueError: the folder holds another run, ``model`` is not fresh, or processes do not agree
@@ -71,7 +71,7 @@ def run(
         TrainingError: the loss is not finite; the record keeps all finished tasks.
     """
     if cache_bytes:
-        model.cache_prefix(cache_bytes)
+        model.cache_frozen_blocks(cache_bytes)
     group, alone = group_of(accelerator), accelerator is None
     if accelerator is not None:
         model.to(accelerator.device)
