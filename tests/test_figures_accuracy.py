@@ -6,13 +6,8 @@ from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record, plausi
 
 from fmlora_kit.analysis import mean_ci95, metrics
 from fmlora_kit.analysis.accuracy import average_accuracy, forgetting_curve
-from fmlora_kit.figures import (
-    accuracy_curves,
-    accuracy_matrix,
-    forgetting_curves,
-    method_styles,
-    task_colors,
-)
+from fmlora_kit.figures import accuracy_curves, accuracy_matrix, forgetting_curves
+from fmlora_kit.figures.style import method_styles, task_colors
 
 NAN = np.nan
 
@@ -175,13 +170,29 @@ def test_forgetting_compared_in_two_panels():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: accuracy_matrix(make_record(n_done=0)), "'fmlora' must have a finished task"),
-        (lambda: accuracy_matrix({"a": make_record()}), "record must be a Record; got dict"),
-        (lambda: accuracy_curves(make_record(n_done=0)), "must have a finished task"),
-        (lambda: accuracy_curves({}), "at least one record; got none"),
-        (lambda: accuracy_curves([]), "at least one record; got none"),
-        (lambda: accuracy_curves({"a": []}), "records\\['a'\\] must be records with at least one"),
-        (lambda: forgetting_curves(make_record(n_done=1)), "at least 2 .*; 'FM-LoRA' has 1"),
+        (
+            lambda: accuracy_matrix(make_record(n_done=0)),
+            "record must be of a run with a finished task, got 0",
+        ),
+        (
+            lambda: accuracy_matrix({"a": "b.npz"}),
+            r"records\['a'\] must be a Record or a list of them, got 'b.npz'",
+        ),
+        (lambda: accuracy_matrix(None), "records must be a Record, or records by label, got None"),
+        (lambda: accuracy_matrix([1]), "records must be a list of Records, got 1"),
+        (lambda: accuracy_matrix(make_record(THREE_TASKS * NAN)), "of a run with an accuracy"),
+        (lambda: accuracy_curves({}, average="mean"), "average must be one of"),
+        (
+            lambda: accuracy_curves(make_record(n_done=0)),
+            "must be of a run with a finished task, got 0",
+        ),
+        (lambda: accuracy_curves({}), "records must be at least one record, got"),
+        (lambda: accuracy_curves([]), "records must be at least one record, got"),
+        (lambda: accuracy_curves({"a": []}), "records\\['a'\\] must be at least one record"),
+        (
+            lambda: forgetting_curves(make_record(n_done=1)),
+            "must be of a run with at least 2 finished tasks, got 1",
+        ),
         (lambda: forgetting_curves(make_record(), definition="x"), "definition must be one of"),
     ],
 )

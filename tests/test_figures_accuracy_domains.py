@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from helpers.records import THREE_TASKS, make_record, plausible_record
 
-from fmlora_kit.figures import domain_curves
+from fmlora_kit.figures import accuracy_curves
 
 
 @pytest.fixture
 def figure():
     seeds = [make_record(seed=0), make_record(THREE_TASKS - 0.1, seed=1)]
-    return domain_curves({"a": make_record(), "b": seeds})
+    return accuracy_curves({"a": make_record(), "b": seeds}, by_task=True)
 
 
 def curves(figure, name):
@@ -38,7 +38,7 @@ def test_a_method_is_once_in_the_legend_and_keeps_its_colour(figure):
 
 
 def test_panels_are_named_and_break_after_five():
-    figure = domain_curves(plausible_record(7))
+    figure = accuracy_curves(plausible_record(7), by_task=True)
     titles = [note.text for note in figure.layout.annotations]
     assert titles == [f"{k + 1} task {chr(65 + k)}" for k in range(7)]
     assert curves(figure, "FM-LoRA")[5].xaxis == "x6"

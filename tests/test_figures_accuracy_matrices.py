@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from helpers.records import THREE_TASKS, make_record, plausible_record
 
-from fmlora_kit.figures import accuracy_matrices
+from fmlora_kit.figures import accuracy_matrix
 
 
 def test_a_matrix_per_label_on_one_scale():
-    figure = accuracy_matrices({"ours": make_record(), "theirs": make_record(THREE_TASKS / 2)})
+    figure = accuracy_matrix({"ours": make_record(), "theirs": make_record(THREE_TASKS / 2)})
     ours, theirs = figure.data
     np.testing.assert_allclose(ours.z, 100 * THREE_TASKS)
     np.testing.assert_allclose(theirs.z, 50 * THREE_TASKS)
@@ -21,24 +21,24 @@ def test_a_matrix_per_label_on_one_scale():
 
 def test_seeds_are_averaged_as_far_as_all_came():
     runs = [make_record(), make_record(THREE_TASKS - 0.1, seed=1, n_done=2)]
-    (heat,) = accuracy_matrices({"ours": runs}).data
+    (heat,) = accuracy_matrix({"ours": runs}).data
     np.testing.assert_allclose(heat.z, [[85, np.nan], [65, 75]])
 
 
 def test_accuracy_before_learning_is_left_out():
     accuracy = THREE_TASKS.copy()
     accuracy[0, 1] = 0.4
-    (heat,) = accuracy_matrices(make_record(accuracy)).data
+    (heat,) = accuracy_matrix(make_record(accuracy)).data
     assert np.isnan(heat.z[0][1])
 
 
 def test_many_runs_take_more_rows_and_many_tasks_no_numbers():
-    figure = accuracy_matrices({f"run {k}": plausible_record(10, seed=k) for k in range(4)})
+    figure = accuracy_matrix({f"run {k}": plausible_record(10, seed=k) for k in range(4)})
     assert figure.layout.height == 720
     assert figure.data[3].xaxis == "x4"
     assert figure.data[0].texttemplate == ""
 
 
 def test_nothing_to_draw_is_named():
-    with pytest.raises(ValueError, match="at least one finished task"):
-        accuracy_matrices({"a": make_record(n_done=0)})
+    with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
+        accuracy_matrix({"a": make_record(n_done=0)})

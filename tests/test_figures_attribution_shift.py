@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fmlora_kit.figures import photo_scores
+from fmlora_kit.figures.attribution_shift import photo_scores
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
 LOGITS = np.log([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1]])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import confused, make_record
 
-from fmlora_kit.figures import forgotten_to, task_colors, task_confusion
+from fmlora_kit.figures import forgotten_to, task_confusion
+from fmlora_kit.figures.style import task_colors
 
 NAN = np.nan
 
@@ -85,13 +86,19 @@ def test_the_answer_changes_with_the_moment():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: forgotten_to(confused(n_done=1)), "at least 2 tasks learned; got 1"),
-        (lambda: forgotten_to(confused(), 1), "at least 2 tasks learned; got 1"),
+        (
+            lambda: forgotten_to(confused(n_done=1)),
+            "must be of a run with at least 2 finished tasks, got 1",
+        ),
+        (lambda: forgotten_to(confused(), 1), "after must be at least 2, got 1"),
         (lambda: forgotten_to(confused(labelled=False)), "test_labels for every task"),
         (lambda: forgotten_to(confused(domains=True)), "record must be class-incremental"),
         (lambda: task_confusion(confused(domains=True)), "record must be class-incremental"),
         (lambda: task_confusion(confused(), 4), "between 1 and 3, got 4"),
-        (lambda: task_confusion(make_record(n_done=0)), "must have a finished task"),
+        (
+            lambda: task_confusion(make_record(n_done=0)),
+            "must be of a run with a finished task, got 0",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, message):

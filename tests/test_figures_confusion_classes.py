@@ -80,9 +80,15 @@ def test_one_task_alone_has_its_own_rows():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: class_forgetting(confused(n_done=1)), "at least 2 tasks learned; got 1"),
+        (
+            lambda: class_forgetting(confused(n_done=1)),
+            "must be of a run with at least 2 finished tasks, got 1",
+        ),
         (lambda: class_forgetting(confused(labelled=False)), "test_labels for every task"),
-        (lambda: class_confusion(confused(n_done=0)), "must have a finished task"),
+        (
+            lambda: class_confusion(confused(n_done=0)),
+            "must be of a run with a finished task, got 0",
+        ),
         (lambda: class_confusion(confused(), task=3), "task must be between 0 and 2, got 3"),
     ],
 )

@@ -6,7 +6,8 @@ from helpers.records import make_history
 
 from fmlora_kit.analysis import cka_since_learned
 from fmlora_kit.analysis.features import cka_consecutive
-from fmlora_kit.figures import feature_drift, task_colors
+from fmlora_kit.figures import feature_drift
+from fmlora_kit.figures.style import task_colors
 
 STILL, MOVING = make_history(drift=0.1), make_history(drift=0.8, label="moving")
 
@@ -67,11 +68,11 @@ def test_one_history_is_named_in_the_title():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: feature_drift(STILL, against="x"), "against must be one of .*; got 'x'"),
-        (lambda: feature_drift({}), "at least one feature history; got none"),
+        (lambda: feature_drift(STILL, against="x"), "against must be one of .*, got 'x'"),
+        (lambda: feature_drift({}), "histories must be at least one FeatureHistory, got {}"),
         (
             lambda: feature_drift(make_history(1)),
-            "drift needs at least 2 moments; 'hand made' has 1",
+            "must be a FeatureHistory of at least 2 moments, got 1",
         ),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from helpers.records import make_history
 
 from fmlora_kit.analysis import embed
-from fmlora_kit.figures import embedding, task_colors
+from fmlora_kit.figures import embedding
+from fmlora_kit.figures.style import task_colors
 
 
 @cache
@@ -92,5 +93,5 @@ def test_a_single_moment_needs_no_slider():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match=r"after must be one of \[1, 2, 3\].*; got 4"):
+    with pytest.raises(ValueError, match=r"after must be one of \(1, 2, 3\), got 4"):
         embedding(made(), after=4)

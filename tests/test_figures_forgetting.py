@@ -6,7 +6,8 @@ from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record
 from scipy import stats
 
 from fmlora_kit.analysis import DEFINITIONS
-from fmlora_kit.figures import forgetting_definitions, method_styles
+from fmlora_kit.figures import forgetting_definitions
+from fmlora_kit.figures.style import method_styles
 
 # of THREE_TASKS: max (0.4 + (-0.1)) / 2; step (0.2 + (0.2 - 0.1) / 2) / 2; oracle (0.1 + 0) / 2
 BY_HAND = [15, 15, 12.5, -15, 5, 10]
@@ -72,5 +73,5 @@ def test_several_seeds_give_mean_and_interval():
 
 
 def test_one_task_has_nothing_to_forget():
-    with pytest.raises(ValueError, match="at least 2 finished tasks; 'FM-LoRA' has 1"):
+    with pytest.raises(ValueError, match="at least 2 finished tasks, got 1"):
         forgetting_definitions(make_record(n_done=1))

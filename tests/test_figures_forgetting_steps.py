@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import THREE_TASKS, make_record
 
-from fmlora_kit.figures import fall_per_step, forward_transfer
-from fmlora_kit.figures.forgetting import signed
+from fmlora_kit.figures import fall_per_step
+from fmlora_kit.figures.forgetting import forward_transfer, signed
 
 NAN = np.nan
 
@@ -70,7 +70,7 @@ def test_signs(value, text):
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="at least 2 tasks learned; got 1"):
+    with pytest.raises(ValueError, match="must be of a run with at least 2 finished tasks, got 1"):
         fall_per_step(make_record(n_done=1))
     with pytest.raises(ValueError, match="tested on the next task .*; 'FM-LoRA' was not"):
         forward_transfer(make_record())

@@ -8,7 +8,8 @@ from helpers.records import make_record
 from test_analysis_prompts import prompt_record
 
 from fmlora_kit.analysis.prompts import PromptEffect
-from fmlora_kit.figures import meta_prompt_similarity, prompt_effect, prompt_movement, task_colors
+from fmlora_kit.figures import meta_prompt_similarity, prompt_effect, prompt_movement
+from fmlora_kit.figures.style import task_colors
 
 EFFECT = PromptEffect(
     method="fmlora",
@@ -101,5 +102,5 @@ def test_a_method_without_a_prompt_is_named():
         meta_prompt_similarity(record)
     with pytest.raises(ValueError, match="meta-prompt, got 'full_finetuning' without"):
         prompt_movement(record)
-    with pytest.raises(ValueError, match="must have a finished task"):
+    with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         meta_prompt_similarity(make_record(n_done=0))

@@ -33,7 +33,7 @@ def test_many_layers_get_a_higher_figure():
 
 
 def test_a_method_without_ranks_is_named():
-    with pytest.raises(ValueError, match="method that chooses ranks; 'frozen_head' has none"):
+    with pytest.raises(ValueError, match="of a method that chooses ranks, got 'frozen_head'"):
         rank_allocation(make_record(method="frozen_head"))
-    with pytest.raises(ValueError, match="must have a finished task"):
+    with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         rank_allocation(make_record(n_done=0))

@@ -7,7 +7,8 @@ import pytest
 from helpers.records import make_record, plausible_record
 from test_analysis_ranks import drs_record
 
-from fmlora_kit.figures import complexity_and_rank, task_colors
+from fmlora_kit.figures import complexity_and_rank
+from fmlora_kit.figures.style import task_colors
 
 
 def test_the_bars_add_up_to_the_complexity():
@@ -78,5 +79,5 @@ def test_twenty_tasks_have_no_words_in_their_bars():
 def test_a_method_without_ranks_is_named():
     with pytest.raises(ValueError, match="chooses ranks, got 'frozen_head' without any"):
         complexity_and_rank(make_record(method="frozen_head"))
-    with pytest.raises(ValueError, match="must have a finished task"):
+    with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         complexity_and_rank(make_record(n_done=0))

@@ -5,7 +5,8 @@ import pytest
 from helpers.records import make_record
 from test_analysis_ranks import GATES, drs_record
 
-from fmlora_kit.figures import expected_rank, gate_probabilities, task_colors
+from fmlora_kit.figures import gate_probabilities
+from fmlora_kit.figures.style import task_colors
 
 
 def test_gates_of_a_layer_with_their_mean_and_the_temperature():
@@ -32,7 +33,7 @@ def test_gates_averaged_over_layers_by_place():
 
 
 def test_a_line_of_expected_rank_for_every_task_and_what_was_taken():
-    figure = expected_rank(drs_record())
+    figure = gate_probabilities(drs_record())
     lines, diamonds = figure.data[::2], figure.data[1::2]
     for line in lines:
         np.testing.assert_array_equal(line.x, [1, 2])
@@ -47,7 +48,7 @@ def test_a_record_without_traces_is_named():
     with pytest.raises(ValueError, match="traces of DRS"):
         gate_probabilities(make_record(ranks=[[1, 2]] * 3), 0)
     with pytest.raises(ValueError, match="traces of DRS"):
-        expected_rank(make_record(ranks=[[1, 2]] * 3))
+        gate_probabilities(make_record(ranks=[[1, 2]] * 3))
     with pytest.raises(ValueError, match="task must be one of"):
         gate_probabilities(drs_record(), 7)
     with pytest.raises(ValueError, match="layer must be one of"):

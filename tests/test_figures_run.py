@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.records import make_record
 
-from fmlora_kit.figures import task_colors
 from fmlora_kit.figures.run import training_progress
+from fmlora_kit.figures.style import task_colors
 
 
 def lines(figure):
@@ -55,9 +55,9 @@ def test_before_anything_is_learned():
 
 
 def test_more_tasks_than_the_stream_has_are_refused():
-    with pytest.raises(ValueError, match="at most 3 tasks, got 4 and 4"):
+    with pytest.raises(ValueError, match="of at most 3 tasks, got \\(4, 4\\)"):
         training_progress(make_record(), [1.0])
-    with pytest.raises(ValueError, match="at most 3 tasks, got 1 and 4"):
+    with pytest.raises(ValueError, match="of at most 3 tasks, got \\(1, 4\\)"):
         training_progress(make_record(n_done=1), task_names=list("abcd"))
 
 

@@ -103,7 +103,9 @@ def test_names_of_classes_are_no_markup():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="at least one record; got none"):
+    with pytest.raises(ValueError, match="records must be at least one record, got"):
         run_card_table({})
-    with pytest.raises(ValueError, match=r"records\['a'\] must be records with at least one"):
+    with pytest.raises(
+        ValueError, match=r"records\['a'\] must be of a run with a finished task, got 0"
+    ):
         run_card_table({"a": make_record(n_done=0)})

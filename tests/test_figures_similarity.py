@@ -5,7 +5,8 @@ import pytest
 
 from fmlora_kit.analysis.confusion import ClassConfusion
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness
-from fmlora_kit.figures import class_distances, errors_to_nearest, task_similarity
+from fmlora_kit.figures import class_distances, task_similarity
+from fmlora_kit.figures.similarity import errors_to_nearest
 
 AFFINITY = np.array([[1, 0.25], [0.25, 1]])
 CONFUSION = np.array([[0.9, 0.1], [0.3, 0.7]])
@@ -96,11 +97,14 @@ def test_errors_on_the_nearest_classes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: task_similarity(MADE, np.eye(3)), r"remembered must be \(2, 2\); got \(3, 3\)"),
-        (lambda: class_distances(MADE, 2, 0), "task must be from 0 to 1; got 2"),
-        (lambda: class_distances(MADE, 0, -1), "other must be from 0 to 1; got -1"),
-        (lambda: class_distances(MADE, 1, 1), "task and other must differ; got 1 twice"),
-        (lambda: errors_to_nearest(MADE, {}), "at least one table; got none"),
+        (
+            lambda: task_similarity(MADE, np.eye(3)),
+            r"remembered must be \(2, 2\) numbers, got \(3, 3\)",
+        ),
+        (lambda: class_distances(MADE, 2, 0), "task must be between 0 and 1, got 2"),
+        (lambda: class_distances(MADE, 0, -1), "other must be between 0 and 1, got -1"),
+        (lambda: class_distances(MADE, 1, 1), "task and other must be different"),
+        (lambda: errors_to_nearest(MADE, {}), "confusions must be at least one ClassConfusion"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

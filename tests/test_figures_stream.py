@@ -8,7 +8,8 @@ import pytest
 from helpers.records import make_stream
 from PIL import Image
 
-from fmlora_kit.figures import samples, task_colors
+from fmlora_kit.figures import samples
+from fmlora_kit.figures.style import task_colors
 from fmlora_kit.streams import glyphs
 
 

@@ -5,16 +5,17 @@ import plotly.graph_objects as go
 import pytest
 from plotly.colors import hex_to_rgb
 
-from fmlora_kit.figures import method_styles, task_colors
 from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
     OKABE_ITO,
     RANK_SCALE,
     faded,
+    method_styles,
     name_axis,
     new_figure,
     short,
+    task_colors,
 )
 
 
@@ -42,7 +43,7 @@ def test_longer_streams_go_from_dark_to_light(n):
 
 
 def test_no_tasks_have_no_colours():
-    with pytest.raises(ValueError, match="n must be at least 1 task; got 0"):
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         task_colors(0)
 
 

@@ -5,7 +5,7 @@ import pytest
 from helpers.records import flora_record, lora_record, make_record, orthonormal, random_record
 
 from fmlora_kit.analysis.subspaces import pair_table
-from fmlora_kit.figures import grassmann_distance, subspace_angles, subspace_overlap
+from fmlora_kit.figures import subspace_map
 from fmlora_kit.figures.subspaces import spread_of_mean
 
 NAN = np.nan
@@ -17,7 +17,7 @@ def numbers(values):
 
 
 def test_overlaps_and_their_chance_by_hand():
-    figure = subspace_overlap(flora_record(), layer="blocks.0.q", within="core")
+    figure = subspace_map(flora_record(), "overlap", layer="blocks.0.q", within="core")
     output, put_in = figure.data
     output_spread = pair_table(flora_record(), "output", within="core").overlap_spread[0, 2, 1]
     # output: A and B 0.5 (chance 1/4), A and C 1 (2/4), B and C 0.5 (2/4)
@@ -37,21 +37,21 @@ def test_overlaps_and_their_chance_by_hand():
 
 def test_angles_closer_than_chance_are_blue_whichever_way_the_number_runs():
     record = flora_record()
-    angle = subspace_angles(record, layer=0, within="core").data[0]
+    angle = subspace_map(record, layer=0, within="core").data[0]
     assert [text.split("<br>")[0] for text in angle.text[1]] == ["<b>0°</b>", "<b>45°</b>"]
     assert angle.z[1][0] > 20  # 0 degrees, where a line and a plane in R^4 come to about 45
-    far = subspace_angles(record, layer=0, within="core").data[1]
+    far = subspace_map(record, layer=0, within="core").data[1]
     assert far.text[0][0].startswith("<b>90°</b>") and far.z[0][0] < -20
-    distance = grassmann_distance(record, layer=0, within="core").data[1]
+    distance = subspace_map(record, layer=0, within="core", measure="grassmann").data[1]
     assert distance.text[0][0].startswith("<b>1.57</b>") and distance.z[0][0] < -0.3
-    low, middle, high = (color for _, color in subspace_angles(record).layout.coloraxis.colorscale)
+    low, middle, high = (color for _, color in subspace_map(record).layout.coloraxis.colorscale)
     assert (low, middle, high) == ("#f08a2c", "#ffffff", "#56b4e9")
-    axis = subspace_angles(record).layout.coloraxis
+    axis = subspace_map(record).layout.coloraxis
     assert axis.cmin == -axis.cmax and axis.cmax >= 15
 
 
 def test_pooled_is_the_mean_over_layers_that_have_a_number():
-    output = subspace_overlap(flora_record(), within="core").data[0]
+    output = subspace_map(flora_record(), "overlap", within="core").data[0]
     # A and B: q 0.5, v 0. Task C has nothing at v, so q alone counts.
     texts = [[text.split("</b>")[0] for text in row] for row in output.text]
     assert texts == [["<b>0.25", ""], ["<b>1.00", "<b>0.50"]]
@@ -70,7 +70,7 @@ def test_several_records_stand_in_rows_on_one_colour_scale():
         for seed in (0, 1)
     ]
     runs = {"ours": flora_record(), "plain": lora_record(states)}
-    figure = subspace_angles(runs)
+    figure = subspace_map(runs)
     assert [np.shape(trace.z) for trace in figure.data] == [(2, 2), (2, 2), (1, 1), (1, 1)]
     titles = [a.text for a in figure.layout.annotations]
     assert titles[0].startswith("ours: what updates write")
@@ -81,14 +81,14 @@ def test_several_records_stand_in_rows_on_one_colour_scale():
 
 
 def test_the_title_says_which_layer():
-    assert "blocks.0.v" in subspace_angles(flora_record(), layer=1).layout.title.text
-    assert "mean over all layers" in subspace_angles(flora_record()).layout.title.text
-    said = subspace_angles(flora_record(), within="space").layout.title.subtitle.text
+    assert "blocks.0.v" in subspace_map(flora_record(), layer=1).layout.title.text
+    assert "mean over all layers" in subspace_map(flora_record()).layout.title.text
+    said = subspace_map(flora_record(), within="space").layout.title.subtitle.text
     assert "drawn at random from the whole space" in said
 
 
 def test_a_long_stream_keeps_its_numbers_and_drops_the_small_print():
-    figure = subspace_angles(random_record(10, 1, width=8, d=16, rank=3))
+    figure = subspace_map(random_record(10, 1, width=8, d=16, rank=3))
     assert "Shown on hover, chance" in figure.layout.title.subtitle.text
     texts = figure.data[0].text
     assert "(" not in texts[3][0] and texts[3][0].endswith("°</b>")
@@ -96,10 +96,10 @@ def test_a_long_stream_keeps_its_numbers_and_drops_the_small_print():
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="got 'frozen_backbone'"):
-        subspace_angles(make_record(method="frozen_backbone"))
+        subspace_map(make_record(method="frozen_backbone"))
     with pytest.raises(ValueError, match="layer must be one of"):
-        subspace_angles(flora_record(), layer="blocks.9.q")
-    with pytest.raises(ValueError, match=r"records\['ours'\] must be one record here; got 2"):
-        subspace_angles({"ours": [flora_record(), flora_record()]})
+        subspace_map(flora_record(), layer="blocks.9.q")
+    with pytest.raises(ValueError, match=r"records\['ours'\] must be one record here, got 2"):
+        subspace_map({"ours": [flora_record(), flora_record()]})
     with pytest.raises(ValueError, match="within must be one of"):
-        subspace_overlap(flora_record(), within="attic")
+        subspace_map(flora_record(), "overlap", within="attic")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from test_analysis_ranks_truncation import make_table
 
-from fmlora_kit.figures import task_colors, truncation_curves, what_if
+from fmlora_kit.figures import what_if
+from fmlora_kit.figures.style import task_colors
 
 
 def test_frames_of_the_full_ranks_and_bars_after_the_cut():
@@ -47,7 +48,7 @@ def test_a_rank_that_was_not_measured():
 
 
 def test_curves_pool_all_images():
-    figure = truncation_curves(make_table())
+    figure = what_if(make_table())
     by_panel = {(t.name, t.xaxis): t for t in figure.data}
     latin, greek = (by_panel[name, "x"] for name in ("1 Latin", "2 Greek"))
     # 10 images of Latin, 30 of Greek; cut to 0, 4, and the chosen 8.
@@ -61,9 +62,9 @@ def test_curves_pool_all_images():
 
 
 def test_curves_of_one_layer():
-    figure = truncation_curves(make_table(), "blocks.0.q")
+    figure = what_if(make_table(), layer="blocks.0.q")
     latin = figure.data[0]
     np.testing.assert_allclose(latin.y, [37.5, 82.5])
     assert "layer blocks.0.q" in figure.layout.title.text
     with pytest.raises(ValueError, match="layer must be one of"):
-        truncation_curves(make_table(), "blocks.9.q")
+        what_if(make_table(), layer="blocks.9.q")

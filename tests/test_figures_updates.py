@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from helpers.records import flora_record, lora_record, make_record, orthonormal
 
-from fmlora_kit.figures import core_energy, earlier_span, singular_values
+from fmlora_kit.figures import core_energy
 from fmlora_kit.figures.style import task_colors
+from fmlora_kit.figures.updates import earlier_span, singular_values
 
 ROOT = np.sqrt(2)
 
@@ -76,7 +77,7 @@ def test_singular_values_of_two_tasks():
 
 def test_bad_input_is_named():
     one_task = lora_record([{"blocks.0.q.a": np.ones((4, 1)), "blocks.0.q.b": np.ones((1, 5))}])
-    with pytest.raises(ValueError, match="at least 2 finished tasks; 'sequential LoRA' has fewer"):
+    with pytest.raises(ValueError, match="at least 2 finished tasks, got 1"):
         earlier_span(one_task)
     with pytest.raises(ValueError, match="task must be one of"):
         singular_values(flora_record(), 0, "task Z")

@@ -54,7 +54,7 @@ def test_choosing_nothing_says_so(folder):
     panel.records.value = ()
     for view in panel.boxes:
         text = shown(panel, view)["layout"]["annotations"][0]["text"]
-        assert text == "records must hold at least one record; got none"
+        assert text == "records must be at least one record, got {}"
 
 
 def test_a_run_too_short_for_a_view_leaves_the_others(tmp_path):

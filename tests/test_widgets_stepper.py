@@ -97,5 +97,5 @@ def test_a_move_shows_what_was_drawn_when_it_was_built(monkeypatch):
 
 
 def test_a_record_without_a_task_is_refused():
-    with pytest.raises(ValueError, match="must have a finished task; got none"):
+    with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         TaskStepper(make_record(n_done=0))

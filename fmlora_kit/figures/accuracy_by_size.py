@@ -11,15 +11,13 @@ from fmlora_kit.analysis.comparison import Comparison, compare_records
 from fmlora_kit.analysis.formats import parameters, percent
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.analysis.storage import KINDS, SAMPLES, MethodStorage, measure_storage
+from fmlora_kit.figures.labels import place_beside
 from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, style_of
 from fmlora_kit.figures.style import INK, new_figure, short
 from fmlora_kit.record import Record
 
 _WIDTH, _HEIGHT = 890, 440  # pixels that the axes span on a page of 1000
-_LETTER, _LINE, _GAP = 6.3, 14, 8  # pixels of a label, and from it to the next
 _NEAR = 17  # pixels above or below its point at which a label is still seen to belong to it
-_SIDES = [(dx, dy) for dx in (1, -1) for dy in (0, 12, -12)] + [(0, 17), (0, -17)]
-_SIDES += [(dx, dy) for dy in (24, -24, 36, -36) for dx in (0, 1, -1)]
 
 
 def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
@@ -53,10 +51,10 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
     axes = _axes(spans, heights, comparison, zero)
     for one, (first, last), height in zip(learners, spans, heights, strict=True):
         if math.log10(last / first) > 0.02:
-            _arrow(figure, first, last, height, style_of(one).color)
-    _points(figure, learners, spans, heights, comparison)
-    _names(figure, learners, spans, heights, axes)
-    _bound(figure, comparison)
+            _add_arrow(figure, first, last, height, style_of(one).color)
+    _add_points(figure, learners, spans, heights, comparison)
+    _add_names(figure, learners, spans, heights, axes)
+    _add_bound(figure, comparison)
     figure.update_xaxes(
         type="log", title_text="numbers stored besides backbone and head", **axes[0]
     )
@@ -81,7 +79,7 @@ def _axes(
     )
 
 
-def _arrow(figure: go.Figure, first: float, last: float, height: float, color: str) -> None:
+def _add_arrow(figure: go.Figure, first: float, last: float, height: float, color: str) -> None:
     figure.add_annotation(
         x=math.log10(last),
         ax=math.log10(first),
@@ -101,7 +99,7 @@ def _arrow(figure: go.Figure, first: float, last: float, height: float, color: s
     )
 
 
-def _points(
+def _add_points(
     figure: go.Figure,
     learners: Sequence[MethodStorage],
     spans: Sequence[Sequence[float]],
@@ -126,12 +124,13 @@ def _points(
                     "line": {"color": "white", "width": 1},
                 },
                 name=name,
-                customdata=[_said(learners[k], comparison) for k in some],
+                customdata=[_hover(learners[k], comparison) for k in some],
                 hovertemplate="%{customdata}<extra></extra>",
             )
 
 
-def _said(one: MethodStorage, comparison: Comparison) -> str:
+def _hover(one: MethodStorage, comparison: Comparison) -> str:
+    """A method's accuracy and size, in words."""
     row = comparison.row(one.method)
     return (
         f"<b>{display_name(one.method)}</b>: {percent(row.final_accuracy)} %"
@@ -139,39 +138,35 @@ def _said(one: MethodStorage, comparison: Comparison) -> str:
     )
 
 
-def _names(
+def _add_names(
     figure: go.Figure,
     learners: Sequence[MethodStorage],
     spans: Sequence[Sequence[float]],
     heights: Sequence[float],
     axes: tuple[dict, dict],
 ) -> None:
-    """Each name at that side of its point where it covers least of points and earlier names."""
-    places = [
+    """Write each name beside its point."""
+    points = [
         (_pixels(math.log10(last), axes[0], _WIDTH), _pixels(height, axes[1], _HEIGHT))
         for (_, last), height in zip(spans, heights, strict=True)
     ]
     starts = [_pixels(math.log10(first), axes[0], _WIDTH) for first, _ in spans]
-    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places]
-    taken += [(start, y - 2, x, y + 2) for start, (x, y) in zip(starts, places, strict=True)]
-    for one, (x, y), (_, last), height in zip(learners, places, spans, heights, strict=True):
-        name = short(display_name(one.method), 20)
-        boxes = [_box(x, y, side, _LETTER * len(name) + _GAP) for side in _SIDES]
-        best = min(range(len(boxes)), key=lambda k: _covered(boxes[k], taken))
-        taken.append(boxes[best])
-        dx, dy = _SIDES[best]
+    arrows = [(start, y - 2, x, y + 2) for start, (x, y) in zip(starts, points, strict=True)]
+    names = [short(display_name(one.method), 20) for one in learners]
+    sides = place_beside(points, names, arrows, _WIDTH)
+    for k, (one, name, (dx, dy)) in enumerate(zip(learners, names, sides, strict=True)):
         figure.add_annotation(
-            x=math.log10(last),
-            y=height,
+            x=math.log10(spans[k][1]),
+            y=heights[k],
             xanchor=("center", "left", "right")[dx],
             yanchor="middle",
-            **_beside(10 * dx, dy, style_of(one).color),
+            **_label_offset(10 * dx, dy, style_of(one).color),
             text=f"<b>{name}</b>" if one.method == OURS else name,
             font={"size": 11, "color": style_of(one).color},
         )
 
 
-def _beside(right: int, up: int, color: str) -> dict:
+def _label_offset(right: int, up: int, color: str) -> dict:
     """Where a name stands from its point, in pixels; one further away has a thin line to it."""
     if abs(up) <= _NEAR:
         return {"xshift": right, "yshift": up, "showarrow": False}
@@ -184,23 +179,7 @@ def _pixels(value: float, axis: dict, length: float) -> float:
     return length * (value - low) / (high - low)
 
 
-def _box(x: float, y: float, side: tuple[int, int], width: float) -> tuple[float, ...]:
-    """Left, low, right and high end of a label beside (or above, below) its point."""
-    middle = x + side[0] * (10 + width / 2)
-    return middle - width / 2, y + side[1] - _LINE / 2, middle + width / 2, y + side[1] + _LINE / 2
-
-
-def _covered(box: Sequence[float], taken: Iterable[Sequence[float]]) -> float:
-    """Square pixels of a label that lie on others, or outside the axes."""
-    total = max(0.0, box[2] - _WIDTH - 40) * 100 + max(0.0, -box[0]) * 100
-    for other in taken:
-        wide = min(box[2], other[2]) - max(box[0], other[0])
-        high = min(box[3], other[3]) - max(box[1], other[1])
-        total += max(0.0, wide) * max(0.0, high)
-    return total
-
-
-def _bound(figure: go.Figure, comparison: Comparison) -> None:
+def _add_bound(figure: go.Figure, comparison: Comparison) -> None:
     for row in comparison.rows:
         if row.method == BOUND:
             mean = 100 * row.final_accuracy.mean

@@ -1,7 +1,4 @@
-"""Attribution over time: where the model looks after every task, and how far that moved.
-
-A picture in grey and its attribution map over it, pixel by pixel.
-"""
+"""Where a model looks: pictures in grey with their attribution maps over them, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -9,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
-from fmlora_kit.figures.style import TEMPLATE, short
+from fmlora_kit.figures.style import cell, grid, short
 
 _PER_ROW = 7
 _WRONG, _RIGHT = "#a33c00", "#006b4f"  # vermillion and green of the palette, dark enough for text
@@ -39,20 +36,18 @@ def attribution_over_time(
     first = _same_question(table)
     n = first.check(image) + 2
     name = class_label(first, int(first.targets[image]))
-    figure, cells = grid(n * len(table), per_row=n if several else _PER_ROW)
+    extent = "per row" if several else "for all panels"
+    figure, cells = _picture_grid(
+        f"Where {' and '.join(table)} look{'' if several else 's'} for {name}, after each task",
+        f"{_how_to_read(first)} One scale {extent}.",
+        n * len(table),
+        per_row=n if several else _PER_ROW,
+    )
     limits = [limit_of(e.maps[:, image]) for e in table.values()]
     for k, (label, e) in enumerate(table.items()):
         row = cells[k * n : (k + 1) * n]
         _add_row(figure, e, image, limits[k], row, f"<b>{label if several else 'the picture'}</b>")
-    extent, scale = ("per row", None) if several else ("for all panels", limits[0])
-    figure.update_layout(
-        title={
-            "text": f"Where {' and '.join(table)} look{'' if several else 's'} for {name}, "
-            "after each task",
-            "subtitle": {"text": f"{_how_to_read(first)} One scale {extent}."},
-        },
-        coloraxis=color_axis(first, scale),
-    )
+    figure.update_layout(coloraxis=color_axis(first, None if several else limits[0]))
     return figure
 
 
@@ -63,9 +58,9 @@ def _add_row(
     name = class_label(e, int(e.targets[image]))
     add_picture(figure, e.images[image], *cells[0])
     add_caption(figure, cells[0], above, name.replace(", ", "<br>", 1))
-    for t, cell in enumerate(cells[1:]):
-        add_explained(figure, e.images[image], e.maps[t, image], limit, *cell)
-        add_caption(figure, cell, _learned(e, t), verdict(e, image, t))
+    for t, panel in enumerate(cells[1:]):
+        add_explained(figure, e.images[image], e.maps[t, image], limit, *panel)
+        add_caption(figure, panel, _learned(e, t), verdict(e, image, t))
 
 
 def attribution_methods(
@@ -88,14 +83,6 @@ def attribution_methods(
     listed = same_images(explanations)
     first = listed[0]
     after = first.check(image, after)
-    figure, cells = grid(len(listed) + 1, per_row=5)
-    name = class_label(first, int(first.targets[image]))
-    add_picture(figure, first.images[image], *cells[0])
-    add_caption(figure, cells[0], "<b>the picture</b>", f"{name}<br>{verdict(first, image, after)}")
-    for e, cell in zip(listed, cells[1:], strict=True):
-        map_ = e.maps[after, image]
-        add_explained(figure, e.images[image], map_, limit_of(map_), *cell)
-        add_caption(figure, cell, f"<b>{ATTRIBUTION_METHODS[e.method]}</b>", _MEANING[e.method])
     signed = [e for e in listed if e.signed]
     reading = "Darker: matters more."
     if signed:
@@ -103,13 +90,20 @@ def attribution_methods(
             "Integrated gradients: vermillion speaks for the class, blue against it; "
             "the others have no sign."
         )
-    figure.update_layout(
-        title={
-            "text": f"One picture, several answers: {first.run}, after {first.task_names[after]}",
-            "subtitle": {"text": f"{reading} Each map has a scale of its own."},
-        },
-        coloraxis=color_axis((signed or listed)[0], None),
+    figure, cells = _picture_grid(
+        f"One picture, several answers: {first.run}, after {first.task_names[after]}",
+        f"{reading} Each map has a scale of its own.",
+        len(listed) + 1,
+        per_row=5,
     )
+    name = class_label(first, int(first.targets[image]))
+    add_picture(figure, first.images[image], *cells[0])
+    add_caption(figure, cells[0], "<b>the picture</b>", f"{name}<br>{verdict(first, image, after)}")
+    for e, panel in zip(listed, cells[1:], strict=True):
+        map_ = e.maps[after, image]
+        add_explained(figure, e.images[image], map_, limit_of(map_), *panel)
+        add_caption(figure, panel, f"<b>{ATTRIBUTION_METHODS[e.method]}</b>", _MEANING[e.method])
+    figure.update_layout(coloraxis=color_axis((signed or listed)[0], None))
     return figure
 
 
@@ -122,9 +116,9 @@ _MEANING = {
 
 
 def same_images(
-    explanations: Mapping[str, Explanations] | list[Explanations],
+    explanations: Explanations | Mapping[str, Explanations] | list[Explanations],
 ) -> list[Explanations]:
-    """The explanations as a list, if they are of the same images and moments.
+    """The explanations as a list, if they are of the same run, images and moments.
 
     Raises:
         ValueError: there is none, or they differ.
@@ -133,72 +127,69 @@ def same_images(
         explanations = [explanations]
     listed = list(explanations.values() if isinstance(explanations, Mapping) else explanations)
     if not listed:
-        raise ValueError("explanations must hold at least one method; got none")
-    first = listed[0]
+        raise checks.fail("explanations", "at least one method's", listed)
     for e in listed[1:]:
-        same = (
-            e.run == first.run
-            and e.classes == first.classes
-            and np.array_equal(e.images, first.images)
-            and np.array_equal(e.targets, first.targets)
-        )
-        if not same:
-            raise ValueError("explanations must be of the same run, images and targets")
+        if e.run != listed[0].run or not _same_pictures(e, listed[0]):
+            rule = "of the same run, images and targets"
+            raise checks.fail("explanations", rule, [each.run for each in listed])
     return listed
 
 
 def _same_question(table: Mapping[str, Explanations]) -> Explanations:
     """The first of several runs' explanations, if all are of the same images by one method."""
     if not table:
-        raise ValueError("explanations must hold at least one record's; got none")
+        raise checks.fail("explanations", "at least one record's", table)
     first = next(iter(table.values()))
     for label, e in table.items():
-        same = (
-            e.method == first.method
-            and e.classes == first.classes
-            and np.array_equal(e.images, first.images)
-            and np.array_equal(e.targets, first.targets)
-        )
-        if not same:
-            raise ValueError(
-                f"explanations[{label!r}] must be of the method, tasks and images of the others"
-            )
+        if e.method != first.method or not _same_pictures(e, first):
+            rule = "of the method, tasks and images of the others"
+            raise checks.fail(f"explanations[{label!r}]", rule, f"{e.method} of {e.run}")
     return first
 
 
-def grid(n: int, per_row: int = _PER_ROW) -> tuple[go.Figure, list[tuple[int, int]]]:
+def _same_pictures(e: Explanations, other: Explanations) -> bool:
+    """Whether both explain the same images over the same classes."""
+    return (
+        e.classes == other.classes
+        and np.array_equal(e.images, other.images)
+        and np.array_equal(e.targets, other.targets)
+    )
+
+
+def _picture_grid(
+    title: str, subtitle: str, n: int, per_row: int
+) -> tuple[go.Figure, list[tuple[int, int]]]:
     """A figure with room for ``n`` square panels with captions, and their (row, col)."""
     cols = min(n, per_row)
     rows = -(-n // cols)
     side = 840 / cols
-    height = round(85 + rows * (side + 85))
-    figure = make_subplots(
+    figure = grid(
+        title,
+        subtitle,
         rows=rows,
         cols=cols,
-        horizontal_spacing=0.012,
-        vertical_spacing=85 / (rows * (side + 85)) if rows > 1 else 0,
+        spacing=(0.012, 85 / (rows * (side + 85)) if rows > 1 else 0),
+        height=round(85 + rows * (side + 85)),
+        margin={"l": 15, "t": 100, "b": 65, "r": 20},
     )
-    figure.update_layout(
-        template=TEMPLATE, height=height, margin={"l": 15, "t": 100, "b": 65, "r": 20}
-    )
-    cells = [(k // cols + 1, k % cols + 1) for k in range(rows * cols)]
-    for row, col in cells[n:]:
-        figure.update_xaxes(visible=False, row=row, col=col)
-        figure.update_yaxes(visible=False, row=row, col=col)
-    return figure, cells[:n]
+    cells = [cell(k, cols) for k in range(rows * cols)]
+    for where in cells[n:]:
+        figure.update_xaxes(visible=False, **where)
+        figure.update_yaxes(visible=False, **where)
+    return figure, [(where["row"], where["col"]) for where in cells[:n]]
 
 
-def add_caption(figure: go.Figure, cell: tuple[int, int], above: str, beneath: str) -> None:
+def add_caption(figure: go.Figure, panel: tuple[int, int], above: str, beneath: str) -> None:
     """Add text above and beneath a panel; it stays with the panel whatever its size."""
-    subplot = figure.get_subplot(*cell)
+    subplot = figure.get_subplot(*panel)
     x, y = (axis.plotly_name.replace("axis", "") for axis in (subplot.xaxis, subplot.yaxis))
-    for text, place, anchor in ((above, 1, "bottom"), (beneath, 0, "top")):
+    for text, height, anchor in ((above, 1, "bottom"), (beneath, 0, "top")):
         figure.add_annotation(
             text=text,
             xref=f"{x} domain",
             yref=f"{y} domain",
             x=0.5,
-            y=place,
+            y=height,
             yanchor=anchor,
             showarrow=False,
             font={"size": 12},
@@ -313,13 +304,13 @@ def limit_of(maps: np.ndarray) -> float:
     return limit or float(known.max(initial=0.0)) or 1.0
 
 
-def color_axis(explanations: Explanations, limit: float | None, **place: object) -> dict:
+def color_axis(explanations: Explanations, limit: float | None, **bar: object) -> dict:
     """Settings of the colours of maps that were divided by ``limit``; None: each by its own.
 
     Args:
         explanations: whose maps are shown.
         limit: see `limit_of`.
-        place: of the colour bar.
+        bar: where the colour bar stands.
     """
     signed = explanations.signed
     ticks = (-1, 0, 1) if signed else (0, 1)
@@ -343,6 +334,6 @@ def color_axis(explanations: Explanations, limit: float | None, **place: object)
             "thickness": 14,
             "outlinewidth": 1,
             "outlinecolor": "#888888",
-            **place,
+            **bar,
         },
     }

@@ -1,9 +1,4 @@
-"""How far explanations moved while other tasks were learned.
-
-One image at one moment: which class the model takes it for, and what that rests on.
-
-Photos, and which classes a model takes them for.
-"""
+"""What pictures are taken for and why, moment by moment, and how far the explanations moved."""
 
 from __future__ import annotations
 
@@ -11,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from scipy.special import softmax
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import (
     ATTRIBUTION_METHODS,
     Explanations,
@@ -35,8 +30,8 @@ from fmlora_kit.figures.style import (
     INK,
     OKABE_ITO,
     SYMBOLS,
-    TEMPLATE,
     faded,
+    grid,
     method_styles,
     name_axis,
     new_figure,
@@ -69,10 +64,11 @@ def explanation_movement(
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run: explanations}
     if not table:
-        raise ValueError("explanations must hold at least one record's; got none")
+        raise checks.fail("explanations", "at least one record's", table)
     first = next(iter(table.values()))
     if any(e.task_names != first.task_names for e in table.values()):
-        raise ValueError("explanations must be of the same tasks to be compared")
+        names = [e.task_names for e in table.values()]
+        raise checks.fail("explanations", "of the same tasks to be compared", names)
     methods = " / ".join(dict.fromkeys(ATTRIBUTION_METHODS[e.method] for e in table.values()))
     moved = {label: attribution_movement(e, since=since) for label, e in table.items()}
     figure = new_figure(
@@ -224,7 +220,18 @@ def explanation_at(
     e = explanations
     after = e.check(image, after)
     limit = limit_of(e.maps[:, image])
-    figure = make_subplots(cols=3, column_widths=[0.28, 0.28, 0.44], horizontal_spacing=0.02)
+    figure = grid(
+        f"The model after task {after + 1}, {e.task_names[after]}: {e.run}",
+        f"{_truth(e, image, after)} Colour of a bar: the task of the class.",
+        cols=3,
+        spacing=(0.02, None),
+        widths=[0.28, 0.28, 0.44],
+        height=450,
+        margin={"t": 95, "l": 15, "r": 60, "b": 125},
+        coloraxis=color_axis(
+            e, limit, orientation="h", x=0.43, xanchor="center", y=-0.12, yanchor="top", len=0.25
+        ),
+    )
     add_picture(figure, e.images[image], 1, 1)
     add_explained(figure, e.images[image], e.maps[after, image], limit, 1, 2)
     add_caption(figure, (1, 1), "<b>the picture</b>", class_label(e, int(e.targets[image])))
@@ -237,54 +244,56 @@ def explanation_at(
     )
     _add_bars(figure, e, image, after, row=1, col=3)
     figure.update_xaxes(domain=[0.7, 1], row=1, col=3)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={
-            "text": f"The model after task {after + 1}, {e.task_names[after]}: {e.run}",
-            "subtitle": {
-                "text": f"{_truth(e, image, after)} Colour of a bar: the task of the class."
-            },
-        },
-        height=450,
-        margin={"t": 95, "l": 15, "r": 60, "b": 125},
-        coloraxis=color_axis(
-            e, limit, orientation="h", x=0.43, xanchor="center", y=-0.12, yanchor="top", len=0.25
-        ),
-    )
     figure.layout.coloraxis.colorbar.title.side = "bottom"
     return figure
 
 
-def _add_bars(figure: go.Figure, e: Explanations, image: int, after: int, **place: int) -> None:
-    """Add a bar per class, the most probable at the top."""
+def _add_bars(figure: go.Figure, e: Explanations, image: int, after: int, **where: int) -> None:
+    """Add a bar per class, the most probable at the top; the true class is framed."""
     ids, p = top_classes(e, image, after, SHOWN)
     colors = task_colors(max(e.n_tasks, len(e.task_names)))
     labels = [class_label(e, int(c)) for c in ids]
     right = ids == e.targets[image]
+    marker = {
+        "color": [colors[e.task_of(int(c))] for c in ids],
+        "line": {"color": "#000000", "width": [3 if hit else 0 for hit in right]},
+    }
+    names = [f"<b>{t} ✓</b>" if hit else t for t, hit in zip(labels, right, strict=True)]
+    _add_percent_bars(figure, 100 * p, labels, names, marker, SHOWN, **where)
+    figure.update_xaxes(title_text="probability (%)", **where)
+
+
+def _add_percent_bars(
+    figure: go.Figure,
+    percent: np.ndarray,
+    labels: list[str],
+    names: list[str],
+    marker: dict,
+    room: int,
+    **where: int,
+) -> None:
+    """Add horizontal bars with their numbers from the top down, with room for so many of them."""
     figure.add_bar(
-        x=np.round(100 * p, 2),
-        y=list(range(len(ids))),
+        x=np.round(percent, 2),
+        y=list(range(len(percent))),
         orientation="h",
-        marker={
-            "color": [colors[e.task_of(int(c))] for c in ids],
-            "line": {"color": "#000000", "width": [3 if hit else 0 for hit in right]},
-        },
-        text=[f"{100 * value:.1f}" for value in p],
+        marker=marker,
+        text=[f"{value:.1f}" for value in percent],
         textposition="outside",
         cliponaxis=False,
         customdata=labels,
         hovertemplate="<b>%{x:.1f} %</b> for %{customdata}<extra></extra>",
         showlegend=False,
-        **place,
+        **where,
     )
-    figure.update_xaxes(title_text="probability (%)", range=[0, 105], **place)
+    figure.update_xaxes(range=[0, 105], **where)
     figure.update_yaxes(
-        tickvals=list(range(len(ids))),
-        ticktext=[f"<b>{t} ✓</b>" if hit else t for t, hit in zip(labels, right, strict=True)],
-        range=[SHOWN - 0.5, -0.5],
+        tickvals=list(range(len(percent))),
+        ticktext=names,
+        range=[room - 0.5, -0.5],
         showgrid=False,
         ticks="",
-        **place,
+        **where,
     )
 
 
@@ -325,60 +334,33 @@ def photo_scores(
     """
     _check(images, logits, class_names, labels, shown)
     n, k = len(images), min(shown, len(class_names))
-    figure = make_subplots(
-        n, 2, column_widths=[0.25, 0.75], vertical_spacing=0.25 / n, horizontal_spacing=0.12
+    figure = grid(
+        "What each photo is taken for",
+        f"The {k} highest scores among {len(class_names)} classes seen",
+        rows=n,
+        cols=2,
+        spacing=(0.12, 0.25 / n),
+        widths=[0.25, 0.75],
+        height=130 + _PANEL * n,
+        margin={"t": 75, "r": 50},
     )
     for row, (image, scores) in enumerate(zip(images, logits, strict=True), start=1):
         add_picture(figure, image, row, 1)
         best = np.argsort(-scores, kind="stable")[:k]
         percent = 100 * softmax(np.asarray(scores, dtype=float))[best]
-        _add_score_bars(figure, [class_names[c] for c in best], percent, row)
+        names = [class_names[c] for c in best]
+        cut = [short(name, 28) for name in names]
+        _add_percent_bars(figure, percent, names, cut, {"color": OKABE_ITO[0]}, k, row=row, col=2)
         figure.update_xaxes(title={"text": short(labels[row - 1], 24)}, row=row, col=1)
     figure.update_xaxes(title_text="share of the softmax (%)", row=n, col=2)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": "What each photo is taken for"},
-        title_subtitle_text=f"The {k} highest scores among {len(class_names)} classes seen",
-        height=130 + _PANEL * n,
-        margin={"t": 75, "r": 50},
-    )
     return figure
 
 
-def _add_score_bars(figure: go.Figure, names: list[str], percent: np.ndarray, row: int) -> None:
-    figure.add_bar(
-        x=np.round(percent, 2),
-        y=list(range(len(names))),
-        orientation="h",
-        marker={"color": OKABE_ITO[0]},
-        text=[f"{value:.1f}" for value in percent],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=names,
-        hovertemplate="<b>%{x:.1f} %</b> for %{customdata}<extra></extra>",
-        showlegend=False,
-        row=row,
-        col=2,
-    )
-    figure.update_xaxes(range=[0, 105], row=row, col=2)
-    figure.update_yaxes(
-        tickvals=list(range(len(names))),
-        ticktext=[short(name, 28) for name in names],
-        range=[len(names) - 0.5, -0.5],
-        showgrid=False,
-        ticks="",
-        row=row,
-        col=2,
-    )
-
-
 def _check(images, logits, class_names, labels, shown: int) -> None:
-    if np.shape(logits) != (len(images), len(class_names)) or not len(images):
-        raise ValueError(
-            f"logits must be (images, classes), ({len(images)}, {len(class_names)}) and not empty; "
-            f"got {np.shape(logits)}"
-        )
-    if len(labels) != len(images):
-        raise ValueError(f"labels must be one per image ({len(images)}), got {len(labels)}")
-    if shown < 1:
-        raise ValueError(f"shown must be at least 1, got {shown}")
+    n = len(images)
+    if np.shape(logits) != (n, len(class_names)) or not n:
+        rule = f"(images, classes), ({n}, {len(class_names)}) and not empty"
+        raise checks.fail("logits", rule, np.shape(logits))
+    if len(labels) != n:
+        raise checks.fail("labels", f"one per image ({n})", len(labels))
+    checks.integer("shown", shown, 1)

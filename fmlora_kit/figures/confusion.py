@@ -1,6 +1,7 @@
-"""Which task is taken for which, who was forgotten most, and by whom.
+"""Which task or class is taken for which, and which of them took what another one lost.
 
-Forgetting and confusion class by class.
+`task_confusion` and `class_confusion` look at the predictions of one moment, `forgotten_to` and
+`class_forgetting` at what was right when it was learned and is wrong now.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
+from fmlora_kit import checks
+from fmlora_kit.analysis import confusion
 from fmlora_kit.analysis.confusion import (
     ClassConfusion,
     ClassHistory,
@@ -16,11 +19,10 @@ from fmlora_kit.analysis.confusion import (
     class_history,
     lost_images,
 )
-from fmlora_kit.analysis.confusion import class_confusion as class_table
-from fmlora_kit.analysis.confusion import task_confusion as task_table
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.forgetting import signed
+from fmlora_kit.figures.maps import GREY, add_map, cell_texts, name_axes, task_map
 from fmlora_kit.figures.style import (
     INK,
     LOSS_SCALE,
@@ -34,7 +36,6 @@ from fmlora_kit.record import Record
 
 _HATCHED = {"pattern": {"shape": "/", "fgcolor": "#bbbbbb", "bgcolor": "#f4f4f4", "size": 6}}
 _HOLLOW = {"color": "white", "line": {"color": INK, "width": 1}}
-_GREY = ((0, "#eeeeee"), (1, "#eeeeee"))
 
 
 def task_confusion(record: Record, after: int | None = None) -> go.Figure:
@@ -52,7 +53,7 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
             range.
     """
     record = single(record)
-    percent = 100 * task_table(record, after)
+    percent = 100 * confusion.task_confusion(record, after)
     n = len(percent)
     names = record.task_names[:n]
     figure = new_figure(
@@ -67,9 +68,7 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
         figure.add_annotation(
             x=j, y=1, yref="paper", yanchor="bottom", text=f"takes {taken:.0f} %", showarrow=False
         )
-    figure.update_xaxes(name_axis(names, "taken for a class of task"))
-    figure.update_yaxes(name_axis(names, "test images of task"))
-    figure.update_yaxes(autorange="reversed", tickangle=0)
+    name_axes(figure, (names, names), ("test images of task", "taken for a class of task"))
     return figure
 
 
@@ -89,11 +88,9 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
         ValueError: the record is domain-incremental, has no test labels or fewer than two finished
             tasks, or `after` is out of range.
     """
-    record = single(record)
+    record = single(record, least=2)
     table = lost_images(record, after)
-    n = len(table.net)
-    if n < 2:
-        raise ValueError(f"forgetting needs at least 2 tasks learned; got {n}")
+    n = checks.integer("after", len(table.net), 2)
     names = record.task_names[:n]
     figure = new_figure(
         f"Who was forgotten, and by whom, after {n} tasks: {run_name(record)}",
@@ -118,28 +115,21 @@ def _add_shares(figure: go.Figure, percent: np.ndarray, names: tuple[str, ...]) 
     n = len(percent)
     right = np.eye(n, dtype=bool)
     largest = max(percent[~right].max(initial=0.0), 1.0)
-    truth, guess = np.meshgrid(names, names, indexing="ij")
-    for cells, scale, top in ((right, _GREY, 100.0), (~right, RANK_SCALE, largest)):
-        figure.add_heatmap(
-            z=np.where(cells, percent, np.nan),
-            x=list(range(n)),
-            y=list(range(n)),
-            zmin=0,
-            zmax=top,
+    for cells, scale, top in ((right, GREY, 100.0), (~right, RANK_SCALE, largest)):
+        shown = np.where(cells, percent, np.nan)
+        task_map(
+            figure,
+            shown,
+            (names, names),
+            limits=(0, top),
             colorscale=scale,
-            showscale=scale is not _GREY,
-            text=_texts(np.where(cells, percent, np.nan), digits=1 if n <= 12 else 0),
-            texttemplate="%{text}",
-            textfont={"size": 12 if n <= 12 else 10, "color": INK},
-            customdata=np.stack([truth, guess], axis=-1),
-            hovertemplate=(
-                "<b>%{z:.1f} %</b> of the images of %{customdata[0]}"
-                "<br>are taken for %{customdata[1]}<extra></extra>"
-            ),
+            showscale=scale is not GREY,
+            text=cell_texts(shown, digits=1 if n <= 12 else 0),
+            size=12 if n <= 12 else 10,
+            hover="<b>%{z:.1f} %</b> of the images of %{customdata[0]}"
+            "<br>are taken for %{customdata[1]}",
             hoverongaps=False,
-            xgap=1,
-            ygap=1,
-            colorbar={"title": {"text": "taken for another (%)", "side": "right"}, "thickness": 14},
+            bar="taken for another (%)",
         )
 
 
@@ -236,10 +226,6 @@ def _answer(table: LostImages, names: tuple[str, ...]) -> str:
     return f"{fall} <b>Taken most by: {by}</b> ({100 * taken.max():.1f} points)."
 
 
-def _texts(percent: np.ndarray, digits: int) -> list[list[str]]:
-    return [["" if np.isnan(v) else f"{v:.{digits}f}" for v in row] for row in percent]
-
-
 _MANY = 20  # classes of a task side by side: more have no room for letters and numbers
 
 
@@ -258,11 +244,9 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
         ValueError: the record has no test labels or fewer than two finished tasks, or `after` is
             out of range.
     """
-    record = single(record)
+    record = single(record, least=2)
     history = class_history(record, after)
-    n = len(history.accuracy)
-    if n < 2:
-        raise ValueError(f"forgetting needs at least 2 tasks learned; got {n}")
+    n = checks.integer("after", len(history.accuracy), 2)
     rows = [np.flatnonzero(history.tasks == i) for i in range(n - 1)]
     fallen = 100 * history.forgetting
     worst = int(np.nanargmax(fallen))
@@ -298,7 +282,7 @@ def class_confusion(
         ValueError: the record has no test labels, or `after` or `task` is out of range.
     """
     record = single(record)
-    table = class_table(record, after, task=task)
+    table = confusion.class_confusion(record, after, task=task)
     rows = np.flatnonzero(table.counts.sum(axis=1))
     n = len(record.tasks) if after is None else after
     whose = "" if task is None else f", test images of {record.task_names[task]}"
@@ -331,22 +315,16 @@ def _add_changes(figure: go.Figure, record: Record, history: ClassHistory, rows:
             cells[i, k] = "<br>".join(part for part in parts if part) if width <= _MANY else ""
             hover[i, k] = _hover(history, p, seen, record.task_names[i])
     largest = max(np.nanmax(np.abs(z)), 1.0)
-    figure.add_heatmap(
-        z=z,
-        x=list(range(width)),
-        y=list(range(len(rows))),
-        zmin=-largest,
-        zmax=largest,
+    add_map(
+        figure,
+        z,
+        limits=(-largest, largest),
         colorscale=LOSS_SCALE,
         text=cells,
-        texttemplate="%{text}",
-        textfont={"size": 12, "color": INK},
         customdata=hover,
-        hovertemplate="%{customdata}<extra></extra>",
+        hover="%{customdata}",
         hoverongaps=False,
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "accuracy lost (points)", "side": "right"}, "thickness": 14},
+        bar="accuracy lost (points)",
     )
 
 
@@ -370,32 +348,28 @@ def _add_mistakes(figure: go.Figure, table: ClassConfusion, rows: np.ndarray) ->
         (np.where(right, percent, np.nan), ((0, "#dddddd"), (1, "#dddddd")), 100.0),
         (shown, RANK_SCALE, max(np.nanmax(shown, initial=0.0), 1.0)),
     ):
-        figure.add_heatmap(
-            z=z.round(1),
-            x=list(range(table.classes.size)),
-            y=list(range(rows.size)),
-            zmin=0,
-            zmax=top,
+        add_map(
+            figure,
+            z.round(1),
+            limits=(0, top),
             colorscale=scale,
             showscale=scale is RANK_SCALE,
             texttemplate="%{z:.0f}" if few else "",
-            textfont={"size": 12, "color": INK},
-            hovertemplate="<b>%{y}</b> is taken for <b>%{x}</b>: %{z:.0f} %<extra></extra>",
+            hover="<b>%{y}</b> is taken for <b>%{x}</b>: %{z:.0f} %",
             hoverongaps=False,
-            colorbar={
-                "title": {"text": "share of the class (%)", "side": "right"},
-                "thickness": 14,
-            },
+            bar="share of the class (%)",
+            xgap=None,
+            ygap=None,
         )
 
 
 def _add_borders(figure: go.Figure, table: ClassConfusion, rows: np.ndarray) -> None:
     """Lines between the tasks."""
     line = {"color": "#888888", "width": 1}
-    for place in np.flatnonzero(np.diff(table.tasks)) + 0.5:
-        figure.add_vline(x=place, line=line)
-    for place in np.flatnonzero(np.diff(table.tasks[rows])) + 0.5:
-        figure.add_hline(y=place, line=line)
+    for border in np.flatnonzero(np.diff(table.tasks)) + 0.5:
+        figure.add_vline(x=border, line=line)
+    for border in np.flatnonzero(np.diff(table.tasks[rows])) + 0.5:
+        figure.add_hline(y=border, line=line)
 
 
 def _class_axis(table: ClassConfusion, which: np.ndarray, title: str) -> dict:

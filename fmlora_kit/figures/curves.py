@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.style import LineStyle, faded
@@ -145,39 +146,64 @@ class Curve:
     n_seeds: int
 
 
-def by_label(records: Records) -> dict[str, tuple[Record, ...]]:
+def by_label(
+    records: Records, *, least: int = 1, per_label: int | None = None
+) -> dict[str, tuple[Record, ...]]:
     """Records by label; a lone record, or a list of them, goes by its method's name.
 
+    This is the check of everything that figures take as records.
+
+    Args:
+        records: a record, a list of them (seeds of one method), or either of these by label.
+        least: how many tasks each record must have finished.
+        per_label: how many records a label may have, in figures that cannot average over seeds.
+
     Raises:
-        ValueError: there is nothing to draw, or a record has no finished task.
+        ValueError: there is nothing to draw, something is no record, a record has too few finished
+            tasks or no accuracy at all, or a label too many records.
     """
     if isinstance(records, Record):
         records = {display_name(records.method): records}
     elif not isinstance(records, Mapping):
-        records = {display_name(records[0].method): records} if len(records) else {}
-    table = {
-        label: (value,) if isinstance(value, Record) else tuple(value)
-        for label, value in records.items()
+        checks.instance("records", records, (list, tuple), "a Record, or records by label")
+        for each in records:
+            checks.instance("records", each, Record, "a list of Records")
+        records = {display_name(records[0].method): records} if records else {}
+    if not records:
+        raise checks.fail("records", "at least one record", records)
+    return {
+        label: _check_runs(f"records[{label!r}]", runs, least, per_label)
+        for label, runs in records.items()
     }
-    if not table:
-        raise ValueError("records must hold at least one record; got none")
-    for label, runs in table.items():
-        if not runs or not all(record.tasks for record in runs):
-            raise ValueError(f"records[{label!r}] must be records with at least one finished task")
-    return table
 
 
-def single(record: Record) -> Record:
-    """`record`, if it is one with a finished task.
+def _check_runs(name: str, runs: object, least: int, most: int | None) -> tuple[Record, ...]:
+    """The records of one label as a tuple, if figures can show them."""
+    if isinstance(runs, Record):
+        runs = (runs,)
+    checks.instance(name, runs, (list, tuple), "a Record or a list of them")
+    if not runs:
+        raise checks.fail(name, "at least one record", runs)
+    if most is not None and len(runs) > most:
+        raise checks.fail(name, "one record here" if most == 1 else f"at most {most}", len(runs))
+    for record in runs:
+        checks.instance(name, record, Record, "a Record or a list of them")
+        if len(record.tasks) < least:
+            tasks = "a finished task" if least == 1 else f"at least {least} finished tasks"
+            raise checks.fail(name, f"of a run with {tasks}", len(record.tasks))
+        if record.tasks and np.isnan(record.accuracy).all():
+            raise checks.fail(name, "of a run with an accuracy", "NaN alone")
+    return tuple(runs)
+
+
+def single(record: Record, *, least: int = 1) -> Record:
+    """`record`, if it is one with at least ``least`` finished tasks.
 
     Raises:
-        ValueError: it has no finished task.
+        ValueError: it is something else, or has too few finished tasks.
     """
-    if not isinstance(record, Record):
-        raise ValueError(f"record must be a Record; got {type(record).__name__}")
-    if not record.tasks:
-        raise ValueError(f"record of {record.method!r} must have a finished task; got none")
-    return record
+    checks.instance("record", record, Record, "a Record")
+    return _check_runs("record", record, least, 1)[0]
 
 
 def curve(
@@ -204,9 +230,9 @@ def curve(
     )
 
 
-def joined(*parts: str) -> str:
-    """The parts that say something, with semicolons between."""
-    return "; ".join(part for part in parts if part)
+def join_notes(*notes: str) -> str:
+    """The notes that say something, with semicolons between."""
+    return "; ".join(note for note in notes if note)
 
 
 def stream_names(table) -> str:

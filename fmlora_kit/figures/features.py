@@ -1,7 +1,4 @@
-"""How far the features of each task's test images move while later tasks are learned.
-
-A map of the test images in feature space, after each task.
-"""
+"""The features of the test images: how far they drift as tasks are learned, and a map of them."""
 
 from __future__ import annotations
 
@@ -9,15 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.embedding import Embedding
 from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_since_learned
 from fmlora_kit.figures.curves import task_axis
 from fmlora_kit.figures.style import (
     AVERAGE_COLOR,
     SYMBOLS,
-    TEMPLATE,
+    grid,
     new_figure,
     short,
     task_colors,
@@ -50,31 +47,39 @@ def feature_drift(
     Raises:
         ValueError: ``against`` is unknown, or a history has fewer than two moments.
     """
-    if against not in MEASURES:
-        raise ValueError(f"against must be one of {tuple(MEASURES)}; got {against!r}")
+    checks.choice("against", against, MEASURES)
     if isinstance(histories, FeatureHistory):
         histories = {histories.label: histories}
     if not histories:
-        raise ValueError("histories must hold at least one feature history; got none")
+        raise checks.fail("histories", "at least one FeatureHistory", histories)
     for label, history in histories.items():
         if len(history.learned) < 2:
-            raise ValueError(
-                f"drift needs at least 2 moments; {label!r} has {len(history.learned)}"
-            )
+            rule = "a FeatureHistory of at least 2 moments"
+            raise checks.fail(f"histories[{label!r}]", rule, len(history.learned))
     measure, sentence = MEASURES[against]
     tables = {label: measure(h, debiased=debiased) for label, h in histories.items()}
     if against == "consecutive":  # what becomes of what was learned, not of tasks to come
         tables = {k: np.where(_earlier(histories[k]), v, np.nan) for k, v in tables.items()}
-    figure = make_subplots(
+    several = len(tables) > 1
+    figure = grid(
+        "How far the features of each task's test images drift"
+        + ("" if several else f": {next(iter(tables))}"),
+        f"{sentence}: linear CKA.<br>1: the same geometry, up to rotation and scale; "
+        "0: nothing in common.",
         cols=len(tables),
-        shared_yaxes=True,
-        subplot_titles=list(tables) if len(tables) > 1 else None,
-        horizontal_spacing=0.03,
+        panels=tables if several else None,
+        panel_size=14,
+        spacing=(0.03, None),
+        sharing="y",
+        height=460,
+        margin={"t": 115 if several else 95},
     )
     _add_lines(figure, histories, tables)
     lowest = min(np.nanmin(table) for table in tables.values())
-    floor = min(0.9, np.floor(10 * lowest - 0.1) / 10)
-    _set_layout(figure, tables, histories, sentence, floor)
+    longest = max(len(history.task_names) for history in histories.values())
+    figure.update_xaxes(task_axis(longest, panels=min(len(tables), 3)))
+    figure.update_yaxes(range=[min(0.9, np.floor(10 * lowest - 0.1) / 10), 1.02])
+    figure.update_yaxes(title_text="linear CKA", col=1)
     return figure
 
 
@@ -102,15 +107,15 @@ def _add_lines(
         _add_line(figure, col, x, means, name, AVERAGE_COLOR, -1, named)
 
 
-def _add_line(figure, col, x, y, name, color, place, named) -> None:
-    """Add one line; its name stands in the legend once. Place -1 is the mean."""
-    average = place < 0
+def _add_line(figure, col, x, y, name, color, task, named) -> None:
+    """Add one line; its name stands in the legend once. Task -1 is the mean."""
+    average = task < 0
     figure.add_scatter(
         x=x,
         y=y,
         mode="lines+markers",
         line={"color": color, "width": 4 if average else 1.8},
-        marker={"color": color, "size": 7, "symbol": "circle" if average else SYMBOLS[place % 8]},
+        marker={"color": color, "size": 7, "symbol": "circle" if average else SYMBOLS[task % 8]},
         name=name,
         legendgroup=name,
         showlegend=name not in named,
@@ -119,26 +124,6 @@ def _add_line(figure, col, x, y, name, color, place, named) -> None:
         col=col,
     )
     named.add(name)
-
-
-def _set_layout(figure, tables, histories, sentence: str, floor: float) -> None:
-    several = len(tables) > 1
-    who = "" if several else f": {next(iter(tables))}"
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"How far the features of each task's test images drift{who}"},
-        title_subtitle_text=(
-            f"{sentence}: linear CKA.<br>1: the same geometry, up to rotation and scale; "
-            "0: nothing in common."
-        ),
-        height=460,
-        margin={"t": 115 if several else 95},
-    )
-    longest = max(len(history.task_names) for history in histories.values())
-    figure.update_xaxes(task_axis(longest, panels=min(len(tables), 3)))
-    figure.update_yaxes(range=[floor, 1.02])
-    figure.update_yaxes(title_text="linear CKA", col=1)
-    figure.update_annotations(font_size=14)
 
 
 _LETTER = 2  # names up to so many code points (a letter and a bar) are written in place of a point
@@ -161,9 +146,9 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
         ValueError: there is no map after ``after`` tasks.
     """
     learned = embedding.learned.tolist()
-    if after is not None and after not in learned:
-        raise ValueError(f"after must be one of {learned}, the tasks learned; got {after!r}")
-    shown = len(learned) - 1 if after is None else learned.index(after)
+    shown = len(learned) - 1
+    if after is not None:
+        shown = learned.index(checks.choice("after", after, learned))
     animated = after is None and len(learned) > 1
     figure = new_figure(
         *_words(embedding, shown),
@@ -193,7 +178,7 @@ def _traces(embedding: Embedding, moment: int) -> list[go.Scatter]:
         }
         traces.append(
             go.Scatter(
-                **_places(embedding, moment, i),
+                **_images_of(embedding, moment, i),
                 mode="text" if letters else "markers",
                 marker={**marker, "opacity": 0.85},
                 name=f"{i + 1} {short(task)}",
@@ -205,14 +190,14 @@ def _traces(embedding: Embedding, moment: int) -> list[go.Scatter]:
     return traces
 
 
-def _places(embedding: Embedding, moment: int, task: int) -> dict:
+def _images_of(embedding: Embedding, moment: int, task: int) -> dict:
     """One task's images at a moment; invisible, where they will be at first, before it is learned.
 
     So they come into view where they belong instead of flying in; three digits are light to store.
     """
-    places = embedding.coordinates[:, embedding.tasks == task]
-    first = int(np.isfinite(places[..., 0]).all(axis=1).argmax())
-    x, y = places[max(moment, first)].round(3).astype(np.float32).T
+    points = embedding.coordinates[:, embedding.tasks == task]
+    first = int(np.isfinite(points[..., 0]).all(axis=1).argmax())
+    x, y = points[max(moment, first)].round(3).astype(np.float32).T
     if moment < first:
         return {"x": x, "y": y, "opacity": 0, "hoverinfo": "skip", "hovertemplate": ""}
     hover = f"<b>%{{text}}</b><br>task {task + 1}, {embedding.task_names[task]}<extra></extra>"
@@ -229,7 +214,7 @@ def _animate(figure: go.Figure, embedding: Embedding, shown: int) -> None:
     tasks = list(range(len(embedding.task_names)))
     frames, steps = [], []
     for k, learned in enumerate(embedding.learned.tolist()):
-        data = [go.Scatter(**_places(embedding, k, i)) for i in tasks]
+        data = [go.Scatter(**_images_of(embedding, k, i)) for i in tasks]
         title, subtitle = _words(embedding, k)
         words = {"title": {"text": title, "subtitle": {"text": subtitle}}}
         frames.append(go.Frame(name=str(learned), data=data, traces=tasks, layout=words))

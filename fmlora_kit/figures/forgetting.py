@@ -1,6 +1,7 @@
-"""One word, many definitions: forgetting over tasks, and in every way the field measures it.
+"""Forgetting over the tasks, by every definition the field uses, and step by step.
 
-Who did it: what learning each task did to the earlier ones, and to the next one.
+`forgetting_curves` and `forgetting_definitions` say how much was forgotten, `fall_per_step` what
+learning each task did to the earlier ones, and `forward_transfer` what it did to the next one.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import (
     DEFINITIONS,
     FORGETTING,
@@ -27,23 +28,23 @@ from fmlora_kit.figures.curves import (
     add_curve,
     by_label,
     curve,
-    joined,
+    join_notes,
     longest,
     seeds_note,
     single,
     stream_names,
     task_axis,
 )
+from fmlora_kit.figures.maps import task_map
 from fmlora_kit.figures.style import (
     AVERAGE_COLOR,
     INK,
     LOSS_SCALE,
     OKABE_ITO,
-    TEMPLATE,
     LineStyle,
     faded,
+    grid,
     method_styles,
-    name_axis,
     new_figure,
     short,
 )
@@ -59,11 +60,12 @@ _DRIFT_STYLE = LineStyle(OKABE_ITO[1], "dash", "square")
 
 
 def forgetting_curves(records: Records, *, definition: str = "max") -> go.Figure:
-    """Forgetting in percentage points as more tasks are learned, and how much of it is drift.
+    """Forgetting in percentage points as more tasks are learned, and how much of it is by drift.
 
-    Drift forgetting is measured with task identity given, so only a loss of features counts; the
-    rest is competition, more classes to confuse. One record: both lines, with competition as the
-    area between them. Records by label: forgetting on the left, drift forgetting on the right.
+    Forgetting by drift is measured with task identity given, so that only a loss of features
+    counts; the rest is competition, more classes to confuse. One record: both lines, with
+    competition as the area between them. Records by label: forgetting on the left, forgetting by
+    drift on the right.
 
     Args:
         records: a record, or records by label.
@@ -72,30 +74,24 @@ def forgetting_curves(records: Records, *, definition: str = "max") -> go.Figure
     Raises:
         ValueError: `definition` is unknown, or a record has fewer than two finished tasks.
     """
-    if definition not in FORGETTING:
-        raise ValueError(f"definition must be one of {sorted(FORGETTING)}; got {definition!r}")
-    table = by_label(records)
-    for label, runs in table.items():
-        if (fewest := min(len(record.tasks) for record in runs)) < 2:
-            raise ValueError(f"forgetting needs at least 2 finished tasks; {label!r} has {fewest}")
-    total = [
-        curve(label, runs, lambda r: forgetting_curve(r.accuracy, definition=definition), skip=1)
-        for label, runs in table.items()
-    ]
-    drift = [
-        curve(
-            label,
-            runs,
-            lambda r: forgetting_curve(r.oracle_accuracy, definition=definition),
-            skip=1,
-        )
-        for label, runs in table.items()
-    ]
+    checks.choice("definition", definition, sorted(FORGETTING))
+    table = by_label(records, least=2)
+    total = _forgetting(table, "accuracy", definition)
+    drift = _forgetting(table, "oracle_accuracy", definition)
     formula = f"Forgetting ({definition}): {FORGETTING_FORMULAS[definition]}"
-    subtitle = joined(formula, seeds_note(total))
+    subtitle = join_notes(formula, seeds_note(total))
     if len(table) == 1:
         return _forgetting_parts(table, total[0], drift[0], subtitle)
     return _forgetting_compared(table, total, drift, subtitle)
+
+
+def _forgetting(table, matrix: str, definition: str) -> list[Curve]:
+    """A curve per label, from one of the accuracy matrices of its records."""
+
+    def measure(record: Record) -> np.ndarray:
+        return forgetting_curve(getattr(record, matrix), definition=definition)
+
+    return [curve(label, runs, measure, skip=1) for label, runs in table.items()]
 
 
 def _forgetting_parts(table, total: Curve, drift: Curve, subtitle: str) -> go.Figure:
@@ -125,9 +121,14 @@ def _forgetting_parts(table, total: Curve, drift: Curve, subtitle: str) -> go.Fi
 
 
 def _forgetting_compared(table, total, drift, subtitle: str) -> go.Figure:
-    panels = ("forgetting = drift + competition", "drift alone (task identity given)")
-    figure = make_subplots(
-        cols=2, shared_yaxes=True, subplot_titles=panels, horizontal_spacing=0.04
+    figure = grid(
+        f"Forgetting as more tasks are learned: {stream_names(table)}",
+        subtitle,
+        cols=2,
+        panels=("forgetting = drift + competition", "drift alone (task identity given)"),
+        spacing=(0.04, None),
+        sharing="y",
+        margin={"t": 100},
     )
     styles = method_styles(table)
     for col, curves in enumerate((total, drift), start=1):
@@ -138,15 +139,7 @@ def _forgetting_compared(table, total, drift, subtitle: str) -> go.Figure:
         figure.add_hline(y=0, line={"color": INK, "width": 1}, row=1, col=col)
     figure.update_xaxes(task_axis(longest(table), panels=2))
     figure.update_yaxes(rangemode="tozero")
-    figure.update_annotations(font_size=13)
     figure.update_yaxes(title_text="forgetting (percentage points)", col=1)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Forgetting as more tasks are learned: {stream_names(table)}"},
-        title_subtitle_text=subtitle,
-        height=450,
-        margin={"t": 100},
-    )
     return figure
 
 
@@ -173,14 +166,10 @@ def forgetting_definitions(records: Records) -> go.Figure:
     Raises:
         ValueError: a record has fewer than two finished tasks.
     """
-    table = by_label(records)
-    for label, runs in table.items():
-        if (fewest := min(len(record.tasks) for record in runs)) < 2:
-            raise ValueError(f"forgetting needs at least 2 finished tasks; {label!r} has {fewest}")
-    values = {label: _measured(runs) for label, runs in table.items()}
-    streams = ", ".join(dict.fromkeys(r.stream for runs in table.values() for r in runs))
+    table = by_label(records, least=2)
+    values = {label: _intervals(runs) for label, runs in table.items()}
     figure = new_figure(
-        f"Forgetting by every definition: {streams}",
+        f"Forgetting by every definition: {stream_names(table)}",
         f"Same runs, {len(WORDS)} answers; max = drift + competition{_seeds(table)}.",
         height=125 + len(WORDS) * (24 + 19 * len(table)),
         barmode="overlay",
@@ -203,7 +192,7 @@ def forgetting_definitions(records: Records) -> go.Figure:
     return figure
 
 
-def _measured(runs: Sequence[Record]) -> dict[str, Interval]:
+def _intervals(runs: Sequence[Record]) -> dict[str, Interval]:
     """For each definition mean and interval over seeds, in points."""
     found = [metrics(record) for record in runs]
     return {name: mean_ci95([100 * values[name] for values in found]) for name in WORDS}
@@ -280,10 +269,8 @@ def fall_per_step(record: Record) -> go.Figure:
     Raises:
         ValueError: the record has fewer than two finished tasks.
     """
-    record = single(record)
+    record = single(record, least=2)
     n = len(record.tasks)
-    if n < 2:
-        raise ValueError(f"forgetting needs at least 2 tasks learned; got {n}")
     changes = 100 * step_changes(record.accuracy[:n, :n]).T[:-1, 1:]  # rows: tested, columns: steps
     rows, columns = record.task_names[:-1], record.task_names[1:]
     figure = new_figure(
@@ -294,32 +281,24 @@ def fall_per_step(record: Record) -> go.Figure:
         margin={"t": 90},
     )
     largest = max(np.nanmax(np.abs(changes), initial=0.0), 1.0)
-    learned, tested = np.meshgrid(columns, rows)
-    figure.add_heatmap(
-        z=-changes,
-        x=list(range(n - 1)),
-        y=list(range(n - 1)),
-        zmin=-largest,
-        zmax=largest,
+    task_map(
+        figure,
+        -changes,
+        (rows, columns),
+        ("accuracy on task", "while learning task"),
+        limits=(-largest, largest),
         colorscale=LOSS_SCALE,
         text=[["" if np.isnan(v) else signed(v) for v in row] for row in changes],
-        texttemplate="%{text}",
-        textfont={"size": 12 if n <= 12 else 9, "color": INK},
-        customdata=np.stack([tested, learned], axis=-1),
-        hovertemplate="<b>%{text} points</b> on %{customdata[0]}<br>while learning %{customdata[1]}"
-        "<extra></extra>",
+        size=12 if n <= 12 else 9,
+        hover="<b>%{text} points</b> on %{customdata[0]}<br>while learning %{customdata[1]}",
         hoverongaps=False,
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "accuracy lost (points)", "side": "right"}, "thickness": 14},
+        bar="accuracy lost (points)",
     )
     for row, total in enumerate(np.nansum(changes, axis=1)):
         figure.add_annotation(
             x=n - 1.45, y=row, text=f"<b>{signed(total)}</b>", showarrow=False, xanchor="left"
         )
-    figure.update_xaxes(name_axis(columns, "while learning task"), range=[-0.5, n - 0.9])
-    figure.update_yaxes(name_axis(rows, "accuracy on task"))
-    figure.update_yaxes(autorange="reversed", tickangle=0)
+    figure.update_xaxes(range=[-0.5, n - 0.9])
     return figure
 
 

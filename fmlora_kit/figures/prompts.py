@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.names import display_name, run_name
 from fmlora_kit.analysis.prompts import (
@@ -15,20 +14,21 @@ from fmlora_kit.analysis.prompts import (
     prompt_similarity,
 )
 from fmlora_kit.figures.curves import (
-    Curve,
     Records,
     add_curve,
     by_label,
     curve,
+    longest,
     seeds_note,
     single,
     task_axis,
 )
+from fmlora_kit.figures.maps import add_map, cell_texts, task_map
 from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     GAIN_SCALE,
     INK,
-    TEMPLATE,
+    grid,
     method_styles,
     name_axis,
     new_figure,
@@ -36,8 +36,7 @@ from fmlora_kit.figures.style import (
 )
 from fmlora_kit.record import Record
 
-# Orange to blue through white, pale enough for numbers in INK.
-_CALCULATED = {"flat": "all their numbers", "token mean": "their mean tokens"}
+_COSINE_OF = {"flat": "all their numbers", "token mean": "their mean tokens"}
 
 
 def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat") -> go.Figure:
@@ -61,25 +60,18 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     panels = (ours, feature_similarity(record)[left:, left:])
     lowest = -1.0 if ours.min() < -0.1 else 0.0
     what = "prompt after the task" if of == "prompts" else "how the task moved the prompt"
-    figure = make_subplots(
+    figure = grid(
+        f"Are alike tasks alike in their prompts? {run_name(record)}",
+        f"1: the same, 0: nothing in common. Cosine of {_COSINE_OF[per]}; affinity |UᵀV|² / k "
+        "of the spaces that the class means span.",
         cols=2,
-        horizontal_spacing=0.14,
-        subplot_titles=(f"{what}: cosine", "features of the task: affinity"),
-    )
-    for col, values in enumerate(panels, start=1):
-        _add_matrix(figure, record.task_names[left:], values, lowest, col)
-    figure.update_yaxes(autorange="reversed")
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Are alike tasks alike in their prompts? {run_name(record)}"},
-        title_subtitle_text=(
-            f"1: the same, 0: nothing in common. Cosine of {_CALCULATED[per]}; affinity |UᵀV|² / k "
-            "of the spaces that the class means span."
-        ),
+        panels=(f"{what}: cosine", "features of the task: affinity"),
+        spacing=(0.14, None),
         height=max(440, 170 + 30 * len(record.tasks)),
         margin={"t": 100},
     )
+    for col, values in enumerate(panels, start=1):
+        _add_matrix(figure, record.task_names[left:], values, lowest, col)
     return figure
 
 
@@ -95,32 +87,31 @@ def prompt_movement(records: Records) -> go.Figure:
     labelled = by_label(records)
     first = next(iter(labelled.values()))
     if len(labelled) == 1 and len(first) == 1:
-        return _moves_of_one(first[0])
+        return _draw_moves(first[0])
     panels = (
         ("moved by the task, |Pₜ − Pₜ₋₁| / |Pₜ₋₁|", lambda r: prompt_moves(r).step),
         ("distance from P₁, |Pₜ − P₁| / |P₁|", lambda r: prompt_moves(r).from_first),
     )
-    figure = make_subplots(
-        cols=2, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1
-    )
-    curves: list[Curve] = []
-    for col, (_, measure) in enumerate(panels, start=1):
-        for label, style in method_styles(labelled).items():
-            one = curve(label, labelled[label], measure, skip=1)
-            curves.append(one)
-            add_curve(figure, one, style, showlegend=col == 1, row=1, col=col)
-    longest = max(run.n_tasks for runs in labelled.values() for run in runs)
-    figure.update_xaxes(task_axis(longest, panels=2))
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(title_text="relative to its length (%)", col=1)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": "How far the meta-prompt moves"},
-        title_subtitle_text=f"From the second task on. {seeds_note(curves)}",
+    curves = [
+        [curve(label, runs, measure, skip=1) for label, runs in labelled.items()]
+        for _, measure in panels
+    ]
+    figure = grid(
+        "How far the meta-prompt moves",
+        f"From the second task on. {seeds_note(sum(curves, []))}",
+        cols=2,
+        panels=[name for name, _ in panels],
+        spacing=(0.1, None),
         height=430,
         margin={"t": 100},
     )
+    styles = method_styles(labelled)
+    for col, lines in enumerate(curves, start=1):
+        for one in lines:
+            add_curve(figure, one, styles[one.label], showlegend=col == 1, row=1, col=col)
+    figure.update_xaxes(task_axis(longest(labelled), panels=2))
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title_text="relative to its length (%)", col=1)
     return figure
 
 
@@ -138,36 +129,28 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
     columns = (*effect.task_names, "all images")
     rows = list(effect.prompts)
     rows[effect.own] = f"<b>{rows[effect.own]} (its own)</b>"
-    text = [[_signed(value) for value in row] for row in points]
+    text = [[signed_change(value) for value in row] for row in points]
     text[effect.own] = [f"<b>{value:.1f} %</b>" for value in percent[effect.own]]
     most = max(float(np.abs(points).max()), 1.0)
     figure = new_figure(
         "What the prompt does: the last model with other prompts in its place, "
         f"{display_name(effect.method)}",
         "Points of accuracy gained (blue) or lost (orange) against its own prompt, whose row has "
-        f"the accuracies. {_counted(effect.n_images)}.",
+        f"the accuracies. {image_counts(effect.n_images)}.",
         height=160 + 32 * len(rows),
     )
-    figure.add_heatmap(
-        z=points,
-        x=list(range(len(columns))),
-        y=list(range(len(rows))),
-        zmin=-most,
-        zmax=most,
+    add_map(
+        figure,
+        points,
+        limits=(-most, most),
         colorscale=GAIN_SCALE,
         text=text,
-        texttemplate="%{text}",
-        textfont={"size": 12, "color": INK},
         customdata=np.stack(
             [*np.meshgrid(columns, effect.prompts), np.round(percent, 1).astype(str)], axis=-1
         ),
-        hovertemplate=(
-            "%{customdata[0]}: <b>%{customdata[2]} %</b>, %{z:+.1f} points"
-            "<br>prompt: %{customdata[1]}<extra></extra>"
-        ),
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "points", "side": "right"}, "thickness": 14},
+        hover="%{customdata[0]}: <b>%{customdata[2]} %</b>, %{z:+.1f} points"
+        "<br>prompt: %{customdata[1]}",
+        bar="points",
     )
     figure.add_vline(x=len(columns) - 1.5, line={"color": INK, "width": 2})
     figure.update_xaxes(name_axis(columns, "test images of task"))
@@ -184,30 +167,27 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
 def _add_matrix(figure, names: tuple[str, ...], values: np.ndarray, lowest: float, col: int):
     """Add one matrix over tasks with its numbers; the scale stands on the right of the second."""
     n = len(names)
-    figure.add_heatmap(
-        z=values,
-        x=list(range(n)),
-        y=list(range(n)),
-        zmin=lowest,
-        zmax=1,
+    task_map(
+        figure,
+        values,
+        (names, names),
+        ("", ""),
+        limits=(lowest, 1),
         colorscale=FRACTION_SCALE,
-        text=[[f"{value:.2f}" for value in row] for row in values],
+        text=cell_texts(values, 2),
         texttemplate="%{text}" if n <= 12 else None,
-        textfont={"size": 12 if n <= 8 else 9, "color": INK},
+        size=12 if n <= 8 else 9,
         customdata=np.stack(np.meshgrid(names, names), axis=-1),
-        hovertemplate="<b>%{z:.3f}</b><br>%{customdata[0]} and %{customdata[1]}<extra></extra>",
-        xgap=1,
-        ygap=1,
+        hover="<b>%{z:.3f}</b><br>%{customdata[0]} and %{customdata[1]}",
         showscale=col == 2,
-        colorbar={"title": {"text": "similarity", "side": "right"}, "thickness": 14},
+        bar="similarity",
         row=1,
         col=col,
     )
-    figure.update_xaxes(name_axis(names, ""), tickangle=30, row=1, col=col)
-    figure.update_yaxes(name_axis(names, ""), tickangle=0, row=1, col=col)
+    figure.update_xaxes(tickangle=30, row=1, col=col)
 
 
-def _moves_of_one(record: Record) -> go.Figure:
+def _draw_moves(record: Record) -> go.Figure:
     moves = prompt_moves(record)
     figure = new_figure(
         f"How far each task moved the meta-prompt: {run_name(record)}",
@@ -216,9 +196,8 @@ def _moves_of_one(record: Record) -> go.Figure:
         height=450,
     )
     _add_moves(figure, moves, task_colors(record.n_tasks))
-    places = np.arange(len(moves.step))
     figure.add_scatter(
-        x=places,
+        x=np.arange(len(moves.step)),
         y=100 * moves.from_first,
         mode="lines+markers",
         line={"color": INK, "width": 2.5, "dash": "dot"},
@@ -254,10 +233,12 @@ def _add_moves(figure: go.Figure, moves: PromptMoves, colors: tuple[str, ...]) -
     )
 
 
-def _counted(n_images: np.ndarray) -> str:
+def image_counts(n_images: np.ndarray) -> str:
+    """How many test images a task has, in words."""
     counts = sorted({int(n) for n in n_images})
     return f"{' to '.join(map(str, counts[:: len(counts) - 1 or 1]))} test images per task"
 
 
-def _signed(points: float) -> str:
+def signed_change(points: float) -> str:
+    """Points gained or lost, with a sign and one decimal."""
     return "±0" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "−")

@@ -1,16 +1,15 @@
-"""Which rank each adapted map got for each task.
+"""Which rank each task got, why, and how it was chosen (the rank selector, DRS).
 
-The rank selector (DRS): why each task got the rank that it got.
-
-How ranks were chosen: gate probabilities, temperature and expected rank over training steps.
+`rank_allocation` shows the ranks, `complexity_and_rank` what they follow from, and
+`gate_probabilities` how they were found over the steps of training.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import (
@@ -21,13 +20,14 @@ from fmlora_kit.analysis.ranks import (
     rank_table,
 )
 from fmlora_kit.figures.curves import Records, by_label, single
+from fmlora_kit.figures.maps import color_bar, task_map
 from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
     OKABE_ITO,
     RANK_SCALE,
     SYMBOLS,
-    TEMPLATE,
+    grid,
     name_axis,
     new_figure,
     short,
@@ -48,9 +48,7 @@ def rank_allocation(record: Record) -> go.Figure:
     record = single(record)
     ranks = record.ranks.T
     if not ranks.size:
-        raise ValueError(
-            f"rank_allocation needs a method that chooses ranks; {record.method!r} has none"
-        )
+        raise checks.fail("record", "of a method that chooses ranks", record.method)
     n_layers = len(ranks)
     figure = new_figure(
         f"Rank chosen for each layer and task: {run_name(record)}",
@@ -76,29 +74,17 @@ def rank_allocation(record: Record) -> go.Figure:
 
 def _add_cells(figure: go.Figure, record: Record, ranks: np.ndarray) -> None:
     """Add the heat map of the (layers, tasks) ranks to a figure under construction."""
-    n_layers, n = ranks.shape
-    layer_grid, task_grid = np.meshgrid(record.layers, record.task_names, indexing="ij")
     highest = max(int(ranks.max()), 1)
-    figure.add_heatmap(
-        z=ranks,
-        x=list(range(n)),
-        y=list(range(n_layers)),
-        zmin=0,
-        zmax=highest,
+    task_map(
+        figure,
+        ranks,
+        (record.layers, record.task_names),
+        limits=(0, highest),
         colorscale=RANK_SCALE,
         text=ranks.astype(str),
-        texttemplate="%{text}",
-        textfont={"size": 12 if n_layers <= 14 else 10, "color": INK},
-        customdata=np.stack([layer_grid, task_grid], axis=-1),
-        hovertemplate="rank <b>%{z}</b><br>%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-        xgap=1,
-        ygap=1,
-        colorbar={
-            "title": {"text": "rank", "side": "right"},
-            "thickness": 14,
-            "tick0": 0,
-            "dtick": max(1, highest // 4),
-        },
+        size=12 if len(ranks) <= 14 else 10,
+        hover="rank <b>%{z}</b><br>%{customdata[0]}<br>%{customdata[1]}",
+        colorbar=color_bar("rank", tick0=0, dtick=max(1, highest // 4)),
     )
 
 
@@ -290,56 +276,51 @@ def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
 
 
 def gate_probabilities(
-    record: Record, task: int | str, layer: int | str | None = None
+    record: Record, task: int | str | None = None, layer: int | str | None = None
 ) -> go.Figure:
-    """How the rank of one task was chosen: probability of each rank over the training steps.
+    """How ranks were chosen, step by step: of one task its gates, of all tasks the expected rank.
 
-    Top: heat map of the gate probabilities with E[r] as a line. Bottom: the temperature of the
-    Gumbel-Softmax that the gates are drawn with.
+    A task: a heat map of the probability of each rank with E[r] as a line; beneath it the
+    temperature of the Gumbel-Softmax that the gates are drawn with. No task: E[r] of every task,
+    mean over the adapted maps; the diamond behind each line is the mean rank that was taken.
 
     Args:
         record: one run of FM-LoRA with DRS.
-        task: place from 0, or name.
-        layer: place or name of an adapted map; None averages over the maps.
+        task: index from 0, or name; None draws all tasks.
+        layer: index or name of an adapted map; None averages over the maps.
 
     Raises:
-        ValueError: no such task or layer, or the record has no trace of the choice.
+        ValueError: no such task or layer, a layer without a task, or the record has no finished
+            task or no trace of the choice.
     """
-    trace = gate_trace(single(record), task, layer)
+    record = single(record)
+    if task is None:
+        if layer is not None:
+            raise checks.fail("layer", "None without a task", layer)
+        return _draw_expected_ranks(record)
+    trace = gate_trace(record, task, layer)
     name = record.task_names[index_of(task, record.task_names, "task")]
     layer_name = None if layer is None else record.layers[index_of(layer, record.layers, "layer")]
     where = f"layer {layer_name}" if layer_name else f"mean of {len(record.layers)} layers"
     taken = f"{trace.chosen:.0f}" if layer_name else f"{trace.chosen:.1f} on average"
-    figure = make_subplots(
-        rows=2, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
-    )
-    _add_gates(figure, trace)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"How {name} got its rank: {where}"},
-        title_subtitle_text=(
-            f"Dark: likely. Black line: expected rank. Rank taken in the end: {taken}. "
-            f"Fixed after step {len(trace.temperature)} of {trace.n_steps}."
-        ),
+    figure = grid(
+        f"How {name} got its rank: {where}",
+        f"Dark: likely. Black line: expected rank. Rank taken in the end: {taken}. "
+        f"Fixed after step {len(trace.temperature)} of {trace.n_steps}.",
+        rows=2,
+        spacing=(None, 0.06),
+        sharing="x",
+        heights=[0.72, 0.28],
         height=480,
         margin={"t": 80},
         showlegend=False,
     )
+    _add_gates(figure, trace)
     return figure
 
 
-def expected_rank(record: Record) -> go.Figure:
-    """E[r], mean over the adapted maps, over the steps in which ranks are chosen: a line per task.
-
-    The diamond behind each line is the mean rank that was taken.
-
-    Args:
-        record: one run of FM-LoRA with DRS.
-
-    Raises:
-        ValueError: the record has no finished task, or no trace of the choice.
-    """
-    record = single(record)
+def _draw_expected_ranks(record: Record) -> go.Figure:
+    """A line per task: E[r], mean over the adapted maps."""
     lines, taken = expected_ranks(record), record.ranks.mean(axis=1)
     figure = new_figure(
         f"Expected rank while ranks are chosen: {run_name(record)}",
@@ -383,13 +364,7 @@ def _add_gates(figure: go.Figure, trace: GateTrace) -> None:
         zmax=max(float(trace.probabilities.max()), 1e-9),
         colorscale=FRACTION_SCALE,
         hovertemplate="rank %{y}: <b>%{z:.2f}</b><br>step %{x}<extra></extra>",
-        colorbar={
-            "title": {"text": "probability", "side": "right"},
-            "thickness": 14,
-            "len": 0.72,
-            "y": 1,
-            "yanchor": "top",
-        },
+        colorbar=color_bar("probability", len=0.72, y=1, yanchor="top"),
         row=1,
         col=1,
     )

@@ -1,7 +1,4 @@
-"""A run while it trains: the loss of every step so far, the ranks, and each task's accuracy now.
-
-Run cards side by side: first what differs, label by label, then what is the same in all.
-"""
+"""A run as it trains: losses, ranks and accuracies so far; run cards: what was run."""
 
 from __future__ import annotations
 
@@ -13,11 +10,11 @@ from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.names import NAMES, run_name
 from fmlora_kit.figures.curves import Records, by_label
-from fmlora_kit.figures.style import INK, TEMPLATE, new_figure, short, task_colors
+from fmlora_kit.figures.style import INK, grid, new_figure, short, task_colors
 from fmlora_kit.record import Record, run_card
 
 
@@ -47,23 +44,27 @@ def training_progress(
     Raises:
         ValueError: there are more tasks than the record's stream has.
     """
+    checks.instance("record", record, Record, "a Record")
     per_task = [task.losses for task in record.tasks] + ([np.asarray(losses)] if losses else [])
     names = list(record.task_names if task_names is None else task_names)
     names += [f"task {k + 1}" for k in range(len(names), len(per_task))]
     if max(len(names), len(per_task)) > record.n_tasks:
-        raise ValueError(
-            f"losses and task_names must be of at most {record.n_tasks} tasks, "
-            f"got {len(per_task)} and {len(names)}"
-        )
+        rule = f"of at most {record.n_tasks} tasks"
+        raise checks.fail("losses and task_names", rule, (len(per_task), len(names)))
     ranked = expected_rank is not None or record.ranks.size > 0
     panels = ["training loss of every step", "accuracy on each task now"]
     if ranked:
         panels.insert(1, _ranks_title(names, len(record.tasks), expected_rank is not None))
-    figure = make_subplots(
+    figure = grid(
+        f"Learning task by task: {run_name(record)}",
+        None,
         cols=len(panels),
-        column_widths=[0.44, 0.24, 0.32] if ranked else [0.6, 0.4],
-        horizontal_spacing=0.09 if ranked else 0.16,
-        subplot_titles=panels,
+        panels=panels,
+        spacing=(0.09 if ranked else 0.16, None),
+        widths=[0.44, 0.24, 0.32] if ranked else [0.6, 0.4],
+        height=max(340, 120 + 20 * max(len(names), len(record.layers) if ranked else 0)),
+        margin={"t": 80},
+        showlegend=False,
     )
     colors = task_colors(record.n_tasks)
     end = _add_losses(figure, per_task, names, colors)
@@ -73,14 +74,6 @@ def training_progress(
         done = len(record.tasks) - (expected_rank is None)
         ranks = record.ranks[-1] if expected_rank is None else np.asarray(expected_rank)
         _add_ranks(figure, record, ranks, colors[done])
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Learning task by task: {run_name(record)}"},
-        height=max(340, 120 + 20 * max(len(names), len(record.layers) if ranked else 0)),
-        margin={"t": 80},
-        showlegend=False,
-    )
-    figure.update_annotations(font_size=13)
     return figure
 
 
@@ -234,7 +227,7 @@ def run_card_table(records: Records) -> go.Figure:
         ValueError: there is none, or one has no finished task.
     """
     table = by_label(records)
-    cards = {label: _merged([run_card(r) for r in runs]) for label, runs in table.items()}
+    cards = {label: _merge([run_card(r) for r in runs]) for label, runs in table.items()}
     blocks = _blocks(cards, {label: _head(label, len(runs)) for label, runs in table.items()})
     heights = [sum(block.row_heights) for block in blocks]
     inside = sum(heights) + _GAP * (len(blocks) - 1)
@@ -247,8 +240,8 @@ def run_card_table(records: Records) -> go.Figure:
     )
     top = float(inside)
     for block, height in zip(blocks, heights, strict=True):
-        place = [max(0.0, (top - height) / inside), min(1.0, top / inside)]
-        figure.add_trace(_drawn(block, place))
+        share = [max(0.0, (top - height) / inside), min(1.0, top / inside)]
+        figure.add_trace(_make_table(block, share))
         top -= height + _GAP
     return figure
 
@@ -273,7 +266,7 @@ def _blocks(cards: Mapping[str, Mapping[str, str]], heads: Mapping[str, str]) ->
     return blocks
 
 
-def _merged(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def _merge(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """One card of several seeds: all short values of a line, or the first of long ones."""
     merged = {}
     for line in cards[0]:
@@ -292,14 +285,14 @@ def _head(label: str, n_seeds: int) -> str:
     return _strong(escape(NAMES.get(label, label), quote=False)) + seeds
 
 
-def _drawn(block: _Block, place: list[float]) -> go.Table:
+def _make_table(block: _Block, share: list[float]) -> go.Table:
     names = [_strong(name) if block.strong else name for name in block.lines]
     texts = [[escape(text, quote=False) for text in column] for column in block.columns]
     n = len(block.columns)
     look = {"align": "left", "line": {"color": "#dddddd"}, "font": {"size": 12}}
     heights = block.row_heights
     return go.Table(
-        domain={"x": [0, 1], "y": place},
+        domain={"x": [0, 1], "y": share},
         header={
             "values": [_strong(block.corner), *block.heads],
             "fill": {"color": "#f0f0f0"},

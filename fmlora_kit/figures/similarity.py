@@ -6,24 +6,23 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.confusion import ClassConfusion
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness
+from fmlora_kit.figures.maps import GREY, cell_texts, name_axes, task_map
 from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
     RANK_SCALE,
-    TEMPLATE,
+    grid,
     method_styles,
-    name_axis,
     new_figure,
     short,
 )
 
-_GREY = ("#eeeeee", "#eeeeee")
 _NEAREST = 10  # of the closest classes are drawn
-_REVERSED = tuple((round(1 - place, 3), color) for place, color in reversed(FRACTION_SCALE))
+_REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(FRACTION_SCALE))
 
 
 def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = None) -> go.Figure:
@@ -41,35 +40,30 @@ def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = 
     panels = {"subspace affinity before learning": similarity.affinity}
     if remembered is not None:
         if np.shape(remembered) != (n, n):
-            raise ValueError(f"remembered must be ({n}, {n}); got {np.shape(remembered)}")
+            raise checks.fail("remembered", f"({n}, {n}) numbers", np.shape(remembered))
         panels["affinity once each is learned"] = np.asarray(remembered)
         middle = " Middle: in the features right after learning each."
     largest = max(_off_diagonal(values).max() for values in panels.values())
     panels["share taken for a class of"] = similarity.confusion
-    figure = make_subplots(
-        cols=len(panels), shared_yaxes=True, subplot_titles=list(panels), horizontal_spacing=0.02
+    figure = grid(
+        f"How alike are the tasks, as {similarity.label} sees them?",
+        "Affinity: 1 if two tasks' classes differ in the same directions, 0 if in unrelated "
+        f"ones.{middle}<br>Right: where each task's test images (row) land before learning, "
+        "when an image goes to the nearest class mean.",
+        cols=len(panels),
+        panels=panels,
+        spacing=(0.02, None),
+        sharing="y",
+        height=260 + 34 * n,
+        margin={"t": 120},
     )
     for col, values in enumerate(panels.values(), start=1):
         confusion = col == len(panels)
         top = _off_diagonal(values).max() if confusion else largest
         scale = RANK_SCALE if confusion else FRACTION_SCALE
         _add_matrix(figure, values, scale, float(top), similarity.task_names, col)
-    figure.update_xaxes(name_axis(similarity.task_names, ""))
+    name_axes(figure, (similarity.task_names,) * 2, ("", ""))
     figure.update_xaxes(tickangle=40)
-    figure.update_yaxes(name_axis(similarity.task_names, ""))
-    figure.update_yaxes(autorange="reversed", tickangle=0)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"How alike are the tasks, as {similarity.label} sees them?"},
-        title_subtitle_text=(
-            "Affinity: 1 if two tasks' classes differ in the same directions, 0 if in unrelated "
-            f"ones.{middle}<br>Right: where each task's test images (row) land before learning, "
-            "when an image goes to the nearest class mean."
-        ),
-        height=260 + 34 * n,
-        margin={"t": 120},
-    )
-    figure.update_annotations(font_size=13)
     return figure
 
 
@@ -85,11 +79,9 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
         ValueError: an index is out of range, or both are the same.
     """
     n = len(similarity.task_names)
-    for name, value in (("task", task), ("other", other)):
-        if not 0 <= value < n:
-            raise ValueError(f"{name} must be from 0 to {n - 1}; got {value!r}")
-    if task == other:
-        raise ValueError(f"task and other must differ; got {task!r} twice")
+    checks.integer("task", task, 0, n - 1)
+    checks.integer("other", other, 0, n - 1)
+    checks.different("task and other", (task, other))
     values = similarity.between(task, other)
     names = [np.array(similarity.names)[similarity.tasks == t] for t in (task, other)]
     titles = [similarity.task_names[t] for t in (task, other)]
@@ -99,22 +91,16 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
         "within a class. Framed: nearest in the row.",
         height=190 + 30 * len(values),
     )
-    figure.add_heatmap(
-        z=values.round(2),
-        x=list(range(values.shape[1])),
-        y=list(range(len(values))),
+    task_map(
+        figure,
+        values.round(2),
+        names,
+        (f"class of {titles[0]}", f"class of {titles[1]}"),
         colorscale=_REVERSED,
-        text=[[f"{v:.1f}" for v in row] for row in values],
-        texttemplate="%{text}",
-        textfont={"size": 12, "color": INK},
-        customdata=np.stack(np.meshgrid(*names, indexing="ij"), axis=-1),
-        hovertemplate=(
-            f"{titles[0]} <b>%{{customdata[0]}}</b> to {titles[1]} <b>%{{customdata[1]}}</b>: "
-            "%{z}<extra></extra>"
-        ),
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "distance (dark: near)", "side": "right"}, "thickness": 14},
+        text=cell_texts(values, 1),
+        hover=f"{titles[0]} <b>%{{customdata[0]}}</b> to {titles[1]} <b>%{{customdata[1]}}</b>: "
+        "%{z}",
+        bar="distance (dark: near)",
     )
     for row, column in enumerate(values.argmin(axis=1).tolist()):
         figure.add_shape(
@@ -125,9 +111,8 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
             y1=row + 0.46,
             line={"color": INK, "width": 2.5},
         )
-    figure.update_xaxes(name_axis(names[1], f"class of {titles[1]}"), tickfont_size=15)
-    figure.update_yaxes(name_axis(names[0], f"class of {titles[0]}"), tickfont_size=15)
-    figure.update_yaxes(autorange="reversed", tickangle=0)
+    figure.update_xaxes(tickfont_size=15)
+    figure.update_yaxes(tickfont_size=15)
     return figure
 
 
@@ -144,7 +129,7 @@ def errors_to_nearest(
         ValueError: there is no confusion, or one is of other classes or has no error.
     """
     if not confusions:
-        raise ValueError("confusions must hold at least one table; got none")
+        raise checks.fail("confusions", "at least one ClassConfusion by label", confusions)
     shares = {k: 100 * errors_by_closeness(similarity, v) for k, v in confusions.items()}
     even = 100 / (len(similarity.classes) - 1)
     styles, shown = method_styles(shares), min(_NEAREST, len(similarity.classes) - 1)
@@ -188,22 +173,21 @@ def _add_matrix(
     """A heat map off the diagonal, coloured up to ``top``; the diagonal in grey."""
     n = len(values)
     own = np.eye(n, dtype=bool)
-    for cells, colors in ((own, _GREY), (~own, scale)):
+    for cells, colors in ((own, GREY), (~own, scale)):
         shown = np.where(cells, values, np.nan)
-        figure.add_heatmap(
-            z=shown.round(4),
-            zmin=0,
-            zmax=max(top, 0.01),
+        task_map(
+            figure,
+            shown.round(4),
+            (names, names),
+            limits=(0, max(top, 0.01)),
             colorscale=colors,
             showscale=False,
-            text=[["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in shown],
-            texttemplate="%{text}",
-            textfont={"size": 12 if n <= 6 else 10, "color": INK},
-            customdata=np.stack(np.meshgrid(names, names, indexing="ij"), axis=-1),
-            hovertemplate="%{customdata[0]}, %{customdata[1]}: <b>%{z:.3f}</b><extra></extra>",
+            text=cell_texts(shown, 2),
+            size=12 if n <= 6 else 10,
+            hover="%{customdata[0]}, %{customdata[1]}: <b>%{z:.3f}</b>",
             hoverongaps=False,
-            xgap=1,
-            ygap=1,
+            x=None,
+            y=None,
             row=1,
             col=col,
         )

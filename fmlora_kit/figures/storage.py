@@ -1,10 +1,7 @@
-"""What methods keep against the number of tasks: a panel per kind of store, lines with names.
+"""What methods keep: growth over the tasks, a table of sizes, and the numbers stored by each.
 
-What methods keep, as a table: sizes after the first task, and growth with every further one.
-
-The look of methods by what they store; FM-LoRA as in `comparison_dots`: a vermillion diamond.
-
-How many numbers a method keeps as tasks arrive: to run, to go on training, and in the record.
+Methods are drawn by what they store (`KIND_STYLES`); FM-LoRA as in `comparison_dots`, a vermillion
+diamond.
 """
 
 from __future__ import annotations
@@ -14,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.comparison import is_joined
 from fmlora_kit.analysis.formats import count, size
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
@@ -28,11 +25,21 @@ from fmlora_kit.analysis.storage import (
     growth_per_task,
     measure_storage,
 )
-from fmlora_kit.figures.curves import Records, add_curve, by_label, curve, seeds_note, task_axis
+from fmlora_kit.figures.curves import (
+    Records,
+    add_curve,
+    by_label,
+    curve,
+    join_notes,
+    longest,
+    seeds_note,
+    task_axis,
+)
+from fmlora_kit.figures.labels import move_apart
 from fmlora_kit.figures.style import (
     OKABE_ITO,
-    TEMPLATE,
     LineStyle,
+    grid,
     method_styles,
     new_figure,
     short,
@@ -49,6 +56,18 @@ _HEIGHT, _TOP, _BOTTOM = 520, 105, 60  # pixels
 _LABEL = 15  # pixels from one name to the next
 _GAP = 0.167  # share of the width between panels: room for names
 _SIZES = {1e3: "k", 1e6: "M", 1e9: "G"}
+_WORDS = {  # title, subtitle, and the name of the axis
+    "numbers": (
+        "Numbers stored as tasks are learned",
+        "Deployed and training state, beyond the smallest model: backbone and head. Log scale.",
+        "numbers stored besides backbone and head",
+    ),
+    "bytes": (
+        "Record on disk as tasks are learned",
+        "Array files of all tasks so far; every earlier model is rebuilt from them. Log scale.",
+        "bytes on disk",
+    ),
+}
 
 
 def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go.Figure:
@@ -66,27 +85,38 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     Raises:
         ValueError: `measure` is unknown, or the records do not compare.
     """
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be one of {MEASURES}; got {measure!r}")
+    checks.choice("measure", measure, MEASURES)
     records = list(records)
     kept = list(measure_storage(records).values())
-    values = _measured(kept, measure)
+    values = _numbers_or_bytes(kept, measure)
     panels = [kind for kind in _PANELS if any(one.kind == kind for one in kept)]
-    figure = make_subplots(
+    stream = next(record.stream for record in records if not is_joined(record))
+    n_tasks = len(values[0])
+    title, subtitle, unit = _WORDS[measure]
+    figure = grid(
+        f"{title}: {stream}, {n_tasks} tasks",
+        subtitle,
         cols=len(panels),
-        shared_yaxes=True,
-        subplot_titles=[_PANELS[kind] for kind in panels],
-        horizontal_spacing=_GAP,
+        panels=[_PANELS[kind] for kind in panels],
+        panel_size=13.5,
+        spacing=(_GAP, None),
+        sharing="y",
+        height=_HEIGHT,
+        margin={"t": _TOP, "b": _BOTTOM, "l": 70, "r": 145},
     )
     axis = _log_axis(values, measure)
     for col, kind in enumerate(panels, start=1):
         lines = [k for k, one in enumerate(kept) if one.kind in (kind, SAMPLES)]
-        _panel(figure, kept, values, lines, axis, col)
-    _finish(figure, records, axis, measure, len(values[0]))
+        _add_panel(figure, kept, values, lines, axis, col)
+    ticks = axis["ticks"]
+    figure.update_xaxes({**task_axis(n_tasks, panels=3), "dtick": 1 if n_tasks <= 6 else 5})
+    figure.update_yaxes(range=axis["range"], tickvals=list(ticks), ticktext=list(ticks.values()))
+    figure.update_yaxes(title_text=unit, col=1)
     return figure
 
 
-def _measured(kept: Sequence[MethodStorage], measure: str) -> list[np.ndarray]:
+def _numbers_or_bytes(kept: Sequence[MethodStorage], measure: str) -> list[np.ndarray]:
+    """What the lines show of each method: (tasks,) each."""
     if measure == "bytes":
         return [one.on_disk.cumsum() for one in kept]
     least = min(one.deployed.min() for one in kept)
@@ -99,8 +129,8 @@ def _log_axis(values: Sequence[np.ndarray], measure: str) -> dict:
     low = math.floor(math.log10(every[every > 0].min())) if (every > 0).any() else 0
     high = math.log10(max(every.max(), 10 ** (low + 1)))
     tens = range(low, math.floor(high) + 1)
-    say = _bytes if measure == "bytes" else _numbers
-    ticks = {float(n): say(10.0**n) for n in tens}
+    write = _bytes if measure == "bytes" else _numbers
+    ticks = {float(n): write(10.0**n) for n in tens}
     has_zero = (every == 0).any()
     zero = low - 0.45
     if has_zero:
@@ -118,7 +148,7 @@ def _bytes(value: float) -> str:
     return size(value).replace(".0 ", " ")
 
 
-def _panel(
+def _add_panel(
     figure: go.Figure,
     kept: Sequence[MethodStorage],
     values: Sequence[np.ndarray],
@@ -128,19 +158,19 @@ def _panel(
 ) -> None:
     heights = [_on_axis(values[k], axis) for k in lines]
     step = _LABEL * (axis["range"][1] - axis["range"][0]) / (_HEIGHT - _TOP - _BOTTOM)
-    labels = apart([places[-1] for places in heights], step, low=axis["range"][0] + step / 2)
-    for k, places, label in zip(lines, heights, labels, strict=True):
+    labels = move_apart([line[-1] for line in heights], step, low=axis["range"][0] + step / 2)
+    for k, line, label in zip(lines, heights, labels, strict=True):
         one, style = kept[k], style_of(kept[k])
         figure.add_scatter(
-            x=np.arange(1, len(places) + 1),
-            y=places,
+            x=np.arange(1, len(line) + 1),
+            y=line,
             mode="lines",
             line={
                 "color": style.color,
                 "dash": style.dash,
                 "width": 3.5 if one.method == OURS else 2,
             },
-            customdata=[_said(one, t) for t in range(len(places))],
+            customdata=[_hover(one, t) for t in range(len(line))],
             hovertemplate="%{customdata}<extra></extra>",
             name=display_name(one.method),
             showlegend=False,
@@ -164,43 +194,13 @@ def _on_axis(values: np.ndarray, axis: dict) -> np.ndarray:
     return np.log10(values, out=np.full(len(values), axis["zero"]), where=values > 0)
 
 
-def _said(one: MethodStorage, t: int) -> str:
+def _hover(one: MethodStorage, t: int) -> str:
+    """What a method keeps after a task, in words."""
     return (
         f"<b>{display_name(one.method)}</b>, after task {t + 1}"
         f"<br>to run: {count(one.deployed[t])}, to go on: {count(one.training_state[t])} numbers"
         f"<br>record so far: {size(one.on_disk[: t + 1].sum())}"
     )
-
-
-def _finish(
-    figure: go.Figure, records: Sequence[Record], axis: dict, measure: str, n_tasks: int
-) -> None:
-    stream = next(record.stream for record in records if not is_joined(record))
-    title, subtitle, unit = {
-        "numbers": (
-            "Numbers stored as tasks are learned",
-            "Deployed and training state, beyond the smallest model: backbone and head. Log scale.",
-            "numbers stored besides backbone and head",
-        ),
-        "bytes": (
-            "Record on disk as tasks are learned",
-            "Array files of all tasks so far; every earlier model is rebuilt from them. Log scale.",
-            "bytes on disk",
-        ),
-    }[measure]
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"{title}: {stream}, {n_tasks} tasks", "subtitle": {"text": subtitle}},
-        height=_HEIGHT,
-        margin={"t": _TOP, "b": _BOTTOM, "l": 70, "r": 145},
-    )
-    for note in figure.layout.annotations:
-        if note.text in _PANELS.values():
-            note.font.size = 13.5
-    figure.update_xaxes({**task_axis(n_tasks, panels=3), "dtick": 1 if n_tasks <= 6 else 5})
-    ticks = axis["ticks"]
-    figure.update_yaxes(range=axis["range"], tickvals=list(ticks), ticktext=list(ticks.values()))
-    figure.update_yaxes(title_text=unit, col=1)
 
 
 _COLUMNS = (
@@ -287,30 +287,6 @@ def style_of(one: MethodStorage) -> LineStyle:
     return OURS_STYLE if one.method == OURS else KIND_STYLES[one.kind]
 
 
-def apart(places: Sequence[float], gap: float, *, low: float = -math.inf) -> list[float]:
-    """Places moved as little as needed, so that neighbours are `gap` or more apart, none too low.
-
-    Args:
-        places: (n,) where labels would stand.
-        gap: from one label to the next.
-        low: the lowest place that a label may have.
-    """
-    order = sorted(range(len(places)), key=lambda k: places[k])
-    groups: list[list[float]] = []  # [middle, how many]: labels that touch move as one
-    for k in order:
-        groups.append([places[k], 1])
-        while len(groups) > 1 and _touch(groups[-2], groups[-1], gap):
-            (a, n), (b, m) = groups[-2:]
-            groups[-2:] = [[(a * n + b * m) / (n + m), n + m]]
-    moved = [middle + gap * (j - (n - 1) / 2) for middle, n in groups for j in range(int(n))]
-    found = {k: max(moved[j], low + gap * j) for j, k in enumerate(order)}
-    return [found[k] for k in range(len(places))]
-
-
-def _touch(low: Sequence[float], high: Sequence[float], gap: float) -> bool:
-    return high[0] - low[0] < gap * (low[1] + high[1]) / 2
-
-
 PANELS: dict[str, Callable[[Record], np.ndarray]] = {
     "deployed: to run the model": lambda record: np.array([t.n_deployed for t in record.tasks]),
     "training state: kept to go on": lambda record: np.array(
@@ -326,9 +302,8 @@ def parameters_stored(records: Records) -> go.Figure:
     """Numbers stored after each task, in three panels, each with its own scale from zero.
 
     Deployed: backbone, adapters, prompt and head. Training state: what is kept between tasks for
-        training
-    only. Record: the sum of all snapshots so far, from which earlier models are rebuilt; on disk
-    only.
+    training only. Record: the sum of all snapshots so far, from which earlier models are rebuilt;
+    on disk only.
 
     Args:
         records: a record, or records (or lists of them, one per seed) by label.
@@ -337,38 +312,37 @@ def parameters_stored(records: Records) -> go.Figure:
         ValueError: a record has no finished task.
     """
     table = by_label(records)
-    figure = make_subplots(cols=3, subplot_titles=tuple(PANELS), horizontal_spacing=0.075)
+    lines = [
+        [curve(label, runs, measure) for label, runs in table.items()]
+        for measure in PANELS.values()
+    ]
+    first = next(iter(table.values()))[0]
+    who = next(iter(table)) + " on " if len(table) == 1 else ""
+    figure = grid(
+        f"Parameters stored as tasks are learned: {who}{first.stream}",
+        join_notes(_growth(table), seeds_note(lines[0])),
+        cols=3,
+        panels=PANELS,
+        spacing=(0.075, None),
+        margin={"t": 100},
+        legend={"orientation": "h", "y": -0.2, "x": 0.5, "xanchor": "center"},
+    )
     styles = method_styles(table)
-    notes = []
-    for col, measure in enumerate(PANELS.values(), start=1):
-        for label, runs in table.items():
-            one = curve(label, runs, measure)
-            notes.append(one)
+    for col, curves in enumerate(lines, start=1):
+        for one in curves:
             add_curve(
                 figure,
                 one,
-                styles[label],
+                styles[one.label],
                 unit="numbers",
                 scale=1,
                 showlegend=col == 1 and len(table) > 1,
                 row=1,
                 col=col,
             )
-    n_tasks = max(record.n_tasks for runs in table.values() for record in runs)
-    figure.update_xaxes(task_axis(n_tasks, panels=3))
-    figure.update_annotations(font_size=13)
+    figure.update_xaxes(task_axis(longest(table), panels=3))
     figure.update_yaxes(rangemode="tozero", tickformat="~s")
     figure.update_yaxes(title_text="parameters (numbers stored)", col=1)
-    first = next(iter(table.values()))[0]
-    who = next(iter(table)) + " on " if len(table) == 1 else ""
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Parameters stored as tasks are learned: {who}{first.stream}"},
-        title_subtitle_text=_growth(table) + (f"; {note}" if (note := seeds_note(notes)) else ""),
-        height=450,
-        margin={"t": 100},
-        legend={"orientation": "h", "y": -0.2, "x": 0.5, "xanchor": "center"},
-    )
     return figure
 
 

@@ -7,11 +7,14 @@ averages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
+from plotly.subplots import make_subplots
+
+from fmlora_kit import checks
 
 INK = "#222222"
 AVERAGE_COLOR = "#000000"
@@ -111,8 +114,7 @@ def task_colors(n: int) -> tuple[str, ...]:
     Raises:
         ValueError: `n` is not at least 1.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1 task; got {n}")
+    checks.integer("n", n, 1)
     if n <= len(OKABE_ITO):
         return OKABE_ITO[:n]
     places = [0.93 * k / (n - 1) for k in range(n)]
@@ -139,13 +141,65 @@ def faded(color: str, opacity: float = 0.18) -> str:
 
 def new_figure(title: str, subtitle: str = "", *, height: int = 450, **layout: object) -> go.Figure:
     """An empty figure in the project's look; its width follows the page."""
-    figure = go.Figure()
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": title, "subtitle": {"text": subtitle}},
-        height=height,
-        **layout,
+    return _set_look(go.Figure(), title, subtitle, height, layout)
+
+
+def grid(
+    title: str,
+    subtitle: str | None = "",
+    *,
+    rows: int = 1,
+    cols: int = 1,
+    panels: Iterable[str] | None = None,
+    panel_size: float = 13,
+    spacing: tuple[float | None, float | None] = (None, None),
+    sharing: str = "",
+    widths: Sequence[float] | None = None,
+    heights: Sequence[float] | None = None,
+    height: int = 450,
+    **layout: object,
+) -> go.Figure:
+    """An empty figure of several panels, in the project's look.
+
+    Args:
+        title: of the whole figure.
+        subtitle: of the whole figure; None leaves its line out.
+        rows: of panels.
+        cols: panels in a row.
+        panels: (rows * cols,) titles of the panels, row by row.
+        panel_size: size of their letters.
+        spacing: room between columns and between rows, as shares of the figure.
+        sharing: "x", "y" or "xy": axes that the panels have in common.
+        widths: (cols,) of the columns, relative to each other.
+        heights: (rows,) of the rows, relative to each other.
+        height: of the figure in pixels.
+        layout: further settings of plotly's layout.
+    """
+    figure = make_subplots(
+        rows=rows,
+        cols=cols,
+        subplot_titles=None if panels is None else list(panels),
+        horizontal_spacing=spacing[0],
+        vertical_spacing=spacing[1],
+        shared_xaxes="x" in sharing,
+        shared_yaxes="y" in sharing,
+        column_widths=widths,
+        row_heights=heights,
     )
+    figure.update_annotations(font_size=panel_size)
+    return _set_look(figure, title, subtitle, height, layout)
+
+
+def cell(k: int, cols: int) -> dict[str, int]:
+    """Row and column, from 1, of the k-th panel of a grid with ``cols`` panels in a row."""
+    return {"row": k // cols + 1, "col": k % cols + 1}
+
+
+def _set_look(
+    figure: go.Figure, title: str, subtitle: str | None, height: int, layout: dict
+) -> go.Figure:
+    words = {} if subtitle is None else {"subtitle": {"text": subtitle}}
+    figure.update_layout(template=TEMPLATE, title={"text": title, **words}, height=height, **layout)
     return figure
 
 

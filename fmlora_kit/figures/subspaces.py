@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.subspaces import ENERGY, SIDES, PairTable, pair_table
 from fmlora_kit.figures.curves import Records, by_label
-from fmlora_kit.figures.style import GAIN_SCALE, INK, TEMPLATE, name_axis, short
+from fmlora_kit.figures.maps import add_map, color_bar, name_axes
+from fmlora_kit.figures.style import GAIN_SCALE, grid, short
 from fmlora_kit.record import Record
 
 SIDE_NAMES = {"output": "what updates write (output)", "input": "what updates look at (input)"}
@@ -59,70 +60,52 @@ _OVERLAP = _Measure(
 )
 
 
-def subspace_angles(
+_MEASURES = {one.name: one for one in (_ANGLE, _GRASSMANN, _OVERLAP)}
+
+
+def subspace_map(
     records: Records,
+    measure: str = "angle",
     *,
     layer: int | str | None = None,
     energy: float = ENERGY,
     within: str = "open",
 ) -> go.Figure:
-    """Map over task pairs: mean principal angle between their updates, coloured against chance.
+    """Map over task pairs: how much of a subspace their updates share, coloured against chance.
 
     Left what the updates write (column spaces), right what they look at (row spaces); a row of maps
     for each record. Blue pairs share more than chance, orange ones less, white ones hardly differ.
 
+    The measures, of the principal angles between two updates:
+
+    - "angle": their mean;
+    - "grassmann": the Grassmann distance, the root of the sum of their squares. It grows with the
+      number of angles, so compare it with the chance level beneath, not across pairs of other
+      ranks;
+    - "overlap": the mean of their cos^2, 1 if one space holds the other. Chance is exact here.
+
     Args:
         records: a run of a method with low-rank updates, or such runs by label.
+        measure: "angle", "grassmann" or "overlap".
         layer: an adapted map, by name or place; None pools: the mean over all layers.
         energy: share of an update's energy that the compared directions hold.
-        within: where chance draws from, one of `analysis.chance.WITHIN`.
+        within: where chance draws from: "open", "core" or "space" (`WITHIN_NAMES`).
 
     Raises:
         ValueError: the method has no low-rank updates, there are fewer than two tasks, or an
             argument is unknown.
     """
-    return _maps(records, _ANGLE, layer, energy, within)
+    checks.choice("measure", measure, _MEASURES)
+    return _maps(records, _MEASURES[measure], layer, energy, within)
 
 
-def grassmann_distance(
-    records: Records,
-    *,
-    layer: int | str | None = None,
-    energy: float = ENERGY,
-    within: str = "open",
-) -> go.Figure:
-    """Map over task pairs: Grassmann distance, the root of the sum of the squared angles.
-
-    It grows with the number of angles, so compare it with the chance level beneath, not across
-    pairs of other ranks. Arguments and errors as `subspace_angles`.
-    """
-    return _maps(records, _GRASSMANN, layer, energy, within)
-
-
-def subspace_overlap(
-    records: Records,
-    *,
-    layer: int | str | None = None,
-    energy: float = ENERGY,
-    within: str = "open",
-) -> go.Figure:
-    """Map over task pairs: mean cos^2 of the principal angles, 1 if one space holds the other.
-
-    Chance is exact here, no draws. Arguments and errors as `subspace_angles`.
-    """
-    return _maps(records, _OVERLAP, layer, energy, within)
-
-
-def one_each(records: Records) -> dict[str, Record]:
+def one_each(records: Records, *, least: int = 1) -> dict[str, Record]:
     """One record by label, for figures that cannot average over seeds.
 
     Raises:
-        ValueError: a label has several records.
+        ValueError: a label has several records, or one has fewer than ``least`` finished tasks.
     """
-    table = by_label(records)
-    for label, runs in table.items():
-        if len(runs) > 1:
-            raise ValueError(f"records[{label!r}] must be one record here; got {len(runs)}")
+    table = by_label(records, least=least, per_label=1)
     return {label: runs[0] for label, runs in table.items()}
 
 
@@ -145,19 +128,24 @@ def spread_of_mean(spread: np.ndarray, record: Record, layer: int | str | None) 
 
 
 def _maps(records, measure: _Measure, layer, energy: float, within: str) -> go.Figure:
-    table = one_each(records)
+    checks.choice("within", within, WITHIN_NAMES)
+    table = one_each(records, least=2)
     several = len(table) > 1
-    figure = make_subplots(
+    height = sum(35 * len(record.tasks) + 75 for record in table.values())
+    figure = grid(
+        *_words(table, measure, layer, within),
         rows=len(table),
         cols=2,
-        horizontal_spacing=0.03,
-        vertical_spacing=0.22 / len(table),
-        shared_yaxes=True,
-        subplot_titles=[
+        panels=[
             f"{label}: {SIDE_NAMES[side]}" if several else SIDE_NAMES[side]
             for label in table
             for side in SIDES
         ],
+        spacing=(0.03, 0.22 / len(table)),
+        sharing="y",
+        height=max(430, 160 + height),
+        margin={"t": 125},
+        plot_bgcolor="#efefef",  # so that white cells are seen
     )
     widest = measure.least_range
     for row, record in enumerate(table.values(), start=1):
@@ -166,7 +154,14 @@ def _maps(records, measure: _Measure, layer, energy: float, within: str) -> go.F
             widest = max(widest, _add_map(figure, record, found, measure, layer, row, col))
         figure.update_yaxes(title_text="later task", row=row, col=1)
     figure.update_xaxes(title_text="earlier task", row=len(table))
-    _finish(figure, table, measure, layer, within, widest)
+    figure.update_layout(
+        coloraxis={
+            "colorscale": GAIN_SCALE,
+            "cmin": -widest,
+            "cmax": widest,
+            "colorbar": color_bar(f"closer than chance by ({measure.unit})"),
+        }
+    )
     return figure
 
 
@@ -184,61 +179,43 @@ def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer,
     )
     difference = measure.closer * (value - chance)
     crowded = _crowded(record)
-    figure.add_heatmap(
-        z=difference,
+    add_map(
+        figure,
+        difference,
         coloraxis="coloraxis",
         text=_texts(value, chance, spread, lambda *cell: _cell(*cell, measure, crowded)),
-        texttemplate="%{text}",
-        textfont={"size": 12 if len(value) < 10 else 10, "color": INK},
+        size=12 if len(value) < 10 else 10,
         customdata=_hover_texts(record, value, chance, spread, measure),
-        hovertemplate="%{customdata}<extra></extra>",
+        hover="%{customdata}",
         hoverongaps=False,
+        x=None,
+        y=None,
         xgap=2,
         ygap=2,
         row=row,
         col=col,
     )
     names = record.task_names
+    name_axes(figure, (names[1:], names[:-1]), ("", ""), row=row, col=col)
     # Half a page wide: of two neighbouring names, more collide than on a whole one.
-    figure.update_xaxes(name_axis(names[:-1], ""), row=row, col=col)
     if sum(len(short(name)) for name in names[:-1]) > 45:
         figure.update_xaxes(tickangle=30, row=row, col=col)
-    figure.update_yaxes(name_axis(names[1:], ""), row=row, col=col)
-    figure.update_yaxes(autorange="reversed", tickangle=0, row=row, col=col)
     return float(np.nanmax(np.abs(difference), initial=0))
 
 
-def _finish(figure, table, measure: _Measure, layer, within: str, widest: float) -> None:
+def _words(table, measure: _Measure, layer, within: str) -> tuple[str, str]:
+    """Title and subtitle: what is measured where, and against which chance."""
     (first, *_) = table.values()
-    where = (
-        "mean over all layers"
-        if layer is None
-        else f"layer {first.layers[index_of(layer, first.layers, 'layer')]}"
-    )
+    where = "mean over all layers"
+    if layer is not None:
+        where = f"layer {first.layers[index_of(layer, first.layers, 'layer')]}"
     who = run_name(first) if len(table) == 1 else first.stream
-    rows = sum(35 * len(record.tasks) + 75 for record in table.values())
     hint = "Shown on hover, " if any(map(_crowded, table.values())) else "In brackets, "
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Do two tasks share a subspace? {_capital(measure.title)}, {where}: {who}"},
-        title_subtitle_text=(
-            f"{measure.meaning} Blue: closer than chance; white: no more than chance; orange: "
-            f"further apart.<br>{hint}chance: the later task's update "
-            f"{WITHIN_NAMES[within]}, with the range of 95 % of such draws."
-        ),
-        height=max(430, 160 + rows),
-        margin={"t": 125},
-        plot_bgcolor="#efefef",  # so that white cells are seen
-        coloraxis={
-            "colorscale": GAIN_SCALE,
-            "cmin": -widest,
-            "cmax": widest,
-            "colorbar": {
-                "title": {"text": f"closer than chance by ({measure.unit})", "side": "right"},
-                "thickness": 14,
-            },
-        },
+    return (
+        f"Do two tasks share a subspace? {_capital(measure.title)}, {where}: {who}",
+        f"{measure.meaning} Blue: closer than chance; white: no more than chance; orange: "
+        f"further apart.<br>{hint}chance: the later task's update "
+        f"{WITHIN_NAMES[within]}, with the range of 95 % of such draws.",
     )
 
 

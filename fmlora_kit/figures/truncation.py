@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
+from fmlora_kit.figures.prompts import image_counts, signed_change
 from fmlora_kit.figures.style import (
     INK,
     SYMBOLS,
-    TEMPLATE,
+    grid,
     name_axis,
     new_figure,
     short,
@@ -21,21 +22,29 @@ from fmlora_kit.figures.style import (
 
 def what_if(
     table: TruncationTable,
-    task: int | str,
+    task: int | str | None = None,
     layer: int | str | None = None,
     rank: int | None = None,
 ) -> go.Figure:
-    """Accuracy of every task, full ranks against one task's pair cut to its first columns.
+    """What if a task had got less rank? Its pair is cut to its first columns.
+
+    A task and a rank: the accuracy of every task, full ranks against the cut. No task: accuracy
+    against the rank left, a line per task that is cut; on the left the mean accuracy over all
+    tasks, on the right the share of all predictions that the cut changed.
 
     Args:
         table: measured by `fmlora_kit.probes.truncate_ranks`.
-        task: whose pair is cut: place from 0, or name.
-        layer: place or name of an adapted map; None or "all layers" for all at once.
+        task: whose pair is cut, by index from 0 or name; None draws the curves of all tasks.
+        layer: index or name of an adapted map; None or "all layers" for all at once.
         rank: how many columns are left, one of ``table.levels(task, layer)``; None cuts nothing.
 
     Raises:
-        ValueError: no such task or layer, or a rank that was not measured.
+        ValueError: no such task or layer, a rank that was not measured, or a rank without a task.
     """
+    if task is None:
+        if rank is not None:
+            raise checks.fail("rank", "None without a task", rank)
+        return _draw_curves(table, layer)
     accuracy = table.accuracy_at(task, layer, rank)
     changed = table.changed_at(task, layer, rank) * table.n_images
     t = index_of(task, table.task_names, "task")
@@ -43,7 +52,7 @@ def what_if(
         f"{_title(table, task, layer, rank)}: {changed.sum():.0f} of {table.n_images.sum()} "
         "predictions change",
         "Frame: ranks as chosen; colour: after the cut, with the points gained or lost. "
-        f"{_images(table)}; nothing is trained again.",
+        f"{image_counts(table.n_images)}; nothing is trained again.",
         height=400,
         barmode="overlay",
         showlegend=False,
@@ -66,22 +75,18 @@ def what_if(
     return figure
 
 
-def truncation_curves(table: TruncationTable, layer: int | str | None = None) -> go.Figure:
-    """How much rank does a task need? Accuracy against the rank left, a line per task that is cut.
-
-    Left: mean accuracy over all tasks. Right: share of all predictions that the cut changed.
-
-    Args:
-        table: measured by `fmlora_kit.probes.truncate_ranks`.
-        layer: place or name of an adapted map; None or "all layers" for all at once.
-
-    Raises:
-        ValueError: no such layer.
-    """
-    figure = make_subplots(
+def _draw_curves(table: TruncationTable, layer: int | str | None) -> go.Figure:
+    """How much rank does a task need? Accuracy, and predictions changed, against the rank left."""
+    figure = grid(
+        f"How much rank does each task need? Cut in {_where(table, layer)}",
+        "Each line cuts one task's update and leaves the others; it ends at the rank that was "
+        f"chosen. {image_counts(table.n_images)}.",
         cols=2,
-        horizontal_spacing=0.1,
-        subplot_titles=("accuracy, all tasks together", "predictions changed by the cut"),
+        panels=("accuracy, all tasks together", "predictions changed by the cut"),
+        spacing=(0.1, None),
+        height=430,
+        margin={"t": 100},
+        legend={"title": {"text": "task that is cut"}},
     )
     colors = task_colors(len(table.task_names))
     levels = sorted({r for t in range(len(colors)) for r in table.levels(t, layer)})
@@ -98,18 +103,6 @@ def truncation_curves(table: TruncationTable, layer: int | str | None = None) ->
     )
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title_text="share of the test images (%)", col=1)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"How much rank does each task need? Cut in {_where(table, layer)}"},
-        title_subtitle_text=(
-            "Each line cuts one task's update and leaves the others; it ends at the rank that was "
-            f"chosen. {_images(table)}."
-        ),
-        legend={"title": {"text": "task that is cut"}},
-        height=430,
-        margin={"t": 100},
-    )
     return figure
 
 
@@ -131,7 +124,7 @@ def _add_accuracies(
         y=100 * accuracy,
         width=0.56,
         marker={"color": list(task_colors(len(places)))},
-        text=[_change(a, b) for a, b in zip(accuracy, table.full, strict=True)],
+        text=[signed_change(100 * (a - b)) for a, b in zip(accuracy, table.full, strict=True)],
         textposition="outside",
         textfont={"color": INK, "size": 13},
         cliponaxis=False,
@@ -165,11 +158,6 @@ def _pooled(table: TruncationTable, values: np.ndarray) -> float:
     return float(np.average(values, weights=table.n_images))
 
 
-def _change(after: float, before: float) -> str:
-    points = 100 * (after - before)
-    return "±0" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "−")
-
-
 def _title(
     table: TruncationTable, task: int | str, layer: int | str | None, rank: int | None
 ) -> str:
@@ -186,8 +174,3 @@ def _where(table: TruncationTable, layer: int | str | None) -> str:
     if layer in (None, ALL_LAYERS):
         return f"all {len(table.layers)} layers"
     return f"layer {table.layers[index_of(layer, table.layers, 'layer')]}"
-
-
-def _images(table: TruncationTable) -> str:
-    counts = sorted({int(n) for n in table.n_images})
-    return f"{' to '.join(map(str, counts[:: len(counts) - 1 or 1]))} test images per task"

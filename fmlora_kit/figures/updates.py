@@ -1,16 +1,15 @@
-"""What each task's update added: to the span of earlier ones, to the core, and with what rank.
+"""What each task's update is: its place among earlier ones, its energy, its values in the core.
 
-Two tasks' updates side by side: angles, overlap and singular values.
-
-What lies inside the shared core of one layer: a picture of every task's share of it.
+`subspace_pair` holds two tasks' updates against each other; `core_contents` draws what lies inside
+the shared core of one layer.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from fmlora_kit.analysis import updates
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.subspaces import (
@@ -21,14 +20,14 @@ from fmlora_kit.analysis.subspaces import (
     share_in_earlier,
     task_pair,
 )
-from fmlora_kit.analysis.updates import core_changes, update_energy
-from fmlora_kit.analysis.updates import core_energy as energies
 from fmlora_kit.figures.curves import Records, single
+from fmlora_kit.figures.maps import color_bar
 from fmlora_kit.figures.style import (
     AVERAGE_COLOR,
     INK,
     OKABE_ITO,
-    TEMPLATE,
+    cell,
+    grid,
     method_styles,
     name_axis,
     new_figure,
@@ -56,42 +55,33 @@ def earlier_span(records: Records, *, energy: float = ENERGY, within: str = "ope
     Raises:
         ValueError: the method has no low-rank updates, or there are fewer than two tasks.
     """
-    table = one_each(records)
-    figure = make_subplots(
+    table = one_each(records, least=2)
+    (record, *_) = table.values()
+    who = run_name(record) if len(table) == 1 else record.stream
+    figure = grid(
+        f"How much of each update lies where earlier tasks have been: {who}",
+        "Share of its energy inside the span of all earlier updates. A dot per layer; thick "
+        f"line: mean over layers;<br>dashed: an update {WITHIN_NAMES[within]}.",
         rows=len(table),
         cols=2,
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
-        vertical_spacing=0.2 / len(table),
-        subplot_titles=[
+        panels=[
             SIDE_NAMES[side] if len(table) == 1 else f"{label}: {SIDE_NAMES[side]}"
             for label in table
             for side in SIDES
         ],
+        spacing=(0.03, 0.2 / len(table)),
+        sharing="y",
+        height=140 + 310 * len(table),
+        margin={"t": 120},
+        showlegend=False,
     )
-    for row, (label, record) in enumerate(table.items(), start=1):
-        if len(record.tasks) < 2:
-            raise ValueError(f"earlier_span needs at least 2 finished tasks; {label!r} has fewer")
+    for row, record in enumerate(table.values(), start=1):
         for col, side in enumerate(SIDES, start=1):
             share, chance = share_in_earlier(record, side, energy=energy, within=within)
             _add_shares(figure, record, 100 * share[1:], 100 * chance[1:], row, col)
     figure.update_yaxes(range=[0, 103])
     figure.update_yaxes(title_text="share in earlier span (%)", col=1)
     figure.update_xaxes(title_text="new task", row=len(table))
-    figure.update_annotations(font_size=13)
-    (record, *_) = table.values()
-    who = run_name(record) if len(table) == 1 else record.stream
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"How much of each update lies where earlier tasks have been: {who}"},
-        title_subtitle_text=(
-            "Share of its energy inside the span of all earlier updates. A dot per layer; thick "
-            f"line: mean over layers;<br>dashed: an update {WITHIN_NAMES[within]}."
-        ),
-        height=140 + 310 * len(table),
-        margin={"t": 120},
-        showlegend=False,
-    )
     return figure
 
 
@@ -108,30 +98,23 @@ def core_energy(records: Records) -> go.Figure:
         ValueError: the method has no low-rank updates.
     """
     if not isinstance(records, Record):
-        return _energies_compared(one_each(records))
+        return _compare_energies(one_each(records))
     record = single(records)
-    total, added = energies(record), update_energy(record)
-    figure = make_subplots(
+    total, added = updates.core_energy(record), updates.update_energy(record)
+    share = added[0].sum() / max(added.sum(), np.finfo(float).tiny)  # 0 where nothing changed
+    figure = grid(
+        f"Energy of the core over the tasks: {run_name(record)}",
+        "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
+        f"{100 * share:.0f} % came with {record.task_names[0]}, the first task.",
         cols=2,
-        horizontal_spacing=0.1,
-        subplot_titles=["all tasks so far, together", "what each task added"],
+        panels=("all tasks so far, together", "what each task added"),
+        spacing=(0.1, None),
+        margin={"t": 105},
     )
     _add_energies(figure, record, total, col=1)
     _add_energies(figure, record, added, col=2)
     figure.update_yaxes(title_text="energy", rangemode="tozero", col=1)
     figure.update_yaxes(type="log", dtick=1, exponentformat="power", col=2)
-    share = added[0].sum() / max(added.sum(), np.finfo(float).tiny)  # 0 where nothing changed
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"Energy of the core over the tasks: {run_name(record)}"},
-        title_subtitle_text=(
-            "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
-            f"{100 * share:.0f} % came with {record.task_names[0]}, the first task."
-        ),
-        height=450,
-        margin={"t": 105},
-    )
     return figure
 
 
@@ -233,7 +216,7 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
     for k, (layer, kind) in enumerate(zip(record.layers, kinds, strict=True)):
         figure.add_scatter(
             x=np.arange(len(table)),
-            y=_drawn(table[:, k], col),
+            y=_positive_on_log(table[:, k], col),
             mode="lines+markers",
             line={"color": colors.get(kind, INK), "width": 1},
             marker={"size": 4},
@@ -248,7 +231,7 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
         )
     figure.add_scatter(
         x=np.arange(len(table)),
-        y=_drawn(table.mean(axis=1), col),
+        y=_positive_on_log(table.mean(axis=1), col),
         mode="lines+markers",
         line=_MEAN_LINE,
         marker={"size": 8, "color": INK},
@@ -263,12 +246,12 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
     figure.update_xaxes(tickangle=30, row=1, col=col)
 
 
-def _drawn(values: np.ndarray, col: int) -> np.ndarray:
+def _positive_on_log(values: np.ndarray, col: int) -> np.ndarray:
     """The values; on the right, a logarithmic axis, what is zero is left out."""
     return np.where((values > 0) | (col == 1), values, np.nan)
 
 
-def _energies_compared(table: dict[str, Record]) -> go.Figure:
+def _compare_energies(table: dict[str, Record]) -> go.Figure:
     (record, *_) = table.values()
     figure = new_figure(
         f"Energy of all updates together, as tasks are learned: {record.stream}",
@@ -281,7 +264,7 @@ def _energies_compared(table: dict[str, Record]) -> go.Figure:
         style = styles[label]
         figure.add_scatter(
             x=np.arange(len(one.tasks)),
-            y=energies(one).sum(axis=1),
+            y=updates.core_energy(one).sum(axis=1),
             mode="lines+markers",
             line={"color": style.color, "dash": style.dash, "width": 2.5},
             marker={"symbol": style.symbol, "size": 8, "color": style.color},
@@ -337,15 +320,25 @@ def subspace_pair(
     """
     record = single(record)
     pair = task_pair(record, first, second, layer=layer, energy=energy)
-    figure = make_subplots(
+    names = [short(record.task_names[t]) for t in (pair.earlier, pair.later)]
+    where = "mean over layers" if pair.layer is None else pair.layer
+    figure = grid(
+        f"{names[0]} and {names[1]}, {where}: {run_name(record)}",
+        f"Directions holding {100 * energy:g} % of each update's energy: "
+        f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}. A solid line "
+        "on its dashed one: no more shared than by chance.",
         cols=3,
-        subplot_titles=["principal angles", "overlap (mean cos²)", "singular values"],
+        panels=("principal angles", "overlap (mean cos²)", "singular values"),
+        height=470,
+        margin={"t": 105, "b": 90},
+        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        bargap=0.25,
     )
     for side in SIDES:
         _add_angles(figure, pair, side)
     _add_overlaps(figure, pair)
     add_singular_values(figure, record, (pair.earlier, pair.later), layer, row=1, col=3)
-    _finish(figure, record, pair, energy)
+    _set_pair_axes(figure)
     return figure
 
 
@@ -393,19 +386,19 @@ def _add_angles(figure: go.Figure, pair: TaskPair, side: str) -> None:
 
 def _add_overlaps(figure: go.Figure, pair: TaskPair) -> None:
     """Bars from the top down: the pair and its chance levels, first output, then input."""
-    places, labels = [], []
+    heights, labels = [], []
     for first, side in zip((0, 4.5), SIDES, strict=True):
         levels = pair.overlap_chance[side]
-        kept = [name for name in _LEVELS if name in levels]
-        values = [pair.overlap[side], *(levels[name] for name in kept)]
-        own_places = [first + k for k in range(len(values))]
-        own_labels = [f"<b>{side}</b>, this pair", *(_LEVELS[name] for name in kept)]
-        places, labels = places + own_places, labels + own_labels
+        known = [name for name in _LEVELS if name in levels]
+        values = [pair.overlap[side], *(levels[name] for name in known)]
+        own = [first + k for k in range(len(values))]
+        own_labels = [f"<b>{side}</b>, this pair", *(_LEVELS[name] for name in known)]
+        heights, labels = heights + own, labels + own_labels
         figure.add_bar(
             x=values,
-            y=own_places,
+            y=own,
             orientation="h",
-            marker={"color": [SIDE_STYLES[side][0], *["#c8c8c8"] * len(kept)]},
+            marker={"color": [SIDE_STYLES[side][0], *["#c8c8c8"] * len(known)]},
             text=["" if np.isnan(v) else f"{v:.2f}" for v in values],
             textposition="outside",
             textfont={"color": INK, "size": 12},
@@ -417,29 +410,14 @@ def _add_overlaps(figure: go.Figure, pair: TaskPair) -> None:
             row=1,
             col=2,
         )
-    figure.update_yaxes(tickvals=places, ticktext=labels, showgrid=False, row=1, col=2)
+    figure.update_yaxes(tickvals=heights, ticktext=labels, showgrid=False, row=1, col=2)
 
 
-def _finish(figure: go.Figure, record: Record, pair: TaskPair, energy: float) -> None:
-    names = [short(record.task_names[t]) for t in (pair.earlier, pair.later)]
-    where = "mean over layers" if pair.layer is None else pair.layer
+def _set_pair_axes(figure: go.Figure) -> None:
     domains = ((0, 0.27), (0.46, 0.66), (0.75, 1))  # the middle panel has long labels
     for col, (domain, title) in enumerate(zip(domains, figure.layout.annotations, strict=True), 1):
         figure.update_xaxes(domain=domain, col=col)
-        title.update(x=sum(domain) / 2, font_size=13)
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"{names[0]} and {names[1]}, {where}: {run_name(record)}"},
-        title_subtitle_text=(
-            f"Directions holding {100 * energy:g} % of each update's energy: "
-            f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}. A solid line "
-            "on its dashed one: no more shared than by chance."
-        ),
-        height=470,
-        margin={"t": 105, "b": 90},
-        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
-        bargap=0.25,
-    )
+        title.update(x=sum(domain) / 2)
     figure.update_xaxes(title_text="which angle", rangemode="tozero", col=1)
     figure.update_yaxes(title_text="angle (degrees)", range=[0, 92], dtick=15, col=1)
     figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
@@ -468,21 +446,26 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
         ValueError: the method has no core, or there is no such layer.
     """
     record = single(record)
-    changes = core_changes(record, layer)
+    changes = updates.core_changes(record, layer)
     largest = np.abs(changes).max(axis=(1, 2))
     n_rows = -(-len(changes) // _COLUMNS)
-    figure = make_subplots(
+    name = record.layers[index_of(layer, record.layers, "layer")]
+    figure = grid(
+        f"What each task put into the core of {name}: {run_name(record)}",
+        "Rows: directions of A, which the layer can write; columns: directions of B, which it "
+        "can look at.<br>White: nothing. The core is the sum of all panels.",
         rows=n_rows,
         cols=_COLUMNS,
-        horizontal_spacing=0.06,
-        vertical_spacing=0.3 / n_rows,
-        subplot_titles=[
+        panels=[
             f"<b>{short(name)}</b>, largest {top:.2g}"
             for name, top in zip(record.task_names, largest, strict=True)
         ],
+        spacing=(0.06, 0.3 / n_rows),
+        height=130 + _PANEL * n_rows,
+        margin={"t": 115},
     )
     for t, (change, top) in enumerate(zip(changes, largest, strict=True)):
-        row, col = t // _COLUMNS + 1, t % _COLUMNS + 1
+        where = cell(t, _COLUMNS)
         figure.add_heatmap(
             x=np.arange(1, len(change) + 1),
             y=np.arange(1, len(change) + 1),
@@ -491,29 +474,13 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
             zmax=1,
             colorscale=_SIGNED,
             showscale=t == 0,
-            colorbar={
-                "title": {"text": "share of the panel's largest number", "side": "right"},
-                "thickness": 14,
-            },
+            colorbar=color_bar("share of the panel's largest number"),
             name=record.task_names[t],
             hovertemplate="output %{y}, input %{x}: %{z:.2f} of the largest<extra></extra>",
-            row=row,
-            col=col,
+            **where,
         )
-        figure.update_yaxes(autorange="reversed", showgrid=False, row=row, col=col)
-        figure.update_xaxes(showgrid=False, row=row, col=col)
+        figure.update_yaxes(autorange="reversed", showgrid=False, **where)
+        figure.update_xaxes(showgrid=False, **where)
     figure.update_yaxes(title_text="output direction", col=1)
     figure.update_xaxes(title_text="input direction", row=n_rows)
-    figure.update_annotations(font_size=13)
-    name = record.layers[index_of(layer, record.layers, "layer")]
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": f"What each task put into the core of {name}: {run_name(record)}"},
-        title_subtitle_text=(
-            "Rows: directions of A, which the layer can write; columns: directions of B, which it "
-            "can look at.<br>White: nothing. The core is the sum of all panels."
-        ),
-        height=130 + _PANEL * n_rows,
-        margin={"t": 115},
-    )
     return figure

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import ipywidgets
 import plotly.graph_objects as go
 
-from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrices
+from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
 from fmlora_kit.figures.comparison import metrics_table
 from fmlora_kit.figures.forgetting import forgetting_curves
 from fmlora_kit.figures.panel import notice
@@ -19,7 +19,7 @@ from fmlora_kit.widgets.figure_box import FigureBox
 _VIEWS: dict[str, Callable[[Mapping[str, Record]], go.Figure]] = {
     "accuracy": accuracy_curves,
     "forgetting": forgetting_curves,
-    "matrices": accuracy_matrices,
+    "matrices": accuracy_matrix,
     "metrics": metrics_table,
 }
 

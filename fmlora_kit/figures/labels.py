@@ -1,0 +1,81 @@
+"""Where labels stand, so that they cover neither each other nor what they name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+_LETTER, _LINE, _GAP = 6.3, 14, 8  # pixels of a label, and from it to the next
+_POINT = 7  # pixels from the middle of a point to its edge
+_SIDES = [(dx, dy) for dx in (1, -1) for dy in (0, 12, -12)] + [(0, 17), (0, -17)]
+_SIDES += [(dx, dy) for dy in (24, -24, 36, -36) for dx in (0, 1, -1)]
+
+Box = tuple[float, float, float, float]  # left, low, right and high end, in pixels
+
+
+def move_apart(heights: Sequence[float], gap: float, *, low: float = -math.inf) -> list[float]:
+    """Heights moved as little as needed, so that labels are `gap` or more apart, none too low.
+
+    Args:
+        heights: (n,) where labels would stand.
+        gap: from one label to the next.
+        low: the lowest height that a label may have.
+    """
+    order = sorted(range(len(heights)), key=lambda k: heights[k])
+    groups: list[list[float]] = []  # [middle, how many]: labels that touch move as one
+    for k in order:
+        groups.append([heights[k], 1])
+        while len(groups) > 1 and _touch(groups[-2], groups[-1], gap):
+            (a, n), (b, m) = groups[-2:]
+            groups[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    moved = [middle + gap * (j - (n - 1) / 2) for middle, n in groups for j in range(int(n))]
+    found = {k: max(moved[j], low + gap * j) for j, k in enumerate(order)}
+    return [found[k] for k in range(len(heights))]
+
+
+def _touch(low: Sequence[float], high: Sequence[float], gap: float) -> bool:
+    return high[0] - low[0] < gap * (low[1] + high[1]) / 2
+
+
+def place_beside(
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    lines: Iterable[Box],
+    width: float,
+) -> list[tuple[int, int]]:
+    """For each point the side at which its name covers least of points, lines and earlier names.
+
+    Args:
+        points: (n,) x and y in pixels.
+        names: (n,) what is written.
+        lines: boxes around what else names should not cover.
+        width: of the drawing in pixels; a name outside of it is the last resort.
+
+    Returns:
+        (n,) -1, 0 or 1 (left of the point, on it, or right), and pixels upwards.
+    """
+    taken = [(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
+    taken += lines
+    sides = []
+    for (x, y), name in zip(points, names, strict=True):
+        boxes = [_label_box(x, y, side, _LETTER * len(name) + _GAP) for side in _SIDES]
+        best = min(range(len(boxes)), key=lambda k: _covered_area(boxes[k], taken, width))
+        taken.append(boxes[best])
+        sides.append(_SIDES[best])
+    return sides
+
+
+def _label_box(x: float, y: float, side: tuple[int, int], width: float) -> Box:
+    """The box of a label beside (or above, below) its point."""
+    middle = x + side[0] * (10 + width / 2)
+    return middle - width / 2, y + side[1] - _LINE / 2, middle + width / 2, y + side[1] + _LINE / 2
+
+
+def _covered_area(box: Box, taken: Iterable[Box], width: float) -> float:
+    """Square pixels of a label that lie on others, or outside the drawing, which count more."""
+    total = max(0.0, box[2] - width - 40) * 100 + max(0.0, -box[0]) * 100
+    for other in taken:
+        wide = min(box[2], other[2]) - max(box[0], other[0])
+        high = min(box[3], other[3]) - max(box[1], other[1])
+        total += max(0.0, wide) * max(0.0, high)
+    return total
