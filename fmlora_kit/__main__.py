@@ -23,12 +23,11 @@ COMMANDS = {
     "data": ("commands.data", "real images: list, show, check, or make up what there is"),
     "bench": ("commands.bench", "time a training step of every method, and of PEFT's LoRA"),
     "ablation": ("commands.ablation", "which of FM-LoRA's decisions matter"),
-    "near_duplicate": ("commands.near_duplicate", "does a repeated task get less rank?"),
     "site": ("commands.site", "offline pages of the notebooks, and pictures of figures"),
     "pretrain": ("commands.pretrain", "train an embedded backbone again: glyph_vit or photo_vit"),
 }
 # These keep every finished task, so that the same command goes on where it was.
-KEEP_RECORDS = ("demo", "compare", "train", "ablation", "near_duplicate")
+KEEP_RECORDS = ("demo", "compare", "train", "ablation")
 EXPECTED = (ValueError, OSError, ImportError, RuntimeError, ArithmeticError)  # others are bugs
 EXAMPLE = "fmlora demo --methods fmlora,sequential_lora --out build/demo"
 

@@ -1,4 +1,4 @@
-"""Rows of a comparison, places and ties, recomputed by hand; and what must not be compared."""
+"""Rows of a comparison and ties, recomputed by hand; and what must not be compared."""
 
 import dataclasses
 import json
@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from helpers.records import a_run, config, joint_run, make_record, runs
+from helpers.records import CONFIG, THREE_TASKS, a_run, config, joint_run, make_record, runs
 
-from fmlora_kit.analysis import Comparison, compare_records, place, tied
-from fmlora_kit.analysis.comparison import difference
+from fmlora_kit.analysis import Comparison, compare_records, difference, tied
+from fmlora_kit.analysis.comparison import by_name
 
 T_975_2 = 4.302652729911275  # Student's t, 2 degrees of freedom
 
@@ -21,12 +21,12 @@ def comparison():
 
 def test_a_row_is_the_mean_over_seeds_with_its_interval(comparison):
     row = comparison.row("fmlora")
-    assert (row.method, row.seeds) == ("fmlora", (0, 1, 2))
-    assert row.accuracies == pytest.approx((0.725, 0.625, 0.675))
+    assert (row.method, row.label, row.seeds) == ("fmlora", "fmlora", (0, 1, 2))
+    assert row.values["final_accuracy"] == pytest.approx((0.725, 0.625, 0.675))
     assert row.final_accuracy.mean == pytest.approx(0.675)
     assert row.final_accuracy.ci95 == pytest.approx(T_975_2 * 0.05 / math.sqrt(3))
-    assert row.forgetting.mean == pytest.approx(0.15)  # falls of 0.4 and -0.1
-    assert row.forgetting.ci95 == pytest.approx(0, abs=1e-12)
+    assert row.mean("forgetting") == pytest.approx(0.15)  # falls of 0.4 and -0.1
+    assert row.interval("forgetting").ci95 == pytest.approx(0, abs=1e-12)
     assert (row.frozen, row.stores) == ("the backbone", "nothing")
 
 
@@ -66,12 +66,12 @@ def test_parameters_are_all_numbers_stored_after_the_first_task_and_the_last():
 def test_bytes_are_those_of_the_array_files(comparison, tmp_path):
     a_run().save(tmp_path)
     on_disk = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
-    assert comparison.row("fmlora").bytes_on_disk == on_disk > 0
+    assert comparison.row("fmlora").mean("bytes_on_disk") == on_disk > 0
 
 
 def test_seconds_of_joint_training_are_shared_out_over_the_tasks(comparison):
-    assert comparison.row("fmlora").seconds_per_task == 1.5
-    assert comparison.row("joint").seconds_per_task == pytest.approx(1.5 / 3)
+    assert comparison.row("fmlora").mean("seconds_per_task") == 1.5
+    assert comparison.row("joint").mean("seconds_per_task") == pytest.approx(1.5 / 3)
 
 
 def test_what_was_not_recorded_is_said():
@@ -125,18 +125,55 @@ def test_one_seed_ties_only_what_is_equal():
     assert tied(compare_records([joint_run()])) == ()
 
 
-def test_places_count_higher_means(comparison):
-    assert [place(comparison, m) for m in ("fmlora", "l2p", "ewc_lora")] == [1, 2, 3]
-    assert place(comparison, "ewc_lora", among=["fmlora", "ewc_lora"]) == 2
-    same = compare_records([a_run("a"), a_run("b"), a_run("c", fall=0.1)])
-    assert [place(same, m) for m in "abc"] == [1, 1, 3]
+def test_a_tie_is_asked_of_what_is_compared(comparison):
+    with pytest.raises(ValueError, match="compared, fmlora, l2p, ewc_lora, joint, got 'slca'"):
+        tied(comparison, among=["slca"])
 
 
-def test_a_place_is_asked_of_a_method_that_is_compared(comparison):
-    with pytest.raises(ValueError, match="compared, fmlora, l2p, ewc_lora, joint; got 'slca'"):
-        place(comparison, "slca")
-    with pytest.raises(ValueError, match="not a bound; got 'joint'"):
-        place(comparison, "joint")
+def test_each_metric_has_its_own_best_and_ties():
+    low, high = THREE_TASKS.copy(), THREE_TASKS.copy()
+    high[2, 0], low[0, 0] = 0.6, 0.5  # a higher end; and no fall, because it was never higher
+    records = [a_run("a"), a_run("b"), a_run("c")]
+    for k, accuracy in ((1, high), (2, low)):
+        ones = zip(records[k].tasks, accuracy, strict=True)
+        tasks = tuple(dataclasses.replace(task, accuracy=row) for task, row in ones)
+        records[k] = dataclasses.replace(records[k], tasks=tasks)
+    comparison = compare_records(records)
+    assert tied(comparison) == ("b",)
+    assert tied(comparison, name="forgetting") == ("c",)  # less is better
+    assert set(tied(comparison, name="deployed_parameters_after_last_task")) == {"a", "b", "c"}
+    assert tied(compare_records([joint_run(), a_run("a", n_done=3)]), name="forgetting") == ("a",)
+
+
+def test_rounding_noise_is_no_difference():
+    noisy = [a_run("a", 0), a_run("a", 1), a_run("b", 0, 1e-12), a_run("b", 1, 1e-12)]
+    assert tied(compare_records(noisy)) == ("a", "b")
+
+
+def test_variants_of_one_method_are_rows_by_their_labels():
+    other = {**a_run().config, "method": {**CONFIG["method"], "lr": 0.1}}
+    first = [a_run(seed=0), a_run(seed=1)]
+    changed = [
+        dataclasses.replace(run, config={**run.config, "method": other["method"]}) for run in first
+    ]
+    comparison = compare_records({"as it is": first, "lr 0.1": changed})
+    assert [(row.label, row.method) for row in comparison.rows] == [
+        ("as it is", "fmlora"),
+        ("lr 0.1", "fmlora"),
+    ]
+    assert [row.gain for row in comparison.rows] == [None, None]
+    assert tied(comparison) == ("as it is", "lr 0.1")
+
+
+def test_records_by_name_without_the_bound():
+    named = by_name(runs())
+    assert list(named) == ["FM-LoRA", "L2P", "EWC on LoRA"]
+    assert [record.seed for record in named["L2P"]] == [0, 1, 2]
+    assert {record.method for record in named["EWC on LoRA"]} == {"ewc_lora"}
+
+
+def test_records_by_name_in_the_order_that_is_asked_for():
+    assert list(by_name(runs(), ("l2p", "ranpac", "fmlora"))) == ["L2P", "FM-LoRA"]
 
 
 def test_strict_json_and_back():
@@ -145,13 +182,15 @@ def test_strict_json_and_back():
     text = json.dumps(comparison.to_json(), allow_nan=False)
     again = Comparison.from_json(json.loads(text))
     assert again.to_json() == comparison.to_json()
-    assert again.row("fmlora") == comparison.row("fmlora")
-    assert math.isnan(again.row("joint").forgetting.mean)
+    assert again == comparison
+    assert math.isnan(again.row("joint").mean("forgetting"))
     assert again.row("l2p").gain.n == 3
     assert tied(again) == tied(comparison)
 
 
-@pytest.mark.parametrize("change", [{"rows": [{"method": "a"}]}, {"rows": None}, {}])
+@pytest.mark.parametrize(
+    "change", [{"rows": [{"method": "a"}]}, {"rows": ["a"]}, {"rows": None}, {}]
+)
 def test_json_of_something_else_is_refused(change):
     with pytest.raises(ValueError, match="must be what Comparison.to_json gives"):
         Comparison.from_json({"stream": "a", "scenario": "b", "devices": [], **change})
@@ -163,12 +202,12 @@ BASE = "'fmlora' on 'hand made', seed 0"
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"stream": "glyphs"}, f"one stream; got {BASE} .* and 'l2p' on 'glyphs', seed 0"),
+        ({"stream": "glyphs"}, f"one stream, got {BASE} .* and 'l2p' on 'glyphs', seed 0"),
         ({"n_classes": 8}, "6 classes\\) and 'l2p' .*, 8 classes"),
-        ({"config": config("stream", crc32="1234")}, "checksum; got '0000aaa0' of 'fmlora' .*1234"),
-        ({"config": config("stream", seed=1)}, "stream seed; got 0 of 'fmlora' .* and 1 of 'l2p'"),
-        ({"config": config("training", epochs=3)}, "budget: epochs; got 2 of 'fm.* and 3 of 'l2p'"),
-        ({"config": config("method", weights="f")}, "weights; got '3c09dc20' of .* and 'f' of 'l2"),
+        ({"config": config("stream", crc32="1234")}, "checksum, got '0000aaa0' of 'fmlora' .*1234"),
+        ({"config": config("stream", seed=1)}, "stream seed, got 0 of 'fmlora' .* and 1 of 'l2p'"),
+        ({"config": config("training", epochs=3)}, "budget: epochs, got 2 of 'fm.* and 3 of 'l2p'"),
+        ({"config": config("method", weights="f")}, "weights, got '3c09dc20' of .* and 'f' of 'l2"),
     ],
 )
 def test_runs_that_do_not_compare_are_refused_with_both_names(other, message):
@@ -184,33 +223,33 @@ def test_a_stream_of_another_length_is_refused():
 
 def test_the_same_stream_seed_has_the_same_images_in_all_runs():
     drawn_again = a_run(seed=1, config=config("stream", seed=0, crc32="1234"))
-    with pytest.raises(ValueError, match="pixel checksum; got '0000aaa0' .*, seed 0 and '1234'"):
+    with pytest.raises(ValueError, match="pixel checksum, got '0000aaa0' .*, seed 0 and '1234'"):
         compare_records([a_run(), drawn_again])
 
 
 def test_a_joined_stream_must_be_made_of_the_same_images():
     with pytest.raises(
-        ValueError, match="total of train_images; got 60 of 'fm.* and 80 of 'joint'"
+        ValueError, match="total of train_images, got 60 of 'fm.* and 80 of 'joint'"
     ):
         compare_records([a_run(), joint_run(train_images=[80])])
     other = dataclasses.replace(joint_run(), stream="glyphs, joined")
-    with pytest.raises(ValueError, match="one stream; got .*'hand made', .*'glyphs, joined'"):
+    with pytest.raises(ValueError, match="one stream, got .*'hand made', .*'glyphs, joined'"):
         compare_records([a_run(), other])
 
 
 def test_one_method_has_one_configuration():
     other = a_run(seed=1, config={**a_run(seed=1).config, "method": {"lr": 0.1}})
     first = a_run(config={**a_run().config, "method": {"lr": 0.2}})
-    with pytest.raises(ValueError, match="configuration: lr; got 0.2 of .* and 0.1 of .*, seed 1"):
+    with pytest.raises(ValueError, match="configuration: lr, got 0.2 of .* and 0.1 of .*, seed 1"):
         compare_records([first, other])
 
 
 def test_runs_must_be_finished_and_told_apart():
-    with pytest.raises(ValueError, match="finished runs; got 'l2p' .* with 2 of 3 tasks"):
+    with pytest.raises(ValueError, match="finished runs, got 'l2p' .* with 2 of 3 tasks"):
         compare_records([a_run(), a_run("l2p", n_done=2)])
-    with pytest.raises(ValueError, match="one per method and seed; got two of 'fmlora'"):
+    with pytest.raises(ValueError, match="one per method and seed, got two of 'fmlora'"):
         compare_records([a_run(), a_run(fall=0.1)])
-    with pytest.raises(ValueError, match="at least one record; got none"):
+    with pytest.raises(ValueError, match="at least one record, got none"):
         compare_records([])
 
 

@@ -8,9 +8,18 @@ import math
 import pytest
 from helpers.records import a_run, joint_run, runs
 
-from fmlora_kit.analysis import Interval, compare_records, csv, latex, markdown
+from fmlora_kit.analysis import Interval, compare_records
 from fmlora_kit.analysis.formats import parameters, percent, points, seconds, size
-from fmlora_kit.analysis.tables import latex_escape, overview
+from fmlora_kit.analysis.tables import (
+    ALL_METRICS,
+    csv,
+    difference_cells,
+    latex,
+    latex_escape,
+    markdown,
+    overview,
+    table_cells,
+)
 
 
 @pytest.fixture
@@ -88,7 +97,7 @@ def test_csv_is_plain_numbers(comparison):
     assert float(ewc["fmlora_minus_it_ci95"]) == pytest.approx(4.302652729911275 * 0.01 / 3**0.5)
     assert ewc["fmlora_minus_it_n_seeds"] == ewc["n_seeds"] == "3"
     assert float(ewc["parameters_after_last_task"]) == 1030
-    assert float(ewc["bytes_on_disk"]) == comparison.row("ewc_lora").bytes_on_disk
+    assert float(ewc["bytes_on_disk"]) == comparison.row("ewc_lora").mean("bytes_on_disk")
     assert joint["forgetting"] == rows[0]["fmlora_minus_it"] == ""
     assert rows[0]["stream"] == "hand made, 3 tasks, 6 classes"
 
@@ -147,7 +156,9 @@ def test_seconds_for_people(value, text):
 def test_percent_and_points():
     assert percent(Interval(0.7132, 0.0081, 3)) == "71.3 ± 0.8"
     assert percent(Interval(-0.0001, math.nan, 1)) == "0.0"
-    assert percent(Interval(math.nan, math.nan, 1)) == "–"
+    assert percent(Interval(math.nan, math.nan, 1), " %") == "–"
+    assert percent(Interval(0.7132, 0.0081, 3), " %") == "71.3 ± 0.8 %"
+    assert points(Interval(-0.031, math.nan, 1), " points") == "−3.1 points"
     assert points(Interval(0.031, 0.008, 3)) == "+3.1 ± 0.8"
     assert points(Interval(-0.031, math.nan, 1)) == "−3.1"
     assert points(Interval(0.0001, 0.001, 3)) == "0.0 ± 0.1"
@@ -170,3 +181,27 @@ def test_the_overview_has_a_column_per_stream(comparison):
         ["EWC on LoRA", "56.5 ± 13.8", "56.5 ± 13.8"],
         ["joint training (a bound)", "95.0 ± 0.0", "–"],
     ]
+
+
+def test_every_metric_has_its_best_in_bold_and_those_tied(comparison):
+    cells = table_cells(comparison, ALL_METRICS, strong=lambda text: f"<{text}>")
+    assert cells["final accuracy, %"][:2] == ["<67.5 ± 12.4>", "<67.3 ± 11.3>"]
+    assert cells["final accuracy, %"][2:] == ["56.5 ± 13.8", "95.0 ± 0.0"]
+    assert cells["forgetting, %"] == ["<15.0 ± 0.0>"] * 3 + ["–"]  # all fall by the same
+    assert cells["deployed after last"] == ["1.0k"] * 4
+    assert cells["method"] == ["<FM-LoRA>", "<L2P>", "EWC on LoRA", "joint training (a bound)"]
+
+
+def test_differences_of_all_metrics_are_bold_if_they_are_told_apart(comparison):
+    cells = difference_cells(comparison, strong=lambda text: f"<{text}>")
+    assert cells["difference"] == ["FM-LoRA − L2P", "FM-LoRA − EWC on LoRA"]
+    assert cells["final accuracy"] == ["+0.2 ± 1.9", "<+11.0 ± 2.5>"]
+    assert difference_cells(compare_records([a_run(), a_run("l2p", fall=0.1)])) == {}
+    assert difference_cells(compare_records(runs(["l2p"]))) == {}
+
+
+def test_csv_of_several_streams_has_one_header(comparison):
+    rows = list(reader.DictReader(io.StringIO(csv(comparison, comparison))))
+    assert len(rows) == 8 and float(rows[0]["learning_accuracy"]) == pytest.approx(
+        0.71667, abs=1e-4
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 from helpers.records import THREE_TASKS, make_record
 
-from fmlora_kit.analysis import beside
+from fmlora_kit.analysis.tables import published_and_measured
 
 QUOTED = {
     "preset": "cub200-10",
@@ -19,14 +19,14 @@ def run(preset="cub200-10", *, partial=None, backbone="vit_b", **changes):
 
 
 def test_nothing_is_known():
-    assert beside(["cub200-10"], [], []) == {
+    assert published_and_measured(["cub200-10"], [], []) == {
         "cub200-10": {"published": "not in our sources", "ours": "not run here"}
     }
 
 
 def test_both_sides_by_hand():
     lower = THREE_TASKS - 0.1
-    found = beside(
+    found = published_and_measured(
         ["cub200-10", "imagenet-r-5"],
         [QUOTED, {**QUOTED, "method": "Another", "final_accuracy": 70.0}],
         [run(), run(accuracy=lower, seed=1), run(method="sequential_lora", backbone="tiny")],
@@ -48,4 +48,4 @@ def test_partial_unfinished_and_foreign_runs_do_not_count():
         run("imagenet-r-5"),
         make_record(accuracy=np.copy(THREE_TASKS)),
     ]
-    assert beside(["cub200-10"], [], records)["cub200-10"]["ours"] == "not run here"
+    assert published_and_measured(["cub200-10"], [], records)["cub200-10"]["ours"] == "not run here"

@@ -8,8 +8,10 @@ import re
 import pytest
 
 import fmlora_kit as fk
+from fmlora_kit.__main__ import main as fmlora
 from fmlora_kit.analysis import compare_records, tables
-from fmlora_kit.commands import compare
+from fmlora_kit.analysis.tables import ALL_METRICS, table_cells
+from fmlora_kit.commands import ablation, compare, demo
 from fmlora_kit.record import load_briefs
 from fmlora_kit.training import sweep
 
@@ -53,6 +55,7 @@ def test_the_tables_are_the_summary_rendered(out):
     assert (out / "tables.csv").read_text(encoding="utf-8") == tables.csv(table)
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "streaming LDA" in page and 'src="http' not in page
+    assert "--methods nearest_class_mean,streaming_lda --streams tiny" in page
 
 
 def test_the_brief_records_give_the_same_table(out):
@@ -66,31 +69,37 @@ def test_the_brief_records_give_the_same_table(out):
 
 def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monkeypatch):
     monkeypatch.setitem(sweep.SETTINGS, "tiny", sweep.Setting("glyphs", {}))
-    readme = tmp_path / "README.md"
-    marks = [f"<!-- {mark} -->\nstale\n<!-- /{mark} -->" for mark in ("overview", "compare")]
-    readme.write_text("before\n" + "\nbetween\n".join(marks) + "\nafter\n")
+    readme, shipped = tmp_path / "README.md", tmp_path / "shipped"
+    shipped.mkdir()
+    readme.write_text("before\n<!-- overview -->\nstale\n<!-- /overview -->\nafter\n")
+    (shipped / "README.md").write_text("top\n<!-- compare -->\nstale\n<!-- /compare -->\nend\n")
     for _ in range(2):
-        compare.publish(out, readme, tmp_path / "shipped")
-        text = readme.read_text(encoding="utf-8")
+        compare.publish(out, readme, shipped)
+        text, every = (f.read_text("utf-8") for f in (readme, shipped / "README.md"))
         assert text.startswith("before\n<!-- overview -->\n| final accuracy, %")
-        assert "<!-- compare -->\n**glyphs, 2 tasks, 20 classes" in text
-        assert text.endswith("<!-- /compare -->\nafter\n") and "stale" not in text
-        assert text.count("between") == 1
+        assert text.endswith("<!-- /overview -->\nafter\n")
+        assert every.startswith("top\n<!-- compare -->\n**glyphs, 2 tasks, 20 classes")
+        assert every.endswith("<!-- /compare -->\nend\n") and "stale" not in text + every
     assert (tmp_path / "shipped" / "tiny.json").read_bytes() == (out / "tiny.json").read_bytes()
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--methods", "magic"], "methods must be among fmlora, .*got 'magic'"),
-        (["--streams", "glyphs_10,mnist"], "streams must be among glyphs_10, .*got 'mnist'"),
-        (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--methods", "magic"], "--methods must be all or among fmlora, .*got 'magic'"),
+        (["--streams", "glyphs_10,mnist"], "--streams must be all or among glyphs_10, .*'mnist'"),
+        (["--seeds", "0"], "--seeds must be a whole number at least 1, got 0"),
+        (["--epochs", "few"], "--epochs must be a whole number at least 1, got 'few'"),
         (["--workers", "2", "--cluster", "tcp://host:8786"], "--workers must not be given with"),
+        (["--streams", "pacs", "--data", "no/where"], "--data must be a folder .*got 'no.*where'"),
+        (["--out", __file__], "--out must be a folder, got '.*compare.py'.* is a file"),
+        (["--out", f"{__file__}/below"], "--out must be a folder, got .* is a file"),
     ],
 )
 def test_bad_words_are_refused_before_anything_is_done(words, message, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        compare.main([*words, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as end:
+        compare.main(["--out", str(tmp_path / "out"), *words])
+    assert end.value.code == 2
     error = " ".join(capsys.readouterr().err.split())
     assert re.search(message, error), error
     assert not (tmp_path / "out").exists()
@@ -100,6 +109,54 @@ def test_if_every_run_fails_the_reason_is_told(tmp_path, capsys, monkeypatch):
     gone = sweep.Setting("pacs", {}, "nowhere")
     monkeypatch.setitem(sweep.SETTINGS, "gone", gone)
     words = ["--methods", "streaming_lda", "--streams", "gone", "--seeds", "1"]
-    assert compare.main([*words, "--out", str(tmp_path), "--workers", "1"]) == 1
-    assert "no run was finished" in capsys.readouterr().err
+    assert fmlora(["compare", *words, "--out", str(tmp_path), "--workers", "1"]) == 1
+    assert "fmlora compare: error: no run was finished" in capsys.readouterr().err
     assert not (tmp_path / "summary.json").exists()
+
+
+def test_the_demo_and_the_comparison_have_the_same_tables(out, tmp_path, monkeypatch):
+    """One record set, given to both programs: cell by cell the same, on all that they write."""
+    records = load_briefs(out / "tiny.json")
+    by_method = {m: [r for r in records if r.method == m] for m in METHODS.split(",")}
+    monkeypatch.setattr(demo, "run_many", lambda jobs, **_: by_method)
+    words = ["--methods", METHODS, "--tasks", "2", "--seeds", "2", "--out", str(tmp_path)]
+    assert demo.main(words) == 0
+    (ours,) = compare.tables_of(summary(tmp_path)).values()
+    theirs = compare.tables_of(summary(out))["tiny"]
+    for layout in (tables.SUMMARY, ALL_METRICS):
+        assert table_cells(ours, layout) == table_cells(theirs, layout)
+        assert tables.markdown(ours, layout) == tables.markdown(theirs, layout)
+    for name in ("tables.md", "tables.tex", "tables.csv"):
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
+    rows = [
+        re.findall(r"<tr>.*?</tr>", (f / "index.html").read_text("utf-8")) for f in (tmp_path, out)
+    ]
+    results = [[row for row in each if "± " in row] for each in rows]
+    assert results[0] == results[1] and len(results[0]) >= 4
+
+
+def test_a_stopped_comparison_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "compare", stop)
+    assert fmlora(["compare", "--out", str(tmp_path)]) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "fmlora compare: stopped; the same command goes on where it was"
+
+
+def test_the_bar_counts_what_lies_there(out, capsys):
+    words = ["--methods", METHODS, "--streams", "tiny", "--seeds", "2", "--epochs", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        tiny = sweep.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
+        patch.setitem(sweep.SETTINGS, "tiny", tiny)
+        assert compare.main([*words, "--workers", "1", "--out", str(out)]) == 0
+    assert "100%" in capsys.readouterr().err  # and nothing was trained again
+
+
+def test_the_readme_of_the_shipped_comparison_is_the_shipped_records_rendered():
+    text = (compare.SHIPPED / "README.md").read_text(encoding="utf-8")
+    texts = {**compare.documented(), **ablation.documented()}
+    for mark in ("compare", *ablation.documented()):
+        shown = text.partition(f"<!-- {mark} -->\n")[2].partition(f"\n<!-- /{mark} -->")[0]
+        assert shown and shown == texts[mark], mark

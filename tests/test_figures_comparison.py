@@ -4,14 +4,14 @@ import pytest
 from helpers.records import a_run, runs
 
 from fmlora_kit.analysis import compare_records
-from fmlora_kit.figures import comparison
+from fmlora_kit.figures import comparison_dots
 
 HALF_WIDTH = 100 * 4.302652729911275 * 0.05 / 3**0.5  # of 72.5, 62.5 and 67.5 %
 
 
 @pytest.fixture
 def figure():
-    return comparison({"hand made": compare_records(runs())})
+    return comparison_dots({"hand made": compare_records(runs())})
 
 
 def drawn(figure):
@@ -57,11 +57,11 @@ def test_hover_says_the_numbers(figure):
 
 def test_a_panel_per_stream():
     one, other = runs(), runs(["l2p", "ewc_lora"], joint=False)
-    figure = comparison({name: compare_records(one) for name in "abc"})
+    figure = comparison_dots({name: compare_records(one) for name in "abc"})
     assert [title.text for title in figure.layout.annotations] == ["a", "b", "c"]
     assert [t.xaxis for t in drawn(figure)] == ["x"] * 3 + ["x2"] * 3 + ["x3"] * 3
     assert "xaxis4" not in figure.layout.to_plotly_json()
-    two = comparison({"a": compare_records(one), "b": compare_records(other)})
+    two = comparison_dots({"a": compare_records(one), "b": compare_records(other)})
     assert len(drawn(two)) == 3 + 1
     assert list(two.layout.yaxis2.ticktext) == ["L2P", "EWC on LoRA"]
 
@@ -72,18 +72,18 @@ def test_the_legend_names_what_is_there(figure):
         "other methods",
         "joint training, a bound",
     ]
-    rivals = comparison({"a": compare_records(runs(["l2p"], joint=False))})
+    rivals = comparison_dots({"a": compare_records(runs(["l2p"], joint=False))})
     assert [t.name for t in rivals.data if t.x == (None,)] == ["other methods"]
 
 
 def test_seeds_are_said():
-    one = comparison({"a": compare_records([a_run(), a_run("l2p")])})
+    one = comparison_dots({"a": compare_records([a_run(), a_run("l2p")])})
     assert one.layout.title.subtitle.text.startswith("One seed, so no intervals")
     two = compare_records([*runs(["l2p"]), a_run(), a_run(seed=1)])
-    subtitle = comparison({"a": two}).layout.title.subtitle.text
+    subtitle = comparison_dots({"a": two}).layout.title.subtitle.text
     assert subtitle.startswith("Mean over 2 to 3 seeds")
 
 
 def test_nothing_to_draw_is_refused():
-    with pytest.raises(ValueError, match="at least one comparison; got none"):
-        comparison({})
+    with pytest.raises(ValueError, match="at least one comparison, got none"):
+        comparison_dots({})

@@ -6,7 +6,7 @@ import pytest
 from helpers.records import a_run, runs
 
 from fmlora_kit.analysis import compare_records
-from fmlora_kit.figures import comparison
+from fmlora_kit.figures import comparison_table
 
 
 def plain(text):
@@ -20,7 +20,7 @@ def cells(figure, column):
 
 @pytest.fixture
 def figure():
-    return comparison(compare_records(runs()))
+    return comparison_table(compare_records(runs()))
 
 
 def test_the_columns(figure):
@@ -62,7 +62,7 @@ def test_the_first_and_those_tied_are_bold(figure):
 
 
 def test_the_second_may_be_fmlora():
-    figure = comparison(compare_records([a_run(fall=0.1), a_run("l2p")]))
+    figure = comparison_table(compare_records([a_run(fall=0.1), a_run("l2p")]))
     assert cells(figure, 0) == ["<b>L2P</b>", "FM-LoRA"]
     assert cells(figure, 2) == ["−10.0", "–"]
     fills = figure.data[0].cells.fill.color[0]
@@ -70,7 +70,7 @@ def test_the_second_may_be_fmlora():
 
 
 def test_without_fmlora_there_is_no_difference():
-    figure = comparison(compare_records(runs(["l2p"])))
+    figure = comparison_table(compare_records(runs(["l2p"])))
     assert len(figure.data[0].cells["values"]) == len(figure.data[0].columnwidth) == 8
 
 
@@ -78,7 +78,7 @@ def test_long_words_are_broken_and_make_room(figure):
     comparison = compare_records(runs())
     longer = dataclasses.replace(comparison.rows[1], stores="one pair per map and task, " * 4)
     rows = (comparison.rows[0], longer, *comparison.rows[2:])
-    tall = comparison(dataclasses.replace(comparison, rows=rows))
+    tall = comparison_table(dataclasses.replace(comparison, rows=rows))
     lines = cells(tall, 7)[1].split("<br>")
     assert " ".join(lines) == longer.stores.strip()
     assert len(lines) > 2 and max(map(len, lines)) <= 31  # 187 pixels of 6 pixels a letter

@@ -91,7 +91,8 @@ def test_nothing_right_of_the_record_imports_torch(path):
 @pytest.mark.parametrize("path", [p for p in LIBRARY if room(p) == "record"], ids=short)
 def test_the_record_needs_numpy_and_safetensors_only(path):
     packages = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
-    assert packages <= {PACKAGE, "numpy", "safetensors"}
+    asked = {"pandas"} if path.name == "record.py" else set()  # inside `to_frame` alone
+    assert packages <= {PACKAGE, "numpy", "safetensors", *asked}
 
 
 @pytest.mark.parametrize("name", ["", *(f".{name}" for name in RIGHT)])

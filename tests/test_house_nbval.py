@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import nbformat
@@ -118,25 +119,30 @@ def executed():
 
 @pytest.fixture(scope="module")
 def failed_cells(executed, tmp_path_factory):
-    """Run nbval as `make test` does over one notebook per edit: {edit: failed cells}."""
+    """Run nbval as `make test` does over all edits, cell by cell in one kernel: {edit: failed}."""
     folder = tmp_path_factory.mktemp("house")
     (folder / "notebooks").mkdir()
     (folder / "tests").mkdir()
     for name in ("conftest.py", "pyproject.toml", "tests/nbval_tolerance.py"):
         shutil.copy(ROOT / name, folder / name)
-    for name, (edit, _) in EDITS.items():
+    cells = copy.deepcopy(executed.cells[:1])
+    for edit, _ in EDITS.values():
         notebook = copy.deepcopy(executed)
         edit(notebook)
-        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
+        cells += notebook.cells[1:]
+    for cell in cells:
+        cell["id"] = uuid.uuid4().hex
+    nbformat.write(new_notebook(cells=cells), folder / "notebooks" / "edited.ipynb")
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=60", "notebooks"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", *nbval]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    verdicts = re.findall(r"^(PASSED|FAILED) notebooks/(\w+)\.ipynb::Cell (\d+)", run.stdout, re.M)
-    assert len(verdicts) == len(CELLS) * len(EDITS), run.stdout + run.stderr
-    failed = {name: [] for name in EDITS}
-    for verdict, name, cell in verdicts:
-        failed[name] += [int(cell)] if verdict == "FAILED" else []
-    return failed
+    found = re.findall(r"^(PASSED|FAILED) notebooks/edited\.ipynb::Cell (\d+)", run.stdout, re.M)
+    verdicts = {int(cell): verdict for verdict, cell in found}
+    assert len(verdicts) == len(cells) and verdicts[0] == "PASSED", run.stdout + run.stderr
+    return {
+        name: [cell for cell in (FIGURE, PRINTED) if verdicts[2 * k + cell] == "FAILED"]
+        for k, name in enumerate(EDITS)
+    }
 
 
 @pytest.mark.parametrize("name", EDITS)

@@ -23,7 +23,8 @@ def done(tmp_path_factory):
     """The folder of what two processes made; they are forked, so from a process of their own."""
     folder = tmp_path_factory.mktemp("together")
     words = [sys.executable, str(SCRIPT), str(folder)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parents[2])))
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     run = subprocess.run(words, capture_output=True, text=True, timeout=900, env=env)
     assert run.returncode == 0, run.stderr
     return folder

@@ -54,8 +54,8 @@ def test_the_long_streams_have_two_thousand_test_images():
 @pytest.mark.parametrize(
     ("methods", "streams", "message"),
     [
-        (["magic"], ["tiny"], "methods must be among fmlora, .*joint; got 'magic'"),
-        (["fmlora"], ["imagenet"], "streams must be among glyphs_10, .*; got 'imagenet'"),
+        (["magic"], ["tiny"], "methods must be one of .'fmlora', .*'joint'., got 'magic'"),
+        (["fmlora"], ["imagenet"], "streams must be one of .'glyphs_10', .*, got 'imagenet'"),
     ],
 )
 def test_unknown_names_list_the_known_ones(methods, streams, message, tmp_path):

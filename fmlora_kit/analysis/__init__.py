@@ -16,18 +16,7 @@ from fmlora_kit.analysis.attribution import (
     attribution_movement,
     completeness_gap,
 )
-from fmlora_kit.analysis.comparison import (
-    Comparison,
-    Row,
-    by_name,
-    compare_records,
-    difference,
-    paired_metric,
-    place,
-    summarise,
-    table,
-    tied,
-)
+from fmlora_kit.analysis.comparison import Comparison, compare_records, difference, tied
 from fmlora_kit.analysis.confusion import (
     class_confusion,
     class_history,
@@ -36,15 +25,12 @@ from fmlora_kit.analysis.confusion import (
 )
 from fmlora_kit.analysis.embedding import embed, feature_neighbours_kept, own_task_share
 from fmlora_kit.analysis.features import cka_since_learned, linear_cka
-from fmlora_kit.analysis.formats import count
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
 from fmlora_kit.analysis.prompts import feature_similarity, prompt_similarity
 from fmlora_kit.analysis.ranks import gate_trace, rank_table
-from fmlora_kit.analysis.sentences import standing
 from fmlora_kit.analysis.similarity import task_similarity
 from fmlora_kit.analysis.storage import measure_storage
 from fmlora_kit.analysis.subspaces import principal_angles, task_pair, update_cosine
-from fmlora_kit.analysis.tables import beside, csv, latex, markdown
 from fmlora_kit.analysis.updates import core_energy, task_updates, update_energy
 
 __all__ = [
@@ -52,43 +38,31 @@ __all__ = [
     "Comparison",
     "DEFINITIONS",
     "Interval",
-    "Row",
     "accuracy_parts",
     "attribution_movement",
     "average_accuracy",
-    "beside",
-    "by_name",
     "cka_since_learned",
     "class_confusion",
     "class_history",
     "compare_records",
     "completeness_gap",
     "core_energy",
-    "count",
-    "csv",
     "difference",
     "embed",
     "feature_neighbours_kept",
     "feature_similarity",
     "forgetting_curve",
     "gate_trace",
-    "latex",
     "linear_cka",
     "lost_images",
-    "markdown",
     "mean_ci95",
     "measure_storage",
     "metrics",
     "own_task_share",
     "paired_difference",
-    "paired_metric",
-    "place",
     "principal_angles",
     "prompt_similarity",
     "rank_table",
-    "standing",
-    "summarise",
-    "table",
     "task_confusion",
     "task_pair",
     "task_similarity",

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from fmlora_kit.analysis.intervals import Interval
 
 UNKNOWN = "–"
+COSTS = {
+    "seconds": "training seconds",
+    "trainable_parameters": "trained per task",
+    "deployed_parameters_after_first_task": "deployed after first",
+    "deployed_parameters_after_last_task": "deployed after last",
+}
 
 
-def percent(interval: Interval) -> str:
+def percent(interval: Interval, unit: str = "") -> str:
     """A fraction in percent, `71.3 ± 0.8`; without the interval if that is unknown."""
-    return UNKNOWN if math.isnan(interval.mean) else f"{_tenths(interval.mean)}{_spread(interval)}"
+    if math.isnan(interval.mean):
+        return UNKNOWN
+    return f"{_tenths(interval.mean)}{_spread(interval)}{unit}"
 
 
-def points(interval: Interval | None) -> str:
+def points(interval: Interval | None, unit: str = "") -> str:
     """A difference of fractions in percentage points, `+3.1 ± 0.8`."""
     if interval is None or math.isnan(interval.mean):
         return UNKNOWN
     sign = "+" if round(100 * interval.mean, 1) > 0 else ""
-    return f"{sign}{_tenths(interval.mean)}{_spread(interval)}"
+    return f"{sign}{_tenths(interval.mean)}{_spread(interval)}{unit}"
 
 
 def parameters(first: float, last: float) -> str:
@@ -57,21 +66,24 @@ def _spread(interval: Interval) -> str:
 def count(number: float | None) -> str:
     """A parameter count for people: 950, 12.3k, 1.25M, 1.10G."""
     if number is None or math.isnan(number):
-        return "-"
+        return UNKNOWN
     for size, suffix, digits in ((1e9, "G", 2), (1e6, "M", 2), (1e3, "k", 1)):
         if abs(number) >= size:
             return f"{number / size:.{digits}f}{suffix}"
     return f"{number:.0f}"
 
 
-COSTS = {
-    "seconds": "training seconds",
-    "trainable_parameters": "trained per task",
-    "deployed_parameters_after_first_task": "deployed after first",
-    "deployed_parameters_after_last_task": "deployed after last",
-}
-
-
 def words(name: str) -> str:
-    """A metric's name for people."""
-    return name.replace("_", " ")
+    """A metric's or a cost's name for people."""
+    return COSTS.get(name) or name.replace("_", " ")
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def ordinal(n: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in (11, 12, 13) else "th"
+    return f"{n}{ending}"

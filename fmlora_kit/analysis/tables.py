@@ -1,42 +1,35 @@
-"""A comparison as text: Markdown and LaTeX for people, CSV in plain numbers for programs.
+"""A comparison as text: cells in a layout; Markdown, LaTeX, plain text and CSV made of them.
 
-Published numbers beside one's own, protocol by protocol.
+Every table of the kit comes from `table_cells`, and what is bold in it from `analysis.tied`.
 """
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
 from fmlora_kit.analysis.accuracy import metrics
-from fmlora_kit.analysis.comparison import Comparison, Row, tied
+from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, difference, is_tie, tied
 from fmlora_kit.analysis.formats import (
+    COSTS,
     UNKNOWN,
+    count,
     parameters,
     percent,
     points,
     seconds,
     size,
+    words,
 )
 from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 
-GAIN = "FM-LoRA minus it, points"
-HEADER = (
-    "method",
-    "final accuracy, %",
-    GAIN,
-    "forgetting, %",
-    "parameters",
-    "on disk",
-    "s per task",
-    "stores",
-    "frozen",
-)
-_NUMBERS = 7  # columns before the words: the first is a name, the others are right-aligned
+NOT_PUBLISHED, NOT_RUN = "not in our sources", "not run here"
 # One pass over the letters, so that nothing is escaped twice.
 _LATEX = str.maketrans(
     {
@@ -56,67 +49,71 @@ _LATEX = str.maketrans(
 )
 
 
-def markdown(comparison: Comparison) -> str:
-    """A titled Markdown table with its explanation; the first and those tied with it are bold."""
-    columns = {
-        name.replace("|", r"\|"): [text.replace("|", r"\|") for text in texts]
-        for name, texts in table_cells(comparison, strong=lambda text: f"**{text}**").items()
-    }
-    align = [_side(place, "left", "right") for place in range(len(columns))]
-    table = pd.DataFrame(columns).to_markdown(index=False, colalign=align, disable_numparse=True)
-    return f"**{title(comparison)}**\n\n{table}\n\n{note(comparison)}\n"
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
 
-
-def overview(comparisons: Mapping[str, Comparison]) -> str:
-    """A Markdown table of final accuracies: a row per method, a column per stream, by its name.
-
-    Methods come in the order of their mean over the streams, bounds last; bold as in `markdown`.
+    Args:
+        cell: a row and the most seeds that any row has -> text.
+        decided_by: the metric whose best row, and those tied with it, are bold; None: none is.
+        left: whether it is aligned to the left, as words are.
+        wide: whether it holds whole sentences.
     """
-    columns = {name: _accuracies(comparison) for name, comparison in comparisons.items()}
-    means: dict[str, list[float]] = {}
-    for comparison in comparisons.values():
-        for row in comparison.rows:
-            means.setdefault(row.method, []).append(row.final_accuracy.mean)
-    methods = sorted(means, key=lambda m: (m == BOUND, -sum(means[m]) / len(means[m])))
-    cells = {"final accuracy, %": [_with_remark(method) for method in methods]}
-    cells |= {n: [texts.get(m, UNKNOWN) for m in methods] for n, texts in columns.items()}
-    align = ["left"] + ["right"] * len(columns)
-    return pd.DataFrame(cells).to_markdown(index=False, colalign=align, disable_numparse=True)
+
+    cell: Callable[[Row, int], str]
+    decided_by: str | None = None
+    left: bool = False
+    wide: bool = False
 
 
-def latex(comparison: Comparison) -> str:
-    r"""A LaTeX `table` in the style of booktabs (`\usepackage{booktabs}`), its note as caption.
-
-    The two columns of words are paragraphs; the table is as wide as a page in landscape.
-    """
-    columns = {
-        latex_escape(name): [latex_escape(text) for text in texts]
-        for name, texts in table_cells(comparison).items()
-    }
-    leaders = _leaders(comparison)
-    for texts in list(columns.values())[:2]:
-        texts[:] = [rf"\textbf{{{text}}}" if k in leaders else text for k, text in enumerate(texts)]
-    align = "".join(_side(place, "l", "r") for place in range(len(columns) - 2))
-    return pd.DataFrame(columns).to_latex(
-        index=False,
-        escape=False,
-        column_format=align + "p{40mm}" * 2,
-        caption=latex_escape(f"{title(comparison)}. {note(comparison)}"),
-    )
+Layout = Mapping[str, Column]
 
 
-def csv(comparison: Comparison) -> str:
-    """Comma-separated values: one row per method, one column per number; empty if unknown.
+def _label(row: Row, most_seeds: int) -> str:
+    n = len(row.seeds)
+    remarks = ["a bound"] * (row.method == BOUND)
+    remarks += [f"{n} seed{'s' * (n > 1)}"] * (n < most_seeds)
+    return display_name(row.label) + (f" ({', '.join(remarks)})" if remarks else "")
 
-    Accuracies, forgetting and differences are fractions, `ci95` half-widths of 95% intervals,
-    parameters are numbers stored, sizes bytes, times seconds.
-    """
-    rows = [{"stream": comparison.stream, **_plain(row)} for row in comparison.rows]
-    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+
+def _gain(row: Row, most_seeds: int) -> str:
+    fewer = row.gain is not None and row.gain.n < most_seeds
+    return points(row.gain) + (f" (n = {row.gain.n})" if fewer else "")
+
+
+def _metric(name: str, *, decided_by: str | None = None) -> Column:
+    return Column(lambda row, _: percent(row.interval(name)), decided_by)
+
+
+def _cost(name: str) -> Column:
+    if name == "seconds":
+        return Column(lambda row, _: seconds(row.mean(name)))
+    return Column(lambda row, _: count(row.mean(name)))
+
+
+GAIN = "FM-LoRA minus it, points"
+METRIC_COLUMNS = {f"{words(name)}, %": _metric(name, decided_by=name) for name in METRICS}
+SUMMARY: Layout = {
+    "method": Column(_label, "final_accuracy", left=True),
+    "final accuracy, %": METRIC_COLUMNS["final accuracy, %"],
+    GAIN: Column(_gain),
+    "forgetting, %": _metric("forgetting"),
+    "parameters": Column(lambda row, _: parameters(*row.parameters)),
+    "on disk": Column(lambda row, _: size(row.mean("bytes_on_disk"))),
+    "s per task": Column(lambda row, _: seconds(row.mean("seconds_per_task"))),
+    "stores": Column(lambda row, _: row.stores, left=True, wide=True),
+    "frozen": Column(lambda row, _: row.frozen, left=True, wide=True),
+}
+ALL_METRICS: Layout = {
+    "method": SUMMARY["method"],
+    **METRIC_COLUMNS,
+    **{text: _cost(name) for name, text in COSTS.items()},
+}
+VARIANTS: Layout = {"variant": SUMMARY["method"], **METRIC_COLUMNS}
 
 
 def table_cells(
-    comparison: Comparison, *, strong: Callable[[str], str] = str
+    comparison: Comparison, layout: Layout = SUMMARY, *, strong: Callable[[str], str] = str
 ) -> dict[str, list[str]]:
     """The table as text, column by column, without escapes; the words for people.
 
@@ -124,16 +121,128 @@ def table_cells(
 
     Args:
         comparison: the methods on one stream.
-        strong: what is done to name and accuracy of the first method and of those tied with it.
+        layout: the columns.
+        strong: what is done to the best cells of a column that a metric decides.
     """
-    most = max(len(row.seeds) for row in comparison.rows)
-    rows = [_texts(row, most) for row in comparison.rows]
-    for k in _leaders(comparison):
-        rows[k][:2] = [strong(text) for text in rows[k][:2]]
-    columns = dict(zip(HEADER, map(list, zip(*rows, strict=True)), strict=True))
-    if all(row.gain is None for row in comparison.rows):
-        del columns[GAIN]
+    columns = {}
+    for head, column in layout.items():
+        if head == GAIN and all(row.gain is None for row in comparison.rows):
+            continue
+        best = tied(comparison, name=column.decided_by) if column.decided_by else ()
+        texts = [column.cell(row, comparison.n_seeds) for row in comparison.rows]
+        columns[head] = [
+            strong(text) if row.label in best else text
+            for row, text in zip(comparison.rows, texts, strict=True)
+        ]
     return columns
+
+
+def difference_cells(
+    comparison: Comparison, *, strong: Callable[[str], str] = str
+) -> dict[str, list[str]]:
+    """FM-LoRA minus each other learner, every metric; empty if no seed repeats or nothing pairs.
+
+    Args:
+        comparison: the methods on one stream.
+        strong: what is done to a difference whose interval excludes zero, in either direction.
+    """
+    others = [row for row in comparison.learners if row.label != OURS]
+    if all(row.label != OURS for row in comparison.rows) or not others or comparison.n_seeds < 2:
+        return {}
+    ours = comparison.row(OURS)
+    columns = {"difference": [f"{display_name(OURS)} − {display_name(r.label)}" for r in others]}
+    for name in METRICS:
+        gaps = [difference(ours, row, name) for row in others]
+        columns[words(name)] = [
+            points(gap) if gap is None or gap.n < 2 or is_tie(gap) else strong(points(gap))
+            for gap in gaps
+        ]
+    return columns
+
+
+def markdown(comparison: Comparison, layout: Layout = SUMMARY) -> str:
+    """A titled Markdown table with its explanation; the first and those tied with it are bold."""
+    cells = table_cells(comparison, layout, strong=lambda text: f"**{text}**")
+    table = markdown_grid(cells, [layout[head].left for head in cells])
+    return f"**{title(comparison)}**\n\n{table}\n\n{note(comparison, layout)}\n"
+
+
+def markdown_grid(cells: Mapping[str, list[str]], left: list[bool]) -> str:
+    """A Markdown table of cells, column by column; those that are not left are right-aligned."""
+    escaped = {
+        head.replace("|", r"\|"): [text.replace("|", r"\|") for text in texts]
+        for head, texts in cells.items()
+    }
+    align = ["left" if each else "right" for each in left]
+    return pd.DataFrame(escaped).to_markdown(index=False, colalign=align, disable_numparse=True)
+
+
+def plain(comparison: Comparison, layout: Layout = ALL_METRICS) -> str:
+    """The table as aligned text for a terminal; a star marks the best of a column, and ties."""
+    cells = table_cells(comparison, layout, strong=lambda text: f"{text} *")
+    starred = any(text.endswith(" *") for texts in cells.values() for text in texts)
+    if starred:
+        cells = {  # numbers stay one below the other
+            head: [t if layout[head].left or t.endswith(" *") else f"{t}  " for t in texts]
+            for head, texts in cells.items()
+        }
+    align = ["left" if layout[head].left else "right" for head in cells]
+    narrow = {textwrap.fill(head, 12): texts for head, texts in cells.items()}
+    table = pd.DataFrame(narrow).to_markdown(
+        index=False, tablefmt="simple", colalign=align, disable_numparse=True
+    )
+    return table + "\n* the best of a column, and all tied with it" * starred
+
+
+def overview(comparisons: Mapping[str, Comparison]) -> str:
+    """A Markdown table of final accuracies: a row per method, a column per stream, by its name.
+
+    Methods come in the order of their mean over the streams, bounds last; bold as in `markdown`.
+    """
+    means: dict[str, list[float]] = {}
+    for comparison in comparisons.values():
+        for row in comparison.rows:
+            means.setdefault(row.method, []).append(row.mean("final_accuracy"))
+    methods = sorted(means, key=lambda m: (m == BOUND, -sum(means[m]) / len(means[m])))
+    names = [display_name(m) + (" (a bound)" if m == BOUND else "") for m in methods]
+    cells = {"final accuracy, %": names}
+    for name, comparison in comparisons.items():
+        texts = table_cells(comparison, SUMMARY, strong=lambda text: f"**{text}**")
+        labels = [row.method for row in comparison.rows]
+        found = dict(zip(labels, texts["final accuracy, %"], strict=True))
+        cells[name] = [found.get(method, UNKNOWN) for method in methods]
+    return markdown_grid(cells, [True] + [False] * len(comparisons))
+
+
+def latex(comparison: Comparison, layout: Layout = SUMMARY) -> str:
+    r"""A LaTeX `table` in the style of booktabs (`\usepackage{booktabs}`), its note as caption.
+
+    Columns of sentences are paragraphs; the table is as wide as a page in landscape.
+    """
+    start, end = "\ue000", "\ue001"  # letters of no language: bold survives the escaping
+    cells = table_cells(comparison, layout, strong=lambda text: f"{start}{text}{end}")
+    bold = str.maketrans({start: r"\textbf{", end: "}"})
+    columns = {
+        latex_escape(head): [latex_escape(text).translate(bold) for text in texts]
+        for head, texts in cells.items()
+    }
+    align = ("p{40mm}" if layout[h].wide else "l" if layout[h].left else "r" for h in cells)
+    return pd.DataFrame(columns).to_latex(
+        index=False,
+        escape=False,
+        column_format="".join(align),
+        caption=latex_escape(f"{title(comparison)}. {note(comparison, layout)}"),
+    )
+
+
+def csv(*comparisons: Comparison) -> str:
+    """Comma-separated values: one row per method, one column per number; empty if unknown.
+
+    Accuracies, forgetting and differences are fractions, `ci95` half-widths of 95% intervals,
+    parameters are numbers stored, sizes bytes, times seconds.
+    """
+    rows = [{"stream": each.stream, **_numbers(row)} for each in comparisons for row in each.rows]
+    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
 
 
 def title(comparison: Comparison) -> str:
@@ -141,9 +250,10 @@ def title(comparison: Comparison) -> str:
     return f"{comparison.stream}, {comparison.scenario}"
 
 
-def note(comparison: Comparison) -> str:
+def note(comparison: Comparison, layout: Layout = SUMMARY) -> str:
     """What the numbers are, in a few sentences."""
-    return " ".join([*_about_intervals(comparison), *_about_costs(comparison)])
+    sentences = [*_about_intervals(comparison, layout), *_about_costs(comparison, layout)]
+    return " ".join(sentences)
 
 
 def latex_escape(text: str) -> str:
@@ -151,99 +261,72 @@ def latex_escape(text: str) -> str:
     return text.translate(_LATEX)
 
 
-def _texts(row: Row, most_seeds: int) -> list[str]:
-    n = len(row.seeds)
-    remarks = ["a bound"] * (row.method == BOUND)
-    remarks += [f"{n} seed{'s' * (n > 1)}"] * (n < most_seeds)
-    fewer = row.gain is not None and row.gain.n < most_seeds
-    return [
-        display_name(row.method) + (f" ({', '.join(remarks)})" if remarks else ""),
-        percent(row.final_accuracy),
-        points(row.gain) + (f" (n = {row.gain.n})" if fewer else ""),
-        percent(row.forgetting),
-        parameters(*row.parameters),
-        size(row.bytes_on_disk),
-        seconds(row.seconds_per_task),
-        row.stores,
-        row.frozen,
-    ]
-
-
-def _accuracies(comparison: Comparison) -> dict[str, str]:
-    leaders = tied(comparison)
-    texts = {row.method: percent(row.final_accuracy) for row in comparison.rows}
-    return {m: f"**{text}**" if m in leaders else text for m, text in texts.items()}
-
-
-def _with_remark(method: str) -> str:
-    return display_name(method) + (" (a bound)" if method == BOUND else "")
-
-
-def _plain(row: Row) -> dict:
-    values: dict = {"method": row.method, "n_seeds": len(row.seeds)}
-    for name in ("final_accuracy", "forgetting"):
-        values |= {name: getattr(row, name).mean, f"{name}_ci95": getattr(row, name).ci95}
+def _numbers(row: Row) -> dict:
     gain = row.gain or Interval(math.nan, math.nan, 0)
-    return values | {
+    first = ("final_accuracy", "forgetting")
+    return {
+        "method": row.method,
+        "n_seeds": len(row.seeds),
+        **_means(row, first),
         "fmlora_minus_it": gain.mean,
         "fmlora_minus_it_ci95": gain.ci95,
         "fmlora_minus_it_n_seeds": gain.n,
-        "parameters_after_first_task": row.parameters[0],
-        "parameters_after_last_task": row.parameters[1],
-        "bytes_on_disk": row.bytes_on_disk,
-        "seconds_per_task": row.seconds_per_task,
+        **_means(row, (name for name in row.values if name not in first)),
+        "label": row.label,
         "stores": row.stores,
         "frozen": row.frozen,
     }
 
 
-def _about_intervals(comparison: Comparison) -> list[str]:
-    most = max(len(row.seeds) for row in comparison.rows)
+def _means(row: Row, names: Iterable[str]) -> dict:
+    intervals = {name: row.interval(name) for name in names}
+    return {
+        key: value
+        for name, each in intervals.items()
+        for key, value in ((name, each.mean), (f"{name}_ci95", each.ci95))
+    }
+
+
+def _about_intervals(comparison: Comparison, layout: Layout) -> list[str]:
+    most = comparison.n_seeds
     if most == 1:
-        parts = ["One seed: no intervals, and no difference is told from chance."]
+        sentences = ["One seed: no intervals, and no difference is told from chance."]
     else:
-        parts = [f"Mean over {most} seeds ± half-width of the 95\u00a0% Student-t interval."]
-    if any(row.gain for row in comparison.rows):
-        parts.append(
+        sentences = [f"Mean over {most} seeds ± half-width of the 95\u00a0% Student-t interval."]
+    if GAIN in layout and any(row.gain for row in comparison.rows):
+        sentences.append(
             f"{display_name(OURS)} minus it: final accuracy, paired by seed, in percentage points."
         )
     if tied(comparison):
+        first = "the first" if layout is SUMMARY else "the best of a column"
         tie = "; tied: the interval of the paired difference has zero in it, without correction "
         tie += "for the number of methods"
-        parts.append(f"Bold: the first, and all tied with it{tie if most > 1 else ''}.")
-    return parts
+        sentences.append(f"Bold: {first}, and all tied with it{tie if most > 1 else ''}.")
+    return sentences
 
 
-def _about_costs(comparison: Comparison) -> list[str]:
-    parts = [
-        "Parameters: numbers stored (model and training state) after the first task → after the "
-        "last.",
-        "On disk: the arrays of a record of all tasks.",
-    ]
+def _about_costs(comparison: Comparison, layout: Layout) -> list[str]:
+    sentences = []
+    if "parameters" in layout:
+        sentences.append(
+            "Parameters: numbers stored (model and training state) after the first task → after "
+            "the last."
+        )
+    if "on disk" in layout:
+        sentences.append("On disk: the arrays of a record of all tasks.")
     if comparison.devices:
         several = "; seconds of different devices do not compare" * (len(comparison.devices) > 1)
-        parts.append(f"Device: {', '.join(comparison.devices)}{several}.")
+        sentences.append(f"Device: {', '.join(comparison.devices)}{several}.")
     if any(row.method == BOUND for row in comparison.rows):
-        parts.append(
+        shared = "; its seconds are shared out over the tasks" * ("s per task" in layout)
+        sentences.append(
             f"{display_name(BOUND).capitalize()} sees all tasks at once, which a learner of a "
-            "stream cannot; its seconds are shared out over the tasks."
+            f"stream cannot{shared}."
         )
-    return parts
+    return sentences
 
 
-def _leaders(comparison: Comparison) -> list[int]:
-    leaders = tied(comparison)
-    return [k for k, row in enumerate(comparison.rows) if row.method in leaders]
-
-
-def _side(place: int, left: str, right: str) -> str:
-    return right if 0 < place < _NUMBERS else left
-
-
-NOT_PUBLISHED, NOT_RUN = "not in our sources", "not run here"
-
-
-def beside(
+def published_and_measured(
     presets: Iterable[str], accuracies: Iterable[Mapping], records: Iterable[Record]
 ) -> dict[str, dict[str, str]]:
     """Preset -> what is published with it and what was measured here, final accuracies in %.
@@ -254,7 +337,7 @@ def beside(
     Args:
         presets: the rows.
         accuracies: published ones, each with "preset", "method", "final_accuracy" in % and
-            "source", as `lessons.published_results` has them.
+            "source", as `lessons.published` has them.
         records: of any streams.
     """
     theirs: dict[str, list[str]] = {}

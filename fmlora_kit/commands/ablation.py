@@ -1,11 +1,12 @@
-"""Which of FM-LoRA's decisions matter: ``python -m fmlora_kit ablation`` (``make ablation``).
+"""Which of FM-LoRA's decisions matter: variants of it, compared on seeds of their own.
 
-Every combination of bases x protect x DRS x DMP, then one change to the defaults at a time (head,
-fold, prompt update, ranks per task), then sequential LoRA's own learning rates and
-heads: on the first four tasks of ``glyphs``, three seeds that no comparison uses. With ``--stream
-glyph_styles`` instead: single changes and those that let FM-LoRA move most, beside full
-fine-tuning. Writes ``<out>/ablation.md`` and ``<out>/ablation.json``; what is finished is not done
-again.
+Studies: "defaults" is every combination of bases x protect x DRS x DMP, then one change to the
+defaults at a time (head, fold, prompt update, ranks per task), then sequential LoRA's own learning
+rates and heads, on the first four tasks of glyphs. "domains" is single changes and those that let
+FM-LoRA move most, beside full fine-tuning, on glyph_styles. "near-duplicate" asks if a task that
+resembles an earlier one gets less rank: Greek letters with a bar beneath close two streams; in one
+plain Greek came before, in the other Hebrew did. Writes OUT/STUDY.md and OUT/STUDY.json; what is
+finished is not done again.
 """
 
 from __future__ import annotations
@@ -13,21 +14,32 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.sites import MAPS
-from fmlora_kit.analysis.accuracy import metrics
-from fmlora_kit.analysis.intervals import mean_ci95
+from fmlora_kit.analysis import Comparison, compare_records, difference
+from fmlora_kit.analysis.comparison import make_rows
+from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
+from fmlora_kit.commands.arguments import make_parser, out_folder, whole
+from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
+from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget
 from fmlora_kit.training.pool import Job, run_many
 
-SEEDS = (100, 101, 102)
+EXAMPLE = "fmlora ablation --study near-duplicate --seeds 2 --epochs 1 --out build/near"
 PROTECT = FLoRA().protect
-COLUMNS = ("final_accuracy", "learning_accuracy", "forgetting", "drift_forgetting")
+NEAR, NOVEL = "near-duplicate", "novel"
+BEFORE = {NEAR: ("Latin", "Greek", "Cyrillic"), NOVEL: ("Latin", "Hebrew", "Cyrillic")}
+MEASURES: dict[str, Callable[[Record], float]] = {
+    "rank": lambda record: float(record.ranks[-1].mean()),
+    "novelty": lambda record: float(record.tasks[-1].scalars["novelty"]),
+}
 
 
 def variants() -> Iterator[tuple[str, str, dict]]:
@@ -81,77 +93,169 @@ def domain_variants() -> Iterator[tuple[str, str, dict]]:
         yield f"full fine-tuning, {head.kind} head", "full_finetuning", {"head": head}
 
 
-def _on(value: object) -> str:
-    return "on" if value else "off"
+def both_streams() -> Iterator[tuple[str, str, dict]]:
+    """FM-LoRA on either stream: label, method and options."""
+    for label in BEFORE:
+        yield label, "fmlora", {}
 
 
-VARIANTS = {"glyphs": variants, "glyph_styles": domain_variants}
+def compare_variants(records: Mapping[str, Sequence[Record]]) -> Comparison:
+    """The variants as rows of one table."""
+    return compare_records(records)
+
+
+def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
+    """Rank (mean over the adapted maps) and novelty of the last task, a row per stream."""
+    rows = make_rows(records, MEASURES)
+    return Comparison("glyphs, Greek barred at the end", "class-incremental", rows)
+
+
+def render_variants(comparison: Comparison) -> str:
+    """The table of the variants as Markdown."""
+    return markdown(comparison, VARIANTS)
+
+
+def render_last_tasks(comparison: Comparison) -> str:
+    """Ranks and novelties by seed as Markdown, then the paired difference of the ranks."""
+    near, novel = comparison.row(NEAR), comparison.row(NOVEL)
+    cells = {"seed": [str(seed) for seed in near.seeds]}
+    for name, digits in (("rank", 2), ("novelty", 3)):
+        for row in (near, novel):
+            cells[f"{name}, {row.label}"] = [f"{value:.{digits}f}" for value in row.values[name]]
+    gap = difference(near, novel, "rank")
+    line = f"{NEAR} minus {NOVEL}, ranks: {gap.mean:.2f} ± {gap.ci95:.2f} (95%)"
+    return f"{markdown_grid(cells, [False] * len(cells))}\n\n{line}\n"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared, and how it is shown.
+
+    Args:
+        variants: label, method and options of every row.
+        stream: a name in `STREAMS`.
+        n_tasks: how many of its tasks are learned, unless told; None: the study has its own.
+        first_seed: seeds count from it: an ablation's are used by no comparison.
+        n_seeds: how many, unless told.
+        compare: records by label -> the table.
+        render: the table -> Markdown.
+    """
+
+    variants: Callable[[], Iterator[tuple[str, str, dict]]]
+    stream: str = "glyphs"
+    n_tasks: int | None = 4
+    first_seed: int = 100
+    n_seeds: int = 3
+    compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_variants
+    render: Callable[[Comparison], str] = render_variants
+
+
+STUDIES = {
+    "defaults": Study(variants),
+    "domains": Study(domain_variants, stream="glyph_styles"),
+    NEAR: Study(
+        both_streams,
+        n_tasks=None,
+        first_seed=0,
+        n_seeds=5,
+        compare=compare_last_tasks,
+        render=render_last_tasks,
+    ),
+}
 
 
 def jobs(
-    out: Path, n_tasks: int, epochs: int, seeds: tuple[int, ...], stream: str = "glyphs"
+    name: str, out: Path, *, seeds: int | None = None, epochs: int | None = None, **stream: int
 ) -> list[Job]:
-    """All runs of the ablation on ``stream``."""
+    """All runs of a study.
+
+    Args:
+        name: in STUDIES.
+        out: the folder that holds "records".
+        seeds: how many; default: the study's.
+        epochs: per task; default: the usual.
+        stream: of the stream, such as ``n_tasks``.
+    """
+    study = STUDIES[name]
+    if study.n_tasks is not None:
+        stream = {"n_tasks": study.n_tasks, **stream}
     return [
         Job(
             label,
             method,
             seed,
             out / "records" / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
-            stream=stream,
-            stream_options={"n_tasks": n_tasks},
+            stream=study.stream,
+            stream_options=stream | _scripts(label if name == NEAR else None),
             options=options,
-            budget=Budget(epochs=epochs),
+            budget=Budget() if epochs is None else Budget(epochs=epochs),
         )
-        for label, method, options in VARIANTS[stream]()
-        for seed in seeds
+        for label, method, options in study.variants()
+        for seed in range(study.first_seed, study.first_seed + (seeds or study.n_seeds))
     ]
 
 
-def rows(records: dict[str, list[Record]]) -> list[dict]:
-    """One row per variant, best final accuracy first: mean and 95% half-width of each metric."""
-    table = []
-    for label, runs in records.items():
-        measured = [metrics(record) for record in runs]
-        row = {"variant": label, "seeds": len(runs)}
-        for name in COLUMNS:
-            row[name] = mean_ci95([m[name] for m in measured]).to_json()
-        table.append(row)
-    return sorted(table, key=lambda row: -row["final_accuracy"]["mean"])
+def documented(shipped: Path = SHIPPED) -> dict[str, str]:
+    """What is shipped of the studies, rendered, by their marks."""
+    files = {name: shipped / "studies" / f"{name}.json" for name in STUDIES}
+    return {
+        name: STUDIES[name].render(Comparison.from_json(json.loads(file.read_text("utf-8"))))
+        for name, file in files.items()
+        if file.exists()
+    }
 
 
-def markdown(table: list[dict]) -> str:
-    """The rows as a Markdown table, in percent."""
-    lines = ["| variant | " + " | ".join(name.replace("_", " ") + " %" for name in COLUMNS) + " |"]
-    lines.append("|---" * (len(COLUMNS) + 1) + "|")
-    for row in table:
-        cells = [_percent(row[name]) for name in COLUMNS]
-        lines.append(f"| {row['variant']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make a study; return 0."""
+    return _study(_parse(sys.argv[1:] if arguments is None else arguments))
 
 
-def _percent(value: dict) -> str:
-    width = "" if value["ci95"] is None else f" ± {100 * value['ci95']:.1f}"
-    return f"{100 * value['mean']:.1f}{width}"
+def _on(value: object) -> str:
+    return "on" if value else "off"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: see ``--help``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("build/ablation"))
-    parser.add_argument("--stream", choices=tuple(VARIANTS), default="glyphs")
-    parser.add_argument("--tasks", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=Budget().epochs)
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--workers", type=int, default=None)
-    options = parser.parse_args(arguments)
-    todo = jobs(options.out, options.tasks, options.epochs, tuple(options.seeds), options.stream)
-    records = run_many(todo, workers=options.workers)
-    table = rows(records)
-    (options.out / "ablation.json").write_text(json.dumps(table, indent=2) + "\n")
-    (options.out / "ablation.md").write_text(markdown(table))
-    print(markdown(table))
+def _scripts(label: str | None) -> dict:
+    return {} if label is None else {"scripts": BEFORE[label], "barred": "Greek"}
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser("ablation", " ".join((__doc__ or "").split()), EXAMPLE)
+    add = parser.add_argument
+    add("--study", choices=tuple(STUDIES), default="defaults", help="default: %(default)s")
+    add("--out", type=out_folder, default=Path("build/ablation"), help="default: %(default)s")
+    add("--tasks", type=whole(1), help="length of the stream; default: 4")
+    add("--epochs", type=whole(1), default=Budget().epochs, help="default: %(default)s")
+    add("--seeds", type=whole(1), help="how many; default: 3, of near-duplicate 5")
+    add("--workers", type=whole(1), help="runs at once; default: as many as there are cores")
+    add("--publish", action="store_true", help="then put the table into data/compare")
+    asked = parser.parse_args(arguments)
+    study = STUDIES[asked.study]
+    if asked.tasks is not None and study.n_tasks is None:
+        parser.error(f"--tasks must not be given with {asked.study}, whose streams are fixed")
+    if asked.tasks is not None:
+        try:
+            STREAMS[study.stream](n_tasks=asked.tasks, n_train=1, n_test=1)
+        except ValueError as error:
+            parser.error(f"--tasks: {error}")
+    return asked
+
+
+def _study(asked: argparse.Namespace) -> int:
+    study = STUDIES[asked.study]
+    length = {} if asked.tasks is None else {"n_tasks": asked.tasks}
+    todo = jobs(asked.study, asked.out, seeds=asked.seeds, epochs=asked.epochs, **length)
+    with progress_bar(todo) as say:
+        records = run_many(todo, workers=asked.workers, say=say)
+    found = study.compare(records)
+    text = json.dumps(found.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    rendered = study.render(found)
+    write_files(asked.out, {f"{asked.study}.json": text, f"{asked.study}.md": rendered})
+    if asked.publish:
+        write_files(SHIPPED / "studies", {f"{asked.study}.json": text})
+        fill_marks(SHIPPED / "README.md", documented())
+    print(rendered)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,9 +1,4 @@
-"""Final accuracy of many methods on several streams, with intervals: a panel per stream.
-
-Methods on one stream as a table: accuracy, difference to FM-LoRA, what is stored and frozen.
-
-Metrics of several runs as a table, with the definition beside every number.
-"""
+"""Methods compared: dots with intervals, a table per stream, a table of metrics with formulas."""
 
 from __future__ import annotations
 
@@ -15,19 +10,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS
-from fmlora_kit.analysis.comparison import COSTS, METRICS, Comparison, Row, summarise
-from fmlora_kit.analysis.formats import COSTS as COST_WORDS
-from fmlora_kit.analysis.formats import count, percent, words
+from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, make_rows, tied
+from fmlora_kit.analysis.formats import COSTS, count, percent, words
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
-from fmlora_kit.analysis.sentences import best
-from fmlora_kit.analysis.sentences import percent as mean_percent
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short
 
 _OURS_STYLE = {"color": OKABE_ITO[1], "symbol": "diamond", "size": 11}
 _OTHER_STYLE = {"color": OKABE_ITO[0], "symbol": "circle", "size": 8}
-_ROW = 21  # pixels per method
+_BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
+_ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
 
 
 def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
@@ -42,7 +35,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
         ValueError: there is nothing to draw.
     """
     if not comparisons:
-        raise ValueError("comparisons must hold at least one comparison; got none")
+        raise ValueError("comparisons must hold at least one comparison, got none")
     n_cols = min(2, len(comparisons))
     n_rows = math.ceil(len(comparisons) / n_cols)
     figure = make_subplots(
@@ -56,14 +49,14 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
             for row in range(n_rows)
         ],
     )
-    for place, comparison in enumerate(comparisons.values()):
-        _panel(figure, comparison, 1 + place // n_cols, 1 + place % n_cols)
-        if place + n_cols >= len(comparisons):
-            at = {"row": 1 + place // n_cols, "col": 1 + place % n_cols}
+    for k, comparison in enumerate(comparisons.values()):
+        at = {"row": 1 + k // n_cols, "col": 1 + k % n_cols}
+        _add_panel(figure, comparison, at)
+        if k + n_cols >= len(comparisons):
             figure.update_xaxes(title_text="final accuracy, %", **at)
     figure.update_annotations(font_size=13.5)
-    _legend(figure, comparisons)
-    tallest = max(len(_learners(comparison)) for comparison in comparisons.values())
+    _add_legend(figure, comparisons)
+    tallest = max(len(comparison.learners) for comparison in comparisons.values())
     figure.update_layout(
         template=TEMPLATE,
         title={"text": "Final accuracy", "subtitle": {"text": _subtitle(comparisons)}},
@@ -74,40 +67,38 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
     return figure
 
 
-def _panel(figure: go.Figure, comparison: Comparison, row: int, col: int) -> None:
-    rows = _learners(comparison)
+def _add_panel(figure: go.Figure, comparison: Comparison, at: dict) -> None:
+    rows = comparison.learners
     for mine, style in ((True, _OURS_STYLE), (False, _OTHER_STYLE)):
-        places = [place for place, each in enumerate(rows) if (each.method == OURS) == mine]
-        if places:
-            figure.add_trace(_dots(rows, places, style), row=row, col=col)
-    bound = [each.final_accuracy.mean for each in comparison.rows if each.method == BOUND]
-    for mean in bound:
-        figure.add_trace(_bound(100 * mean, len(rows)), row=row, col=col)
+        heights = [k for k, each in enumerate(rows) if (each.label == OURS) == mine]
+        if heights:
+            figure.add_trace(_dots([rows[k] for k in heights], heights, style), **at)
+    for each in comparison.rows:
+        if each.method == BOUND:
+            figure.add_trace(_bound(100 * each.mean("final_accuracy"), len(rows)), **at)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
         ticktext=[_label(each) for each in rows],
         range=[len(rows) - 0.4, -0.6],
         tickfont={"size": 11.5},
-        row=row,
-        col=col,
+        **at,
     )
-    figure.update_xaxes(range=_span(comparison), row=row, col=col)
+    figure.update_xaxes(range=_span(comparison), **at)
 
 
-def _dots(rows: list[Row], places: list[int], style: dict) -> go.Scatter:
-    shown = [rows[place] for place in places]
+def _dots(rows: Sequence[Row], heights: list[int], style: dict) -> go.Scatter:
     return go.Scatter(
-        x=[100 * each.final_accuracy.mean for each in shown],
-        y=places,
+        x=[100 * each.final_accuracy.mean for each in rows],
+        y=heights,
         mode="markers",
         marker={**style, "line": {"color": "white", "width": 1}},
         error_x={
-            "array": [100 * each.final_accuracy.ci95 for each in shown],
+            "array": [100 * each.final_accuracy.ci95 for each in rows],
             "color": style["color"],
             "thickness": 1.8,
             "width": 4,
         },
-        customdata=[_hover(each) for each in shown],
+        customdata=[_hover(each) for each in rows],
         hovertemplate="%{customdata}<extra></extra>",
         showlegend=False,
     )
@@ -118,7 +109,7 @@ def _bound(mean: float, n: int) -> go.Scatter:
         x=[mean, mean],
         y=[-0.6, n - 0.4],
         mode="lines",
-        line={"color": INK, "dash": "dash", "width": 1.5},
+        line=_BOUND_LINE,
         hovertemplate=f"{display_name(BOUND)}: {mean:.1f} %<extra></extra>",
         showlegend=False,
     )
@@ -127,7 +118,7 @@ def _bound(mean: float, n: int) -> go.Scatter:
 def _span(comparison: Comparison) -> list[float]:
     """Percent from below the lowest interval to above the highest, so that no end is cut off."""
     ends = [row.final_accuracy.mean for row in comparison.rows]
-    for row in _learners(comparison):
+    for row in comparison.learners:
         ends += [row.final_accuracy.low, row.final_accuracy.high]
     ends = [100 * end for end in ends if not math.isnan(end)]
     if not ends:
@@ -136,33 +127,28 @@ def _span(comparison: Comparison) -> list[float]:
     return [min(ends) - pad, max(ends) + pad]
 
 
-def _legend(figure: go.Figure, comparisons: Mapping[str, Comparison]) -> None:
+def _add_legend(figure: go.Figure, comparisons: Mapping[str, Comparison]) -> None:
     """Entries of their own, so that they stand there whatever the first panel lacks."""
-    methods = {row.method for comparison in comparisons.values() for row in comparison.rows}
+    labels = {row.label for comparison in comparisons.values() for row in comparison.rows}
     entries: dict[str, dict] = {}
-    if OURS in methods:
+    if OURS in labels:
         entries[display_name(OURS)] = {"mode": "markers", "marker": _OURS_STYLE}
-    if methods - {OURS, BOUND}:
+    if labels - {OURS, BOUND}:
         entries["other methods"] = {"mode": "markers", "marker": _OTHER_STYLE}
-    if BOUND in methods:
-        line = {"color": INK, "dash": "dash", "width": 1.5}
-        entries[f"{display_name(BOUND)}, a bound"] = {"mode": "lines", "line": line}
+    if BOUND in labels:
+        entries[f"{display_name(BOUND)}, a bound"] = {"mode": "lines", "line": _BOUND_LINE}
     for name, look in entries.items():
         figure.add_trace(go.Scatter(x=[None], y=[None], name=name, **look), row=1, col=1)
 
 
-def _learners(comparison: Comparison) -> list[Row]:
-    return [row for row in comparison.rows if row.method != BOUND]
-
-
 def _label(row: Row) -> str:
-    name = short(display_name(row.method), 20)
-    return f"<b>{name}</b>" if row.method == OURS else name
+    name = short(display_name(row.label), 20)
+    return f"<b>{name}</b>" if row.label == OURS else name
 
 
 def _hover(row: Row) -> str:
     n = len(row.seeds)
-    return f"{display_name(row.method)}: {percent(row.final_accuracy)} %, {n} seed{'s' * (n > 1)}"
+    return f"{display_name(row.label)}: {percent(row.final_accuracy)} %, {n} seed{'s' * (n > 1)}"
 
 
 def _subtitle(comparisons: Mapping[str, Comparison]) -> str:
@@ -192,7 +178,6 @@ _WIDTHS = {
     "stores": 187,
     "frozen": 187,
 }
-_ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
 _PADDING = 14  # pixels that plotly adds to a row with markup: bold, or several lines
 _LETTER = 5.9  # pixels, at the size of the cells
 _FONT = 10.5
@@ -219,11 +204,11 @@ def comparison_table(comparison: Comparison) -> go.Figure:
         height=top + sum(map(_height, [heads, *rows])) + 20,
         margin={"l": 10, "r": 10, "t": top, "b": 10},
     )
-    figure.add_trace(_drawn(comparison, columns, heads))
+    figure.add_trace(_table_of(comparison, columns, heads))
     return figure
 
 
-def _drawn(comparison: Comparison, columns: dict[str, list[str]], heads: list[str]) -> go.Table:
+def _table_of(comparison: Comparison, columns: dict[str, list[str]], heads: list[str]) -> go.Table:
     words = ("method", "stores", "frozen")
     align = ["left" if name in words else "right" for name in columns]
     look = {"align": align, "line": {"color": "#dddddd"}, "font": {"size": _FONT}}
@@ -256,13 +241,15 @@ def _wrapped(column: str, text: str) -> str:
 
 
 _SIZES = tuple(name for name in COSTS if name != "seconds")  # seconds depend on the machine
-_ROW, _LINE = 31, 16  # pixels: a row, and each further line in it
+_METRIC_ROW, _METRIC_LINE = 31, 16  # pixels: a row, and each further line in it
 _METRIC_WIDTHS = (2.3, 3.4, 1.2)  # metric, definition, each method
 _LETTERS = 148  # that fit side by side on a page
 
 
 def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Figure:
-    """A row per metric with its formula, a column per method; the best on one stream is bold.
+    """A row per metric with its formula, a column per method.
+
+    On one stream the best of a row is bold, and those tied with it: see `fmlora_kit.analysis.tied`.
 
     Args:
         records: a record, or records by label; with several seeds, mean and 95% interval.
@@ -273,55 +260,47 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
         ValueError: a name is unknown, a record has no finished task, or two of a label have the
             same seed.
     """
-    if unknown := [name for name in names if name not in DEFINITIONS]:
-        raise ValueError(f"names must be among {tuple(DEFINITIONS)}; got {unknown[0]!r}")
-    table = by_label(records)
-    summary = summarise(table, names=names)
-    streams = dict.fromkeys(record.stream for runs in table.values() for record in runs)
-    comparable = len(summary) > 1 and len(streams) == 1
-    bold = {name: best(summary, name) if comparable else [] for name in names}
-    columns = _columns(summary, names, bold)
-    seeds = {values["n_seeds"] for values in summary.values()}
-    spread = "" if seeds == {1} else "<br>Mean over seeds ± half-width of the 95 % interval."
-    heads = _heads(summary)
+    by_labels = by_label(records)
+    rows = make_rows(by_labels, names)
+    streams = dict.fromkeys(record.stream for runs in by_labels.values() for record in runs)
+    marked = len(rows) > 1 and len(streams) == 1
+    columns = _metric_columns(rows, names, marked)
+    spread = "<br>Mean over seeds ± half-width of the 95 % interval."
+    several = any(len(row.seeds) > 1 for row in rows)
+    heads = _heads(rows)
     lines = max(head.count("<br>") for head in heads) + _extra_lines(columns)
     figure = new_figure(
         f"Metrics: {', '.join(streams)}",
         "a[t,i]: accuracy on the test images of task i after learning task t; n_i: how many. "
-        f"{'Bold: the best of a row.' if comparable else ''}{spread}",
-        height=155 + _ROW * len(columns[0]) + _LINE * lines,
+        f"{'Bold: the best of a row.' if marked else ''}{spread if several else ''}",
+        height=155 + _METRIC_ROW * len(columns[0]) + _METRIC_LINE * lines,
         margin={"l": 10, "r": 10, "t": 85, "b": 10},
     )
     figure.add_trace(_draw_metrics(columns, heads))
     return figure
 
 
-def _columns(
-    summary: Mapping[str, Mapping], names: Sequence[str], bold: Mapping[str, list[str]]
-) -> list[list[str]]:
-    """What the rows are, how it is defined, and a column of cells per method."""
+def _metric_columns(rows: Sequence[Row], names: Sequence[str], marked: bool) -> list[list[str]]:
+    """What the rows of the figure are, how each is defined, and a column of cells per method."""
+    one = Comparison("", "", tuple(rows))
+    bold = {name: tied(one, name=name) if marked else () for name in names}
     columns = [
-        [_strong(words(name)) for name in names] + [_strong(COST_WORDS[name]) for name in _SIZES],
+        [_strong(words(name)) for name in (*names, *_SIZES)],
         [DEFINITIONS[name] for name in names] + ["numbers"] * len(_SIZES),
     ]
-    for label, values in summary.items():
-        cells = [_metric(values[name], label in bold[name]) for name in names]
-        columns.append(cells + [count(values[name]["mean"]) for name in _SIZES])
+    for row in rows:
+        texts = {name: percent(row.interval(name), " %") for name in names}
+        cells = [_strong(t) if row.label in bold[name] else t for name, t in texts.items()]
+        columns.append(cells + [count(row.mean(name)) for name in _SIZES])
     return columns
 
 
 def _draw_metrics(columns: list[list[str]], heads: list[str]) -> go.Table:
     align = ["left", "left"] + ["right"] * (len(columns) - 2)
-    look = {"align": align, "line": {"color": "#dddddd"}}
+    look = {"align": align, "line": {"color": "#dddddd"}, "font": {"size": 12}}
     return go.Table(
-        header={"values": heads, "fill": {"color": "#f0f0f0"}, "font": {"size": 12}, **look},
-        cells={
-            "values": columns,
-            "height": _ROW,
-            "fill": {"color": "white"},
-            "font": {"size": 12},
-            **look,
-        },
+        header={"values": heads, "fill": {"color": "#f0f0f0"}, **look},
+        cells={"values": columns, "height": _METRIC_ROW, "fill": {"color": "white"}, **look},
         columnwidth=_widths(len(columns)),
     )
 
@@ -342,20 +321,15 @@ def _extra_lines(columns: list[list[str]]) -> int:
     return sum(len(definition) // letters for definition in columns[1])
 
 
-def _heads(summary: Mapping[str, Mapping]) -> list[str]:
+def _heads(rows: Sequence[Row]) -> list[str]:
     heads = []
-    letters = _letters(2 + len(summary), -1)
-    for label, values in summary.items():
-        seeds = f"<br>{values['n_seeds']} seeds" if values["n_seeds"] > 1 else ""
-        bound = "<br>a bound" if label == BOUND else ""
-        name = "<br>".join(textwrap.wrap(NAMES.get(label, label), letters))
+    letters = _letters(2 + len(rows), -1)
+    for row in rows:
+        seeds = f"<br>{len(row.seeds)} seeds" if len(row.seeds) > 1 else ""
+        bound = "<br>a bound" if row.method == BOUND else ""
+        name = "<br>".join(textwrap.wrap(NAMES.get(row.label, row.label), letters))
         heads.append(_strong(name) + seeds + bound)
     return [_strong("metric"), _strong("definition"), *heads]
-
-
-def _metric(value: Mapping, is_best: bool) -> str:
-    text = mean_percent(value["mean"], value["ci95"])
-    return _strong(text) if is_best else text
 
 
 def _strong(text: str) -> str:

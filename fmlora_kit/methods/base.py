@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache, partial
+from html import escape
 from typing import Annotated
 
 import numpy as np
@@ -232,6 +233,23 @@ class Method(Encoder):
         """Everything that was chosen, and in words what it means, for the record's run card."""
         words = description.words(self, self.head.kind)
         return {"method": self.name, **self.described, **words, **self.input_facts}
+
+    def __repr__(self) -> str:
+        """One line; the modules inside are shown by ``print(model.vit)``."""
+        return f"<{type(self).__name__} on {self.backbone_name}, {self.n_tasks_done} tasks learned>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: what is trained and frozen, and how many numbers."""
+        said = self.describe()
+        trainable = sum(p.numel() for group in self.parameter_groups() for p in group["params"])
+        lines = {
+            "trained": said["trained"],
+            "frozen": said["frozen"],
+            "kept of earlier tasks": said["stores"],
+            "numbers": f"{self.n_deployed:,} deployed, {trainable:,} trainable now",
+        }
+        rows = "".join(f"<tr><th>{k}</th><td>{escape(v)}</td></tr>" for k, v in lines.items())
+        return f"<div><strong>{escape(repr(self))}</strong><table>{rows}</table></div>"
 
     # --- shared ----------------------------------------------------------------------------------
     @property

@@ -139,7 +139,9 @@ class TaskLoRA(Method):
         self._finish(task.classes)
 
     def parts(self) -> list[nn.Parameter]:
-        """A_t and B_t of every adapted map."""
+        """A_t and B_t of every adapted map; nothing before the first task."""
+        if not any(len(update.tasks) for update in self.updates.values()):
+            return []
         return [p for update in self.updates.values() for p in update.latest.parameters()]
 
     @torch.inference_mode()

@@ -1,49 +1,41 @@
-"""One offline page about a comparison of methods: a single HTML file with everything inside.
+"""One offline page about methods that were compared: on one stream, or on several.
 
-The page carries plotly.js once, and a content security policy under which the browser fetches
-nothing, whatever a script asks for: it opens from a folder, a memory stick or a mail.
-
-Style sheet and script of the comparison page: plain CSS, and the few lines that draw figures.
-
-The tables of the comparison page as HTML: results, paired differences, what the metrics mean.
+A single HTML file with everything inside. Tables come from `analysis.tables`, sentences from
+`analysis.sentences`; the page only lays them out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
-from fmlora_kit.analysis import DEFINITIONS, count, paired_metric
-from fmlora_kit.analysis.comparison import METRICS
-from fmlora_kit.analysis.formats import COSTS, words
-from fmlora_kit.analysis.names import display_name
-from fmlora_kit.analysis.sentences import (
-    BOUND,
-    OURS,
-    Runs,
-    Summary,
-    best,
-    findings,
-    is_clear,
-    percent,
-    points,
+from fmlora_kit.analysis.accuracy import DEFINITIONS
+from fmlora_kit.analysis.comparison import METRICS, Comparison, is_joined
+from fmlora_kit.analysis.formats import words
+from fmlora_kit.analysis.names import BOUND, OURS, display_name
+from fmlora_kit.analysis.sentences import findings
+from fmlora_kit.analysis.tables import (
+    ALL_METRICS,
+    SUMMARY,
+    Layout,
+    difference_cells,
+    note,
+    table_cells,
+    title,
 )
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
+from fmlora_kit.figures.comparison import comparison_dots
 from fmlora_kit.figures.forgetting import forgetting_curves
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.figures.storage import parameters_stored
 from fmlora_kit.figures.stream import samples
+from fmlora_kit.pages.frame import document, plot
 from fmlora_kit.record import Record
 
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; base-uri 'none'; form-action 'none'"
-)
 SCENARIOS = {
     "class-incremental": (
         "No sample of an earlier task may be kept, and at test time nobody says which task a "
@@ -56,186 +48,38 @@ SCENARIOS = {
         "learning."
     ),
 }
+ABOUT = (
+    "FM-LoRA leaves the model's weights as they are and learns small low-rank updates that share "
+    "one core, with a rank chosen for each task, and a few prompt tokens."
+)
 MATRIX = "matrix "
 MATRIX_NOTE = (
     "Accuracy in % on each task (columns) after learning each task (rows), first seed, arg-max "
     "over all classes seen. Read down a column to see a task being forgotten."
 )
-
-
-def comparison_page(
-    records: Runs, summary: Summary, stream: object, made: Mapping[str, str]
-) -> str:
-    """The whole page as HTML; it needs no other file and makes no request.
-
-    Args:
-        records: for each method its records, one per seed, each with a finished task.
-        summary: what `fmlora_kit.analysis.summarise` makes of them.
-        stream: what was learned, for its pictures: see `samples`.
-        made: how the numbers were made, by label: the command, the seeds, ...
-    """
-    figures = _figures(records, stream)
-    says = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(records, summary))
-    sections = {
-        "The stream": _figure("stream", figures),
-        "Results": (
-            f"{results_table(summary)}<h3>What the numbers say</h3><ul>{says}</ul>"
-            f"{differences_table(records)}<h3>What the metrics mean</h3>{meanings_table()}"
-        ),
-        "Accuracy": _figure("accuracy", figures),
-        "Forgetting": _figure("forgetting", figures),
-        "Task by task": _matrices(figures),
-        "Ranks chosen": _figure("ranks", figures),
-        "Parameters stored": _figure("parameters", figures),
-        "How this was made": pairs_table(made),
-    }
-    sections = {heading: content for heading, content in sections.items() if content}
-    title = f"FM-LoRA on a stream of {len(stream.tasks)} tasks"
-    header = _header(title, stream, list(records), list(sections))
-    return _document(title, header, sections, figures)
-
-
-def _figures(records: Runs, stream: object) -> dict[str, go.Figure]:
-    """Every figure by name; those that the records do not allow are left out."""
-    figures = {"stream": samples(stream)}
-    learned = {display_name(m): runs for m, runs in records.items() if m != BOUND}
-    if learned:
-        figures["accuracy"] = accuracy_curves(learned)
-        figures["parameters"] = parameters_stored(learned)
-        if min(len(record.tasks) for runs in learned.values() for record in runs) > 1:
-            figures["forgetting"] = forgetting_curves(learned)
-        if BOUND in records:
-            _add_bound(figures["accuracy"], records[BOUND])
-    for method, runs in records.items():
-        if method != BOUND:
-            figures[MATRIX + method] = _narrow(accuracy_matrix(runs[0]))
-    if OURS in records and records[OURS][0].ranks.size:
-        figures["ranks"] = rank_allocation(records[OURS][0])
-    return figures
-
-
-def _add_bound(figure: go.Figure, runs: Sequence[Record]) -> None:
-    """Add the accuracy of joint training, which has no curve, as a level."""
-    level = 100 * float(np.mean([record.accuracy[0, 0] for record in runs]))
-    figure.add_hline(
-        y=level,
-        line={"color": "#555555", "dash": "dot", "width": 1.5},
-        annotation={"text": "joint training, all tasks at once", "font": {"color": "#555555"}},
-        annotation_position="bottom left",
-    )
-
-
-def _narrow(matrix: go.Figure) -> go.Figure:
-    """An accuracy matrix that fits half a laptop's width."""
-    return matrix.update_traces(showscale=False).update_xaxes(tickangle=-40)
-
-
-def _header(title: str, stream: object, methods: list[str], headings: list[str]) -> str:
-    n_classes = len({k for task in stream.tasks for k in task.classes})
-    links = "".join(f'<a href="#{_anchor(h)}">{escape(h)}</a>' for h in headings)
-    compared = ", ".join(display_name(method) for method in methods)
-    return (
-        f"<header><h1>{escape(title)}</h1>"
-        f"<p>A pre-trained vision model is taught {len(stream.tasks)} tasks with {n_classes} "
-        "classes one after another, each seen once and then gone: that is a stream of tasks, and "
-        "the danger is that the model forgets the first while it learns the last. "
-        f"{SCENARIOS[stream.scenario]}</p>"
-        "<p>FM-LoRA leaves the model's weights as they are and learns small low-rank updates that "
-        "share one core, with a rank chosen for each task, and a few prompt tokens.</p>"
-        f'<p class="note">Stream: {escape(stream.name)} ({escape(stream.scenario)}). '
-        f"Methods: {escape(compared)}.</p>"
-        f'<nav aria-label="Sections">{links}</nav></header>'
-    )
-
-
-def _figure(name: str, figures: Mapping[str, go.Figure]) -> str:
-    """A figure's place under its title and subtitle; empty if there is no such figure."""
-    if name not in figures:
-        return ""
-    title = figures[name].layout.title
-    heading, note = escape(title.text), escape(title.subtitle.text or "")
-    return (
-        f"<figure><figcaption><b>{heading}.</b> {note}</figcaption>"
-        f'<div class="plot" data-figure="{name}" role="img" aria-label="{heading}"></div></figure>'
-    )
-
-
-def _matrices(figures: Mapping[str, go.Figure]) -> str:
-    """Two accuracy matrices side by side, each with a choice of method."""
-    names = [name for name in figures if name.startswith(MATRIX)]
-    panels = []
-    for side, shown in zip(("left", "right"), names, strict=False):
-        options = "".join(
-            f'<option value="{escape(name)}"{" selected" if name == shown else ""}>'
-            f"{escape(display_name(name.removeprefix(MATRIX)))}</option>"
-            for name in names
-        )
-        panels.append(
-            f'<figure><label>Method: <select data-for="{side}">{options}</select></label>'
-            f'<div class="plot" id="{side}" data-figure="{escape(shown)}"></div></figure>'
-        )
-    return f'<p>{MATRIX_NOTE}</p><div class="pair">{"".join(panels)}</div>' if panels else ""
-
-
-def _untitled(figure: go.Figure) -> dict:
-    """The figure as JSON, its title left to the page, where it can wrap and be read aloud."""
-    figure = go.Figure(figure)
-    top = figure.layout.margin.t or 70
-    figure.update_layout(title=None, margin_t=max(top - 60, 12))
-    figure.layout.height -= 55
-    return json.loads(figure.to_json())
-
-
-def _anchor(heading: str) -> str:
-    return heading.lower().replace(" ", "-")
-
-
-def _document(
-    title: str, header: str, sections: Mapping[str, str], figures: Mapping[str, go.Figure]
-) -> str:
-    main = "\n".join(
-        f'<section aria-labelledby="{_anchor(h)}"><h2 id="{_anchor(h)}">{escape(h)}</h2>'
-        f"{content}</section>"
-        for h, content in sections.items()
-    )
-    drawn = json.dumps({name: _untitled(figure) for name, figure in figures.items()})
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>{CSS}</style>
-</head>
-<body>
-{header}
-<main>
-{main}
-</main>
-<script type="application/json" id="figures">{drawn.replace("<", chr(92) + "u003c")}</script>
-<script>{get_plotlyjs()}</script>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
-
-
+DIFFERENCES_NOTE = (
+    "Paired differences, seed by seed: mean ± half-width of the 95 % interval, in percentage "
+    "points. Bold: the interval excludes zero, in either direction."
+)
+MEANINGS = {
+    "final_accuracy": "share of the test images of all tasks named rightly at the very end",
+    "average_anytime_accuracy": "the same share of the tasks seen so far, averaged over the stream",
+    "forgetting": "how far earlier tasks have fallen from their best accuracy; less is better",
+    "drift_forgetting": (
+        "forgetting when the model is told which task an image is from: only what it lost itself "
+        "counts, not that there are more classes to confuse; less is better"
+    ),
+    "learning_accuracy": "accuracy on each task right after it was learned",
+}
+MEANINGS_NOTE = (
+    "a[t,i]: accuracy on the test images of task i after learning task t. n_i: how many there "
+    "are. T: the last task. Trained per task: numbers that the optimiser changes, mean over "
+    "tasks. Deployed: all numbers needed to run the model, backbone included."
+)
 CSS = """
-:root { color-scheme: light; --ink: #222; --soft: #555; --line: #d5d5d5; --accent: #0072b2; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #fff; color: var(--ink);
-       font: 16px/1.55 "DejaVu Sans", Verdana, Arial, sans-serif; }
-header, main, footer { max-width: 1280px; margin: 0 auto; padding: 0 24px; }
-header { padding-top: 28px; }
-h1 { font-size: 28px; line-height: 1.25; margin: 0 0 12px; }
-h2 { font-size: 21px; margin: 40px 0 10px; padding-top: 12px; border-top: 1px solid var(--line); }
-h3 { font-size: 16px; margin: 24px 0 6px; }
-p, li { max-width: 92ch; }
-p { margin: 8px 0; }
-ul { margin: 6px 0; padding-left: 22px; }
-li { margin: 5px 0; }
+header, main { max-width: 1280px; margin: 0 auto; padding: 0 24px; }
+header { padding-top: 4px; }
+main { padding-bottom: 40px; }
 .note { color: var(--soft); font-size: 14px; }
 nav { font-size: 14px; margin-top: 14px; }
 nav a { display: inline-block; margin: 0 16px 4px 0; }
@@ -261,134 +105,236 @@ figcaption b { color: var(--ink); }
         gap: 0 20px; }
 select { font: inherit; font-size: 14px; padding: 2px 6px; }
 footer { margin: 40px auto; }
-@media print { nav, select { display: none; } h2 { break-after: avoid; } }
-"""
-
-# `Plotly.react` draws into a fresh place as well as over what stands there.
-SCRIPT = """
-const figures = JSON.parse(document.getElementById("figures").textContent);
-function draw(place, name) {
-  const figure = figures[name];
-  const settings = { responsive: true, displaylogo: false, displayModeBar: false };
-  place.style.height = figure.layout.height + "px";
-  Plotly.react(place, figure.data, figure.layout, settings);
-}
-for (const place of document.querySelectorAll("[data-figure]")) draw(place, place.dataset.figure);
-for (const choice of document.querySelectorAll("select[data-for]")) {
-  const redraw = () => draw(document.getElementById(choice.dataset.for), choice.value);
-  choice.addEventListener("change", redraw);
-  if (choice.selectedOptions[0] && !choice.selectedOptions[0].defaultSelected) redraw();
-}
+@media print { h2 { break-after: avoid; } }
 """
 
 
-MEANINGS = {
-    "final_accuracy": "share of the test images of all tasks named rightly at the very end",
-    "average_anytime_accuracy": "the same share of the tasks seen so far, averaged over the stream",
-    "forgetting": "how far earlier tasks have fallen from their best accuracy; less is better",
-    "drift_forgetting": (
-        "forgetting when the model is told which task an image is from: only what it lost itself "
-        "counts, not that there are more classes to confuse; less is better"
-    ),
-    "learning_accuracy": "accuracy on each task right after it was learned",
-}
+class Strong(str):
+    """Text that is bold on the page."""
 
 
-def results_table(summary: Summary) -> str:
-    """Every method's metrics and costs; the best mean of a metric in bold, the bound left out."""
-    winners = {name: best(summary, name) for name in METRICS}
-    rows = []
-    for method, values in summary.items():
-        cells = [
-            _cell(percent(values[name]["mean"], values[name]["ci95"]), method in winners[name])
-            for name in METRICS
-        ]
-        cells += [_cell(_cost(name, values[name])) for name in COSTS]
-        rows.append((display_name(method), cells))
-    seeds = {values["n_seeds"] for values in summary.values()}
-    spread = (
-        "one seed, so no intervals"
-        if seeds == {1}
-        else f"mean over {max(seeds)} seeds ± half-width of the 95 % Student-t interval"
+def comparison_page(
+    comparisons: Mapping[str, Comparison],
+    records: Mapping[str, Iterable[Record]],
+    made: Mapping[str, str],
+    streams: Mapping[str, object] | None = None,
+) -> str:
+    """The whole page as HTML; it needs no other file and makes no request.
+
+    Args:
+        comparisons: by the name of their stream, what `compare_records` gives.
+        records: by the same names, the runs that were compared.
+        made: how the numbers were made, by label: the command, the seeds, ...
+        streams: by the same names, what was learned, for its pictures, as far as it is at hand.
+    """
+    figures: dict[str, go.Figure] = {}
+    sections: dict[str, str] = {}
+    several = len(comparisons) > 1
+    if several:
+        figures["all"] = comparison_dots({c.stream: c for c in comparisons.values()})
+        sections["All streams"] = _figure("all", figures)
+    for name, comparison in comparisons.items():
+        runs = _by_method(comparison, records[name])
+        mark = f"{name} " if several else ""
+        drawn = _figures(runs, (streams or {}).get(name))
+        figures |= {mark + key: figure for key, figure in drawn.items()}
+        topics = _topics(comparison, mark, figures)
+        sections |= {name: _joined(title(comparison), topics)} if several else topics
+    sections["What the metrics mean"] = meanings_table()
+    sections["How this was made"] = _html_table(
+        {"": list(made), "how": list(made.values())}, "pairs"
     )
-    bound = ", joint training left out" if BOUND in summary else ""
-    caption = f"{spread[0].upper()}{spread[1:]}. Bold: the best mean of a column{bound}."
-    columns = ["method", *map(words, METRICS), *COSTS.values()]
-    return _table(columns, rows, caption=caption)
-
-
-def differences_table(records: Runs) -> str:
-    """FM-LoRA minus each other method, paired by seed; empty with one seed or no other method."""
-    others = [method for method in records if method not in (OURS, BOUND)]
-    if OURS not in records or not others or len(records[OURS]) < 2:
-        return ""
-    rows = []
-    for other in others:
-        gains = [paired_metric(records[OURS], records[other], name) for name in METRICS]
-        cells = [_cell(points(gain.mean, gain.ci95, unit=""), is_clear(gain)) for gain in gains]
-        rows.append((f"FM-LoRA − {display_name(other)}", cells))
-    caption = (
-        "Paired differences, seed by seed: mean ± half-width of the 95 % interval, in percentage "
-        "points. Bold: the interval excludes zero, in either direction."
+    heading = _heading(comparisons, records)
+    header = _header(heading, comparisons, records, list(sections))
+    main = "\n".join(
+        f'<section aria-labelledby="{_anchor(h)}"><h2 id="{_anchor(h)}">{escape(h)}</h2>'
+        f"{content}</section>"
+        for h, content in sections.items()
     )
-    return _table(["difference", *map(words, METRICS)], rows, caption=caption)
+    data = {name: _untitled(figure) for name, figure in figures.items()}
+    return document(heading, f"{header}\n<main>\n{main}\n</main>", data, css=CSS)
+
+
+def results_table(comparison: Comparison, layout: Layout = ALL_METRICS) -> str:
+    """Every method's numbers; the best of a column and those tied with it in bold."""
+    cells = table_cells(comparison, layout, strong=Strong)
+    return _html_table(cells, caption=note(comparison, layout))
 
 
 def meanings_table() -> str:
     """The definition of each metric, in words and as formula."""
-    rows = [
-        (
-            words(name),
-            [
-                f"<td>{escape(MEANINGS[name])}</td>",
-                f"<td><code>{escape(DEFINITIONS[name])}</code></td>",
-            ],
-        )
-        for name in METRICS
-    ]
-    note = (
-        "a[t,i]: accuracy on the test images of task i after learning task t. n_i: how many there "
-        "are. T: the last task. Trained per task: numbers that the optimiser changes, mean over "
-        "tasks. Deployed: all numbers needed to run the model, backbone included."
+    cells = {
+        "metric": [words(name) for name in METRICS],
+        "in words": [MEANINGS[name] for name in METRICS],
+        "formula": [DEFINITIONS[name] for name in METRICS],
+    }
+    return f'{_html_table(cells, "meanings")}<p class="note">{MEANINGS_NOTE}</p>'
+
+
+def _by_method(comparison: Comparison, records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The runs of each row, the first seed first; FM-LoRA before the others."""
+    labels = sorted((row.label for row in comparison.rows), key=lambda label: label != OURS)
+    runs: dict[str, list[Record]] = {label: [] for label in labels}
+    for record in sorted(records, key=lambda record: record.seed):
+        runs[record.method].append(record)
+    return runs
+
+
+def _topics(comparison: Comparison, mark: str, figures: Mapping[str, go.Figure]) -> dict[str, str]:
+    """What is said and shown of one stream, by its heading; without what cannot be drawn."""
+    says = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(comparison))
+    differences = difference_cells(comparison, strong=Strong)
+    topics = {
+        "The stream": _figure(f"{mark}stream", figures),
+        "Results": (
+            f"{results_table(comparison)}<h3>What the numbers say</h3><ul>{says}</ul>"
+            + (_html_table(differences, caption=DIFFERENCES_NOTE) if differences else "")
+            + f"<h3>What it costs</h3>{results_table(comparison, SUMMARY)}"
+        ),
+        "Accuracy": _figure(f"{mark}accuracy", figures),
+        "Forgetting": _figure(f"{mark}forgetting", figures),
+        "Task by task": _matrices(mark, figures),
+        "Ranks chosen": _figure(f"{mark}ranks", figures),
+        "Parameters stored": _figure(f"{mark}parameters", figures),
+    }
+    return {heading: content for heading, content in topics.items() if content}
+
+
+def _joined(title: str, topics: Mapping[str, str]) -> str:
+    """The topics of one of several streams in one section."""
+    texts = (f"<h3>{escape(heading)}</h3>{content}" for heading, content in topics.items())
+    return f"<p>{escape(title)}</p>{''.join(texts)}"
+
+
+def _figures(runs: Mapping[str, Sequence[Record]], stream: object | None) -> dict[str, go.Figure]:
+    """Every figure of a stream by name; those that the records do not allow are left out."""
+    figures = {} if stream is None else {"stream": samples(stream)}
+    learned = {display_name(method): some for method, some in runs.items() if method != BOUND}
+    if learned:
+        figures["accuracy"] = accuracy_curves(learned)
+        figures["parameters"] = parameters_stored(learned)
+        if min(len(record.tasks) for some in learned.values() for record in some) > 1:
+            figures["forgetting"] = forgetting_curves(learned)
+        if BOUND in runs:
+            _add_bound(figures["accuracy"], runs[BOUND])
+    for method, some in runs.items():
+        if method != BOUND:
+            figures[MATRIX + method] = _narrow(accuracy_matrix(some[0]))
+    if OURS in runs and runs[OURS][0].ranks.size:
+        figures["ranks"] = rank_allocation(runs[OURS][0])
+    return figures
+
+
+def _add_bound(figure: go.Figure, runs: Sequence[Record]) -> None:
+    """Add the accuracy of joint training, which has no curve, as a level."""
+    level = 100 * float(np.mean([record.accuracy[0, 0] for record in runs]))
+    figure.add_hline(
+        y=level,
+        line={"color": "#555555", "dash": "dot", "width": 1.5},
+        annotation={"text": "joint training, all tasks at once", "font": {"color": "#555555"}},
+        annotation_position="bottom left",
     )
-    table = _table(["metric", "in words", "formula"], rows, kind="meanings")
-    return f'{table}<p class="note">{note}</p>'
 
 
-def pairs_table(pairs: Mapping[str, str]) -> str:
-    """Labels and texts, one per row."""
-    rows = [(label, [f"<td>{escape(text)}</td>"]) for label, text in pairs.items()]
-    return _table([], rows, kind="pairs")
+def _narrow(matrix: go.Figure) -> go.Figure:
+    """An accuracy matrix that fits half a laptop's width."""
+    return matrix.update_traces(showscale=False).update_xaxes(tickangle=-40)
 
 
-def _cost(name: str, value: Mapping) -> str:
-    mean = value["mean"]
-    if mean is None:
-        return "–"
-    return f"{mean:,.0f}" if name == "seconds" else count(mean)
+def _whole(records: Iterable[Record]) -> Record:
+    """A run on the stream of tasks, or if there is none, on the joined one."""
+    return min(records, key=is_joined)
 
 
-def _cell(text: str, strong: bool = False) -> str:
-    return f"<td><strong>{escape(text)}</strong></td>" if strong else f"<td>{escape(text)}</td>"
+def _heading(comparisons: Mapping[str, Comparison], records: Mapping[str, Iterable[Record]]) -> str:
+    if len(comparisons) > 1:
+        return f"FM-LoRA compared on {len(comparisons)} streams"
+    ((name, _),) = comparisons.items()
+    return f"FM-LoRA on a stream of {_whole(records[name]).n_tasks} tasks"
 
 
-def _table(
-    columns: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[str]]],
-    *,
-    caption: str = "",
-    kind: str = "numbers",
+def _header(
+    heading: str,
+    comparisons: Mapping[str, Comparison],
+    records: Mapping[str, Iterable[Record]],
+    headings: Sequence[str],
 ) -> str:
-    """A table of row headers and finished cells."""
-    top = f"<caption>{escape(caption)}</caption>" if caption else ""
-    if columns:
-        names = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-        top += f"<thead><tr>{names}</tr></thead>"
-    body = "\n".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>' for name, cells in rows
-    )
-    label = escape(caption or kind)
+    links = "".join(f'<a href="#{_anchor(h)}">{escape(h)}</a>' for h in headings)
+    labels = dict.fromkeys(row.label for c in comparisons.values() for row in c.rows)
+    facts = {(r.n_tasks, r.n_classes) for r in map(_whole, records.values())}
+    size = "{} tasks with {} classes".format(*facts.pop()) if len(facts) == 1 else "several tasks"
+    scenarios = dict.fromkeys(each.scenario for each in comparisons.values())
+    streams = "; ".join(title(each) for each in comparisons.values())
     return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{label}">'
-        f'<table class="{kind}">{top}<tbody>{body}</tbody></table></div>'
+        f"<header><h1>{escape(heading)}</h1>"
+        f"<p>A pre-trained vision model is taught {size} "
+        "one after another, each seen once and then gone: that is a stream of tasks, and "
+        "the danger is that the model forgets the first while it learns the last. "
+        f"{' '.join(SCENARIOS[scenario] for scenario in scenarios)}</p><p>{ABOUT}</p>"
+        f'<p class="note">{escape(streams)}. '
+        f"Methods: {escape(', '.join(map(display_name, labels)))}.</p>"
+        f'<nav aria-label="Sections">{links}</nav></header>'
     )
+
+
+def _figure(name: str, figures: Mapping[str, go.Figure]) -> str:
+    """A figure under its title and subtitle; empty if there is no such figure."""
+    if name not in figures:
+        return ""
+    said = figures[name].layout.title
+    caption = f"<b>{escape(said.text)}.</b> {escape(said.subtitle.text or '')}"
+    return f"<figure><figcaption>{caption}</figcaption>{plot(name, said.text)}</figure>"
+
+
+def _matrices(mark: str, figures: Mapping[str, go.Figure]) -> str:
+    """Two accuracy matrices side by side, each with a choice of method."""
+    names = [name for name in figures if name.startswith(mark + MATRIX)]
+    panels = []
+    for side, shown in zip(("left", "right"), names, strict=False):
+        identity = _anchor(mark + side)
+        options = "".join(
+            f'<option value="{escape(name)}"{" selected" if name == shown else ""}>'
+            f"{escape(display_name(name.removeprefix(mark + MATRIX)))}</option>"
+            for name in names
+        )
+        panels.append(
+            f'<figure><label>Method: <select data-for="{identity}">{options}</select></label>'
+            f"{plot(shown, 'accuracy matrix', identity=identity)}</figure>"
+        )
+    return f'<p>{MATRIX_NOTE}</p><div class="pair">{"".join(panels)}</div>' if panels else ""
+
+
+def _untitled(figure: go.Figure) -> dict:
+    """The figure as JSON, its title left to the page, where it can wrap and be read aloud."""
+    figure = go.Figure(figure)
+    top = figure.layout.margin.t or 70
+    figure.update_layout(title=None, margin_t=max(top - 60, 12))
+    figure.layout.height -= 55
+    return {**json.loads(figure.to_json()), "config": {"displayModeBar": False}}
+
+
+def _anchor(heading: str) -> str:
+    return heading.lower().replace(" ", "-")
+
+
+def _html_table(
+    cells: Mapping[str, Sequence[str]], kind: str = "numbers", *, caption: str = ""
+) -> str:
+    """A table of cells, column by column; the first column heads the rows."""
+    top = f"<caption>{escape(caption)}</caption>" if caption else ""
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in cells)
+    rows = "\n".join(
+        f'<tr><th scope="row">{_html(first)}</th>'
+        + "".join(f"<td>{_html(text)}</td>" for text in rest)
+        + "</tr>"
+        for first, *rest in zip(*cells.values(), strict=True)
+    )
+    return (
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption or kind)}">'
+        f'<table class="{kind}">{top}<thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div>"
+    )
+
+
+def _html(text: str) -> str:
+    return f"<strong>{escape(text)}</strong>" if isinstance(text, Strong) else escape(text)

@@ -26,7 +26,15 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from fmlora_kit.pages.frame import CSS, SCRIPT, index_page, link, notebook_page
+from fmlora_kit.pages.frame import (
+    CSS,
+    PLOTLY_FILE,
+    SCRIPT,
+    SCRIPT_FILE,
+    STYLE_FILE,
+    document,
+    plot,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -43,6 +51,42 @@ GALLERY_TAG = "gallery-"
 GALLERY_WIDTH = 1000  # about as wide as a notebook's cell
 GALLERY_SCALE = 1.5  # pixels of the picture for each of these
 KNOBS = ("sliders", "updatemenus")  # of no use in a picture
+INTRO = (
+    "One question for each notebook, in this order or alone. The pages show what the notebooks "
+    "showed when they were last run: point at a figure to read its numbers. To turn the knobs of "
+    "the dashboards and to change the code, run them: <code>make lab</code>."
+)
+SITE_CSS = """
+main, nav, footer { max-width: 1060px; margin: 0 auto; padding: 0 24px; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 28px; padding-top: 14px; padding-bottom: 10px;
+      font-size: 14px; border-bottom: 1px solid var(--line); }
+nav a[rel="next"] { margin-left: auto; }
+footer nav { border: 0; border-top: 1px solid var(--line); margin-top: 40px; padding: 14px 0 40px; }
+p code, li code, td code { background: #f3f3f3; padding: 1px 4px; border-radius: 3px; }
+pre { margin: 0; padding: 1px 0 3px; overflow-x: auto; white-space: pre; }
+.input { margin: 14px 0 8px; }
+.input .highlight, .text_cell_render .highlight, .text_cell_render > pre { background: #f6f8fa;
+       border: 1px solid #e3e6e9; border-radius: 4px; padding: 8px 13px 5px; }
+.output_text { border-left: 3px solid #b9c4cc; padding: 2px 0 2px 13px; margin: 8px 0; }
+.output_text pre { white-space: pre-wrap; }
+.output_area { margin: 8px 0; }
+.output_html { overflow-x: auto; }
+.widget-note { border: 1px dashed #9aa7b0; border-radius: 4px; color: var(--soft);
+       padding: 8px 13px; max-width: none; }
+img { max-width: 100%; }
+/* DejaVu Math, the only one on many a Linux, sets indices high and large. */
+math, math mo { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math; }
+math { font-size: 1.08em; }
+msub, msup, msubsup, math mi, math mn {
+  font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Serif", math; }
+msub > :nth-child(2), msup > :nth-child(2), msubsup > :nth-child(n + 2),
+munder > :nth-child(2), mover > :nth-child(2), munderover > :nth-child(n + 2) { font-size: 72%; }
+msub > :nth-child(2), msubsup > :nth-child(2) { position: relative; top: 0.2em; }
+math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
+ol.series { list-style: none; padding: 0; }
+ol.series li { margin: 0; padding: 11px 0; border-bottom: 1px solid var(--line); }
+ol.series p { margin: 2px 0 0; color: var(--soft); }
+"""
 
 
 @dataclass(frozen=True)
@@ -53,8 +97,8 @@ class Page:
         name: of the HTML file.
         title: plain text of the first heading.
         question: of the first cell, as HTML.
-        body: all cells as HTML, with a place for each figure.
-        figures: by the name of their place, JSON-able.
+        body: all cells as HTML, with an element for each figure.
+        figures: by the name of their element, JSON-able.
     """
 
     name: str
@@ -128,7 +172,7 @@ def read_page(path: Path) -> Page:
 
 
 def _take_figures(notebook: NotebookNode) -> dict[str, dict]:
-    """Leave a place in the notebook where a figure or a widget was; return the figures."""
+    """Leave an element in the notebook where a figure or a widget was; return the figures."""
     figures: dict[str, dict] = {}
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
@@ -136,7 +180,10 @@ def _take_figures(notebook: NotebookNode) -> dict[str, dict]:
             if PLOTLY in data:
                 name = f"figure-{len(figures) + 1}"
                 figures[name] = _bare(data[PLOTLY])
-                output["data"] = {"text/html": _place(name, figures[name])}
+                layout = figures[name].get("layout", {})
+                label = layout.get("title", {}).get("text") or "a figure"
+                element = plot(name, label, layout.get("height", 450))
+                output["data"] = {"text/html": element}
             elif WIDGET in data:
                 dashboard = re.match(r"\w+\(", data.get("text/plain", ""))
                 # Anything else is a progress bar, which has done its work.
@@ -145,17 +192,8 @@ def _take_figures(notebook: NotebookNode) -> dict[str, dict]:
 
 
 def _bare(figure: dict) -> dict:
-    """What is drawn: not the settings of the place it was drawn in."""
+    """What is drawn: not the settings of the page it was drawn in."""
     return {key: figure[key] for key in ("data", "layout", "frames") if figure.get(key)}
-
-
-def _place(name: str, figure: dict) -> str:
-    layout = figure.get("layout", {})
-    title = layout.get("title", {}).get("text") or "a figure"
-    return (
-        f'<div class="plot" data-figure="{name}" role="img" aria-label="{escape(title)}" '
-        f'style="height: {layout.get("height", 450)}px"></div>'
-    )
 
 
 def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
@@ -179,15 +217,53 @@ def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
         links = [link("index.html", "All notebooks")]
         links += [link(p.name, f"← {p.short}", "prev") for p in pages[max(k - 1, 0) : k]]
         links += [link(p.name, f"{p.short} →", "next") for p in pages[k + 1 : k + 2]]
-        text = notebook_page(page.title, page.body, page.figures, links)
+        text = notebook_page(page, links)
         (folder / page.name).write_text(text, encoding="utf-8")
     entries = [(page.name, page.title, page.question) for page in pages]
     (folder / "index.html").write_text(index_page(entries), encoding="utf-8")
-    css = HtmlFormatter(style="default").get_style_defs(".highlight") + CSS
-    (folder / "site.css").write_text(css, encoding="utf-8")
-    (folder / "site.js").write_text(SCRIPT, encoding="utf-8")
-    (folder / "plotly.min.js").write_bytes(PLOTLY_JS.read_bytes())
+    css = HtmlFormatter(style="default").get_style_defs(".highlight") + CSS + SITE_CSS
+    (folder / STYLE_FILE).write_text(css, encoding="utf-8")
+    (folder / SCRIPT_FILE).write_text(SCRIPT, encoding="utf-8")
+    (folder / PLOTLY_FILE).write_bytes(PLOTLY_JS.read_bytes())
     return pages
+
+
+def notebook_page(page: Page, links: Sequence[str]) -> str:
+    """The page of one notebook as HTML; ``links`` are the ways to the other pages, as HTML."""
+    nav = "".join(links)
+    body = (
+        f'<nav aria-label="Series">{nav}</nav>\n<main>\n{page.body}\n</main>\n'
+        f'<footer><nav aria-label="Series, again">{nav}</nav></footer>'
+    )
+    return document(page.title, body, page.figures)
+
+
+def index_page(entries: Sequence[tuple[str, str, str]]) -> str:
+    """The list of the series as HTML.
+
+    Args:
+        entries: of each page its file name, its title as plain text, its question as HTML.
+    """
+    items = "\n".join(
+        f"<li>{link(page, title)}<p>{question}</p></li>" for page, title, question in entries
+    )
+    heading = "fmlora_kit: the notebooks"
+    return document(
+        heading,
+        f'<main><h1>{heading}</h1><p>{INTRO}</p>\n<ol class="series">\n{items}\n</ol></main>',
+    )
+
+
+def link(page: str, text: str, relation: str = "") -> str:
+    """A link to another page of the site; all are plain text.
+
+    Args:
+        page: its file name.
+        text: what is shown.
+        relation: "prev" or "next".
+    """
+    rel = f' rel="{relation}"' if relation else ""
+    return f'<a href="{escape(page)}"{rel}>{escape(text)}</a>'
 
 
 def gallery_figures(notebooks: Sequence[Path]) -> dict[str, dict]:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fmlora_kit.record import storage
+from fmlora_kit.record import display, storage
 from fmlora_kit.record.checks import ReadOnlyDict, check_record, plain_json, put, whole
 from fmlora_kit.record.storage import RecordError, StoredTask
 from fmlora_kit.record.task import TaskResult
@@ -33,7 +33,7 @@ class DescribedModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Record:
     """One run of one method on one stream, as far as it has come; `with_task` gives the next value.
 
@@ -224,6 +224,55 @@ class Record:
         """All but the tasks, JSON-able."""
         header = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "tasks"}
         return {**header, "layers": list(self.layers)}
+
+    def to_frame(self):
+        """A pandas table with a row for each task learned and each task tested after it.
+
+        Returns:
+            Columns: ``task_learned`` and ``task_tested`` (places in the stream, from 0),
+            ``name_learned`` and ``name_tested``, ``accuracy`` and ``oracle_accuracy`` (fractions),
+            and of the task learned ``seconds``, ``mean_rank`` (NaN without ranks),
+            ``n_trainable``, ``n_deployed``, ``n_training_state``. What was not tested has no row;
+            a task not yet learned (domain-incremental) is named None.
+        """
+        import pandas as pd  # only here: opening a record needs no more than numpy
+
+        rows = []
+        for t, task in enumerate(self.tasks):
+            of_task = {
+                "seconds": task.seconds,
+                "mean_rank": float(task.ranks.mean()) if task.ranks.size else math.nan,
+                "n_trainable": task.n_trainable,
+                "n_deployed": task.n_deployed,
+                "n_training_state": task.n_training_state,
+            }
+            for i in np.flatnonzero(~np.isnan(task.accuracy)).tolist():
+                name = self.tasks[i].name if i < len(self.tasks) else None
+                places = {"task_learned": t, "task_tested": i}
+                names = {"name_learned": task.name, "name_tested": name}
+                scores = {
+                    "accuracy": float(task.accuracy[i]),
+                    "oracle_accuracy": float(task.oracle_accuracy[i]),
+                }
+                rows.append({**places, **names, **scores, **of_task})
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        """One line: method, stream, seed, and how far it has come."""
+        where = f"{self.method} on {self.stream}, seed {self.seed}"
+        return f"<Record of {where}: {self.summary_line()}>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: some lines of the run card, and the accuracy matrix."""
+        from fmlora_kit.record.card import run_card
+
+        card = run_card(self)
+        lines = [(label, card[label]) for label in display.LINES]
+        title = f"{self.method}, seed {self.seed}: {self.summary_line()}"
+        shown = display.lines_as_html(title, lines)
+        if self.tasks:
+            shown += display.matrix_as_html(self.task_names, self.accuracy[: len(self.tasks)])
+        return shown
 
     def _matrix(self, name: str) -> np.ndarray:
         matrix = np.full((self.n_tasks, self.n_tasks), np.nan)

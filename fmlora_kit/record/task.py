@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from html import escape
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from fmlora_kit.record.checks import ReadOnlyDict, check_task, put, read_only, w
 _STATE_PREFIX, _TRACE_PREFIX = "state.", "trace."
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TaskResult:
     """What learning one task leaves behind. Arrays are copied and read-only; so are the dicts.
 
@@ -90,6 +91,17 @@ class TaskResult:
             items = sorted(getattr(self, name).items())
             put(self, name, ReadOnlyDict({k: read_only(f"{name}[{k!r}]", v) for k, v in items}))
         check_task(self)
+
+    def __repr__(self) -> str:
+        """One line: name, classes, size, and accuracy over its own test set."""
+        seen = self.accuracy[~np.isnan(self.accuracy)]
+        scores = ", ".join(f"{100 * a:.0f}" for a in seen[:20]) + (", …" if len(seen) > 20 else "")
+        sizes = f"{len(self.classes)} classes, {self.n_trainable:,} numbers trained"
+        return f"<TaskResult {self.name!r}: {sizes}, accuracy in % {scores}, {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str:
+        """The same line, escaped."""
+        return f"<code>{escape(repr(self))}</code>"
 
     def same_as(self, other: object) -> bool:
         """True if every value is equal, bit for bit, apart from `seconds`."""

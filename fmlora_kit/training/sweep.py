@@ -1,12 +1,13 @@
-"""Methods x streams x seeds, each a run of its own: `compare`."""
+"""Methods x streams x seeds, each a run of its own: what `compare` runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fmlora_kit import checks
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record
 from fmlora_kit.training.loop import Budget
@@ -133,20 +134,15 @@ def jobs(
     """
     methods = tuple(METHODS if methods is None else methods)
     streams = tuple(streams)
-    _known("methods", methods, METHODS)
-    _known("streams", streams, SETTINGS)
+    for what, given, known in (("methods", methods, METHODS), ("streams", streams, SETTINGS)):
+        for name in given:
+            checks.choice(what, name, known)
     return [
         _job(name, method, seed, Path(folder), Path(data), budget)
         for seed in seeds
         for name in streams
         for method in methods
     ]
-
-
-def _known(what: str, given: Sequence[str], known: Iterable[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise ValueError(f"{what} must be among {', '.join(known)}; got {name!r}")
 
 
 def _job(name: str, method: str, seed: int, folder: Path, data: Path, budget: Budget) -> Job:
