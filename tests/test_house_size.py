@@ -1,4 +1,4 @@
-"""A house seen at a glance: few entries, short files, few exported names, imports without a circle."""
+"""A house seen at a glance: few entries, short files, few exported names, no import circle."""
 
 import ast
 import importlib
