@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
 from fmlora_kit.commands.bench_measure import spread
 from fmlora_kit.commands.bench_sides import LIMIT, NO_PROMPT, NO_STEP, PEFT, PEFT_WIDE, SAME_STEP
 from fmlora_kit.streams.catalogue import N_IMAGES, expected_hours
@@ -170,6 +168,8 @@ def _step_table(rows: Sequence[Row], hours: Mapping[str, float]) -> str:
 
 def _profile_table(profile: Mapping[str, Mapping[str, float]]) -> str:
     """Milliseconds of the operators that take longest, and of all the others together."""
+    import pandas as pd  # slow to load
+
     took = 1e3 * pd.DataFrame(profile).fillna(0)
     took = took.loc[took.max(axis=1).sort_values(ascending=False, kind="stable").index]
     shown = {f"`{name}`": row for name, row in took[:PROFILE_ROWS].iterrows()}
