@@ -29,9 +29,6 @@ class ClassGaussians:
     Args:
         d: feature width.
         kind: "covariance" (d, d) or "variance" (d,), the diagonal alone.
-
-    Raises:
-        ValueError: unknown ``kind``.
     """
 
     def __init__(self, d: int, kind: str):
@@ -67,10 +64,8 @@ class ClassGaussians:
         """``n`` features of every Gaussian: (m n, d), and which Gaussian each is of: (m n,)."""
         m, d = self.means.shape
         noise = torch.randn(m, n, d, generator=generator, dtype=torch.float64)
-        if self.kind == "variance":
-            noise = noise * self.factors[:, None]
-        else:
-            noise = noise @ self.factors.mT
+        diagonal = self.kind == "variance"
+        noise = noise * self.factors[:, None] if diagonal else noise @ self.factors.mT
         x = self.means[:, None] + noise
         return x.flatten(0, 1), torch.arange(m).repeat_interleave(n)
 

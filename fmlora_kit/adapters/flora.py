@@ -34,9 +34,6 @@ class FactorizedUpdate(LowRankUpdate):
         d_out: outputs of the adapted map.
         rank: R, the width of the shared subspace.
         alpha: scale; the update is multiplied by alpha / R.
-
-    Raises:
-        ValueError: ``rank`` outside 1..min(d_in, d_out).
     """
 
     def __init__(self, d_in: int, d_out: int, rank: int, alpha: float):
