@@ -35,8 +35,9 @@ class ClassGaussians:
         self.kind = choice("statistics", kind, KINDS)
         self.upper = torch.triu_indices(d, d)
         self.means = torch.zeros(0, d, dtype=torch.float64)
-        self.spreads = torch.zeros(0, self._width(d), dtype=torch.float64)
-        self.factors = torch.zeros(0, *([d] if kind == "variance" else [d, d]), dtype=torch.float64)
+        diagonal, numbers = kind == "variance", {"dtype": torch.float64}
+        self.spreads = torch.zeros(0, d if diagonal else self.upper.shape[1], **numbers)
+        self.factors = torch.zeros(0, *([d] if diagonal else [d, d]), **numbers)
         self.labels: list[int] = []
         self.owners: list[int] = []
 
@@ -73,9 +74,6 @@ class ClassGaussians:
     def n_numbers(self) -> int:
         """Numbers kept: of a symmetric covariance, one triangle."""
         return self.means.numel() + self.spreads.numel()
-
-    def _width(self, d: int) -> int:
-        return d if self.kind == "variance" else self.upper.shape[1]
 
     def _spread(self, x: Tensor) -> Tensor:
         inside = x - x.mean(dim=0)

@@ -22,10 +22,8 @@ WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows")  # for 
 PIXELS = ("pixel_mean", "pixel_std", "input_size")  # how images reach the backbone
 SOURCE = ("tag", "input_range", "weights_file", "weights_sha256")  # where its weights came from
 FACTS = (*IDENTITY, *WORDS, *PIXELS, *SOURCE)
-_STREAM_SHOWN = (
-    *("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size"),
-    *("train_images", "test_images"),
-)
+_STREAM_SHOWN = ("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size")
+_STREAM_SHOWN += ("train_images", "test_images")
 _HEAD_OPTIONS = {
     "cosine": ("scale",),
     "lda": ("scale", "shrinkage"),
@@ -70,21 +68,13 @@ def _facts(record: Record, part: str = "method") -> Mapping:
 
 def _stream(record: Record) -> str:
     facts = _facts(record, "stream")
-    parts = [
-        record.stream,
-        record.scenario,
-        f"{record.n_tasks} {'task' if record.n_tasks == 1 else 'tasks'}",
-        f"{record.n_classes} classes",
-        f"seed {facts.get('seed', NOT_RECORDED)}",
-    ]
+    n_tasks = f"{record.n_tasks} {'task' if record.n_tasks == 1 else 'tasks'}"
+    parts = [record.stream, record.scenario, n_tasks, f"{record.n_classes} classes"]
+    parts.append(f"seed {facts.get('seed', NOT_RECORDED)}")
     if partial := facts.get("partial"):
         parts.append("partial data" if partial is True else f"partial data: {_text(partial)}")
     parts += [f"{k} {_text(v)}" for k, v in facts.items() if k not in _STREAM_SHOWN]
     return ", ".join(parts)
-
-
-def _tasks(record: Record) -> str:
-    return _few(_facts(record, "stream").get("tasks") or record.task_names, 4)
 
 
 def _class_order(record: Record) -> str:
@@ -202,14 +192,6 @@ def _options(record: Record) -> str:
     return ", ".join(kept) or "none"
 
 
-def _numbers(record: Record) -> str:
-    return _facts(record, "training").get("numbers") or _facts(record).get("precision", "")
-
-
-def _versions(record: Record) -> str:
-    return ", ".join(f"{package} {number}" for package, number in record.versions.items())
-
-
 def _is_rate(name: str) -> bool:
     return name == "lr" or name.endswith((".lr", "_lr"))
 
@@ -242,7 +224,7 @@ _LINES: dict[str, Callable[[Record], str]] = {
     "method": lambda record: record.method,
     "seed": lambda record: str(record.seed),
     "stream": _stream,
-    "tasks": _tasks,
+    "tasks": lambda record: _few(_facts(record, "stream").get("tasks") or record.task_names, 4),
     "class order": _class_order,
     "split": _split,
     "pixels": _pixels,
@@ -261,6 +243,8 @@ _LINES: dict[str, Callable[[Record], str]] = {
     "learning rates": _rates,
     "other options": _options,
     "device": _fact("training", "device"),
-    "numbers": _numbers,
-    "versions": _versions,
+    "numbers": lambda record: (
+        _facts(record, "training").get("numbers") or _facts(record).get("precision", "")
+    ),
+    "versions": lambda record: ", ".join(map(" ".join, record.versions.items())),
 }

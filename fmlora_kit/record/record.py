@@ -11,7 +11,6 @@ import os
 import platform
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
 
 import numpy as np
 
@@ -19,18 +18,6 @@ from fmlora_kit.record import display, storage
 from fmlora_kit.record.checks import ReadOnlyDict, check_record, plain_json, put, require, whole
 from fmlora_kit.record.storage import RecordError, StoredTask
 from fmlora_kit.record.task import TaskResult
-
-
-class DescribedModel(Protocol):
-    """What `Record.start` asks of a method."""
-
-    name: str
-    seed: int
-    layers: tuple[str, ...]
-
-    def describe(self) -> dict:
-        """The method's configuration, JSON-able."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,19 +61,20 @@ class Record:
         check_record(self)
 
     @classmethod
-    def start(cls, model: DescribedModel, stream: object, /, **config: object) -> Record:
+    def start(cls, model: object, stream: object, /, **config: object) -> Record:
         """The empty record of a run that is about to begin.
 
         Args:
             model: a method with `name`, `seed`, `layers` and `describe()`.
-            stream: a stream with `name`, `scenario`, `n_classes`, a length, and perhaps
-                `describe()`.
+            stream: has `name`, `scenario`, `n_classes`, a length, and perhaps `describe()`.
             **config: further JSON-able configuration, such as `training={...}`.
         """
         if reserved := {"method", "stream"} & set(config):
             rule = "must not use the names 'method' and 'stream'"
             raise RecordError(f"config {rule}, got {reserved}")
-        described = stream.describe() if hasattr(stream, "describe") else _describe_stream(stream)
+        described = {"name": stream.name, "n_tasks": len(stream)}
+        described |= {"seed": int(stream.seed)} if hasattr(stream, "seed") else {}
+        described = stream.describe() if hasattr(stream, "describe") else described
         return cls(
             method=model.name,
             stream=stream.name,
@@ -258,13 +246,8 @@ class Record:
         return matrix
 
 
-def _describe_stream(stream: object) -> dict:
-    described = {"name": stream.name, "n_tasks": len(stream)}
-    return described | ({"seed": int(stream.seed)} if hasattr(stream, "seed") else {})
-
-
 def _versions() -> dict[str, str]:
-    """Versions of what makes the numbers, from package metadata: torch stays out."""
+    """Of what makes the numbers, from package metadata: torch stays out."""
     found = {"python": platform.python_version()}
     for package in ("fmlora_kit", "numpy", "timm", "torch"):
         try:

@@ -162,7 +162,8 @@ class TaskResult:
         values["scalars"] = dict(zip(entry["scalars"], scalars, strict=True))
         own = {name: arrays[name] for name in ("predictions", "losses")}
         own |= {name: arrays[name] for name in ("test_labels",) if name in arrays}
-        own["state"], own["traces"] = (_below(arrays, p) for p in (_STATE_PREFIX, _TRACE_PREFIX))
+        for name, start in (("state", _STATE_PREFIX), ("traces", _TRACE_PREFIX)):
+            own[name] = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
         result = cls(**values, **own, seconds=seconds)
         # The digest of the file as it was read; another safetensors version might encode otherwise.
         if sha256 is not None:
@@ -175,10 +176,6 @@ class TaskResult:
             arrays["test_labels"] = self.test_labels
         arrays |= {_STATE_PREFIX + name: array for name, array in self.state.items()}
         return arrays | {_TRACE_PREFIX + name: array for name, array in self.traces.items()}
-
-
-def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
