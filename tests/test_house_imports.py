@@ -17,6 +17,8 @@ SHARED = ("interchange",)  # other formats
 ALL = "checks"  # serves every room, imports none
 PAGES = ("pages",)  # write HTML from what is right of the record
 MODEL_PACKAGES = {"torch", "torchvision", "timm", "captum"}
+# Seconds for every kernel and worker, and most need none of them: a function imports its own.
+SLOW = {"sklearn", "scipy", "pandas", "matplotlib", "captum"}
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
 # A program is run, not imported: it may use every room, and print. ruff's table names them.
@@ -95,15 +97,24 @@ def test_the_record_needs_numpy_and_safetensors_only(path):
     assert packages <= {PACKAGE, "numpy", "safetensors", *asked}
 
 
-@pytest.mark.parametrize("name", ["", *(f".{name}" for name in RIGHT)])
-def test_a_saved_run_opens_without_loading_torch(name):
-    code = f"import sys, {PACKAGE}{name}; print(*sys.modules)"
+def test_a_saved_run_opens_without_loading_torch_or_what_is_slow_to_load():
+    places = [PACKAGE, *(f"{PACKAGE}.{name}" for name in RIGHT)]
+    code = f"import sys\nfor name in {places}:\n    __import__(name); print(name, *sys.modules)"
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
-    loaded = done.stdout.split()
     assert done.returncode == 0, done.stderr
-    assert f"{PACKAGE}{name}" in loaded
-    assert not MODEL_PACKAGES & set(loaded)
+    for name, line in zip(places, done.stdout.splitlines(), strict=True):
+        first, *loaded = line.split()
+        assert first == name in loaded
+        assert not (MODEL_PACKAGES | SLOW) & set(loaded), name
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_what_is_slow_to_load_is_imported_where_it_is_used(path):
+    top = TREES[path].body
+    names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in top if isinstance(node, ast.ImportFrom) and node.module}
+    assert not {name.split(".")[0] for name in names} & SLOW
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=short)

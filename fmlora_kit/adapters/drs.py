@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 
 from fmlora_kit.backbones.batches import to_device
@@ -39,6 +38,8 @@ def difficulty(features: np.ndarray, labels: np.ndarray) -> float:
         features: (n, d) of the new task's training images, from the current model.
         labels: (n,).
     """
+    from sklearn.model_selection import StratifiedKFold
+
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or counts.min() < 2:
         return 0.0 if len(classes) < 2 else 1.0

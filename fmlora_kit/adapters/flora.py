@@ -17,7 +17,6 @@ random      random orthonormal
 from __future__ import annotations
 
 import torch
-from sklearn.utils.extmath import svd_flip
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.updates import LowRankUpdate, check_rank, uniform_rows
@@ -151,6 +150,8 @@ def from_update(
 
 def _svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Thin SVD with fixed signs: which of the two signs comes out differs between machines."""
+    from sklearn.utils.extmath import svd_flip
+
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     u, v = (torch.from_numpy(part).to(matrix) for part in svd_flip(u.numpy(), v.numpy()))
     return u, s, v

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import rankdata
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import mean_known
@@ -212,6 +211,8 @@ def _check(explanations: Explanations) -> Explanations:
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Rank correlation of rows, ties sharing their mean rank: (k, p), (k or 1, p) -> (k,)."""
+    from scipy.stats import rankdata
+
     a, b = (rankdata(maps, axis=1) - (maps.shape[1] + 1) / 2 for maps in (a, b))
     size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     product = (a * b).sum(axis=1)

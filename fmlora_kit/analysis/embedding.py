@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.manifold import TSNE, trustworthiness
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from fmlora_kit import checks
@@ -81,6 +79,8 @@ def embed(
         ValueError: a moment has learned no task, ``perplexity`` is not above 0, or there are not
             more than twice ``n_neighbours`` images at the first moment.
     """
+    from sklearn.manifold import trustworthiness
+
     _check(history, perplexity, n_neighbours)
     n = len(history.labels)
     places, trust = np.full((len(history.learned), n, 2), np.nan), []
@@ -149,6 +149,8 @@ def feature_neighbours_kept(history: FeatureHistory, n_neighbours: int = 10) -> 
 def _tsne(
     features: np.ndarray, start: np.ndarray | None, perplexity: float, seed: int
 ) -> np.ndarray:
+    from sklearn.manifold import TSNE
+
     if start is None:
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
     else:
@@ -165,6 +167,8 @@ def _tsne(
 
 def _start(features: np.ndarray, before: np.ndarray, seed: int) -> np.ndarray:
     """Where each image begins: at its place before, or amid its neighbours that have one."""
+    from sklearn.neighbors import NearestNeighbors
+
     there = np.isfinite(before[:, 0])
     near = NearestNeighbors(n_neighbors=min(START_NEIGHBOURS, int(there.sum())))
     _, rows = near.fit(features[there]).kneighbors(features[~there])
@@ -206,6 +210,8 @@ def _share_kept(before: np.ndarray, after: np.ndarray, n: int) -> float:
 
 def _neighbours(points: np.ndarray, n: int) -> np.ndarray:
     """(rows, n) nearest other rows of each row."""
+    from sklearn.neighbors import NearestNeighbors
+
     return NearestNeighbors(n_neighbors=n).fit(points).kneighbors(return_distance=False)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ def mean_ci95(values: Sequence[float]) -> Interval:
     Raises:
         ValueError: there is no value.
     """
+    from scipy import stats
+
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"values must be one number per seed, at least one; got {values.tolist()}")

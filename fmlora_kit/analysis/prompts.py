@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics.pairwise import cosine_similarity
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import check_record
@@ -87,6 +86,8 @@ def prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat")
     Raises:
         ValueError: the method has no prompt, ``of`` or ``per`` is unknown, or there is no move.
     """
+    from sklearn.metrics.pairwise import cosine_similarity
+
     checks.choice("of", of, OF)
     checks.choice("per", per, PER)
     every = prompts_over_time(record)

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.confusion import ClassConfusion
@@ -67,6 +65,9 @@ def task_similarity(
         ValueError: the two are not of the same tasks, a class belongs to two tasks, or a task has
             fewer than 2 classes.
     """
+    from scipy.spatial.distance import cdist
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     check_history(train, "train")
     check_history(test, "test")
     checks.integer("moment", moment)

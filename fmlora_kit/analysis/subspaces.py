@@ -29,7 +29,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import orth, subspace_angles
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import mean_known
@@ -233,6 +232,8 @@ def share_in_earlier(
     Raises:
         ValueError: an argument is unknown, or the method has no low-rank updates.
     """
+    from scipy.linalg import orth
+
     checks.choice("side", side, SIDES)
     leading, full = directions(record, energy), directions(record, 1.0)
     n, n_layers = len(record.tasks), len(record.layers)
@@ -257,6 +258,8 @@ def _keep_leading(u: np.ndarray, values: np.ndarray, v: np.ndarray, energy: floa
 
 
 def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    from scipy.linalg import subspace_angles
+
     if not min(one.shape[1], other.shape[1]):
         return np.zeros(0)
     return np.degrees(subspace_angles(one, other))[::-1]

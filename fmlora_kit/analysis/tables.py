@@ -9,8 +9,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import Any
 
 from fmlora_kit.analysis.accuracy import metrics
 from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, difference, is_tie, tied
@@ -167,6 +166,13 @@ def markdown(comparison: Comparison, layout: Layout = SUMMARY) -> str:
     return f"**{title(comparison)}**\n\n{table}\n\n{note(comparison, layout)}\n"
 
 
+def _frame(columns: Any) -> Any:
+    """The table of pandas, which loads here: it takes half a second, and most need no table."""
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
 def markdown_grid(cells: Mapping[str, list[str]], left: list[bool]) -> str:
     """A Markdown table of cells, column by column; those that are not left are right-aligned."""
     escaped = {
@@ -174,7 +180,7 @@ def markdown_grid(cells: Mapping[str, list[str]], left: list[bool]) -> str:
         for head, texts in cells.items()
     }
     align = ["left" if each else "right" for each in left]
-    return pd.DataFrame(escaped).to_markdown(index=False, colalign=align, disable_numparse=True)
+    return _frame(escaped).to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
 def plain(comparison: Comparison, layout: Layout = ALL_METRICS) -> str:
@@ -188,7 +194,7 @@ def plain(comparison: Comparison, layout: Layout = ALL_METRICS) -> str:
         }
     align = ["left" if layout[head].left else "right" for head in cells]
     narrow = {textwrap.fill(head, 12): texts for head, texts in cells.items()}
-    table = pd.DataFrame(narrow).to_markdown(
+    table = _frame(narrow).to_markdown(
         index=False, tablefmt="simple", colalign=align, disable_numparse=True
     )
     return table + "\n* the best of a column, and all tied with it" * starred
@@ -227,7 +233,7 @@ def latex(comparison: Comparison, layout: Layout = SUMMARY) -> str:
         for head, texts in cells.items()
     }
     align = ("p{40mm}" if layout[h].wide else "l" if layout[h].left else "r" for h in cells)
-    return pd.DataFrame(columns).to_latex(
+    return _frame(columns).to_latex(
         index=False,
         escape=False,
         column_format="".join(align),
@@ -242,7 +248,7 @@ def csv(*comparisons: Comparison) -> str:
     parameters are numbers stored, sizes bytes, times seconds.
     """
     rows = [{"stream": each.stream, **_numbers(row)} for each in comparisons for row in each.rows]
-    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+    return _frame(rows).to_csv(index=False, lineterminator="\n")
 
 
 def title(comparison: Comparison) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.special import softmax
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import (
@@ -332,6 +331,8 @@ def photo_scores(
     Raises:
         ValueError: lengths that do not fit together, or ``shown`` below 1.
     """
+    from scipy.special import softmax
+
     _check(images, logits, class_names, labels, shown)
     n, k = len(images), min(shown, len(class_names))
     figure = grid(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from scipy.special import softmax
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import check_record
@@ -129,6 +128,8 @@ def _explain_moment(
     model: Method, images: np.ndarray, targets: np.ndarray, method: str, rows: dict, options: dict
 ) -> dict[str, object]:
     """What `Explanations` holds of one model; ``rows`` of the head take the place of its own."""
+    from scipy.special import softmax
+
     n, known = len(images), np.isin(targets, model.seen)
     maps = np.full(images.shape[:3], np.nan)
     scores, baseline = np.full((2, n), np.nan)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from fmlora_kit import checks
 from fmlora_kit.streams.rendering import IMAGE_SIZE
@@ -25,6 +23,9 @@ def digits(n_tasks: int = 5, seed: int = 0) -> Stream:
     Raises:
         ValueError: ``n_tasks`` or ``seed`` is no whole number, or out of range.
     """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     n_tasks = checks.integer("n_tasks", n_tasks, 1, 5)
     seed = checks.integer("seed", seed, 0, 2**32 - 1)  # what scikit-learn takes
     data = load_digits()

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
@@ -33,6 +32,8 @@ Style = Callable[[Image.Image, np.random.Generator], np.ndarray]
 
 @lru_cache(maxsize=4)
 def _font(face: str, size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib
+
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / face
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from fmlora_kit import checks
 from fmlora_kit.streams.catalogue import PRESETS
@@ -196,6 +195,8 @@ def write_photos(folder: str | Path) -> Path:
     Raises:
         ValueError: there are other files in ``folder``, which is then left as it is.
     """
+    from sklearn.datasets import load_sample_images
+
     data = load_sample_images()
     names = [Path(name).stem for name in data.filenames]
     photos = {n: Image.fromarray(image) for n, image in zip(names, data.images, strict=True)}
