@@ -38,12 +38,9 @@ def digits(n_tasks: int = 5, seed: int = 0) -> Stream:
     for first in range(0, 2 * n_tasks, 2):
         pair = (first, first + 1)
         a, b = (part[np.isin(labels[part], pair)] for part in (train, test))
-        names = tuple(str(k) for k in pair)
-        tasks.append(
-            Task(
-                f"{first} and {first + 1}", pair, names, images[a], labels[a], images[b], labels[b]
-            )
-        )
+        names = tuple(map(str, pair))
+        arrays = images[a], labels[a], images[b], labels[b]
+        tasks.append(Task(" and ".join(names), pair, names, *arrays))
     return Stream("digits", "class-incremental", tuple(tasks), seed)
 
 
