@@ -260,8 +260,9 @@ def tied(
     Raises:
         ValueError: `among` has a method that is not compared.
     """
-    rows = _competitors(comparison, among, name)
-    rows = [row for row in rows if not math.isnan(row.mean(name))]
+    rows = comparison.rows if among is None else [comparison.row(label) for label in among]
+    rows = [row for row in rows if row.method != BOUND and not math.isnan(row.mean(name))]
+    rows.sort(key=lambda row: _order(row, name))
     return tuple(
         row.label for row in rows if row is rows[0] or is_tie(difference(rows[0], row, name))
     )
@@ -343,19 +344,8 @@ def _stream(record: Record) -> str:
 
 def _order(row: Row, name: str = "final_accuracy") -> tuple:
     mean = row.mean(name)
-    return (
-        row.method == BOUND,
-        math.isnan(mean),
-        mean if name in LOWER_IS_BETTER else -mean,
-        row.label,
-    )
-
-
-def _competitors(
-    comparison: Comparison, among: Collection[str] | None, name: str = "final_accuracy"
-) -> list[Row]:
-    rows = comparison.rows if among is None else [comparison.row(label) for label in among]
-    return sorted((r for r in rows if r.method != BOUND), key=lambda row: _order(row, name))
+    towards = mean if name in LOWER_IS_BETTER else -mean
+    return row.method == BOUND, math.isnan(mean), towards, row.label
 
 
 def check_comparable(records: Sequence[Record], labels: Sequence[str] | None = None) -> None:
@@ -381,7 +371,11 @@ def check_comparable(records: Sequence[Record], labels: Sequence[str] | None = N
                 f"{len(record.tasks)} of {record.n_tasks} tasks"
             )
     _check_streams(records)
-    _check_runs(records, labels)
+    seen: set[tuple[str, int]] = set()
+    for record, label in zip(records, labels, strict=True):
+        if (label, record.seed) in seen:
+            raise ValueError(f"records must be one per method and seed, got two of {_name(record)}")
+        seen.add((label, record.seed))
     _check_images(records)
     _check_settings(records, labels)
 
@@ -411,14 +405,6 @@ def _check_streams(records: Sequence[Record]) -> None:
                 "records must be of one stream, got "
                 f"{_name(reference)} ({_size(reference)}) and {_name(record)} ({_size(record)})"
             )
-
-
-def _check_runs(records: Sequence[Record], labels: Sequence[str]) -> None:
-    seen: set[tuple[str, int]] = set()
-    for record, label in zip(records, labels, strict=True):
-        if (label, record.seed) in seen:
-            raise ValueError(f"records must be one per method and seed, got two of {_name(record)}")
-        seen.add((label, record.seed))
 
 
 def _check_images(records: Sequence[Record]) -> None:

@@ -258,8 +258,7 @@ def title(comparison: Comparison) -> str:
 
 def note(comparison: Comparison, layout: Layout = SUMMARY) -> str:
     """What the numbers are, in a few sentences."""
-    sentences = [*_about_intervals(comparison, layout), *_about_costs(comparison, layout)]
-    return " ".join(sentences)
+    return " ".join(_about_intervals(comparison, layout) + _about_costs(comparison, layout))
 
 
 def latex_escape(text: str) -> str:

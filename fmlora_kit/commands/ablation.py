@@ -47,7 +47,8 @@ def variants() -> Iterator[tuple[str, str, dict]]:
     for bases, protect, drs, dmp in itertools.product(
         BASES, (PROTECT, 0.0), (DRS(), None), (DMP(), None)
     ):
-        label = f"{bases}, protect {_on(protect)}, DRS {_on(drs)}, DMP {_on(dmp)}"
+        on = ["on" if part else "off" for part in (protect, drs, dmp)]
+        label = "{}, protect {}, DRS {}, DMP {}".format(bases, *on)
         flora = FLoRA(bases=bases, protect=protect)
         yield label, "fmlora", {"flora": flora, "drs": drs, "dmp": dmp}
     for change, options in single_changes():
@@ -99,11 +100,6 @@ def both_streams() -> Iterator[tuple[str, str, dict]]:
         yield label, "fmlora", {}
 
 
-def compare_variants(records: Mapping[str, Sequence[Record]]) -> Comparison:
-    """The variants as rows of one table."""
-    return compare_records(records)
-
-
 def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
     """Rank (mean over the adapted maps) and novelty of the last task, a row per stream."""
     rows = make_rows(records, MEASURES)
@@ -146,7 +142,7 @@ class Study:
     n_tasks: int | None = 4
     first_seed: int = 100
     n_seeds: int = 3
-    compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_variants
+    compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_records
     render: Callable[[Comparison], str] = render_variants
 
 
@@ -179,6 +175,7 @@ def jobs(
     study = STUDIES[name]
     if study.n_tasks is not None:
         stream = {"n_tasks": study.n_tasks, **stream}
+    scripts = {label: {"scripts": BEFORE[label], "barred": "Greek"} for label in BEFORE}
     return [
         Job(
             label,
@@ -186,7 +183,7 @@ def jobs(
             seed,
             out / "records" / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
             stream=study.stream,
-            stream_options=stream | _scripts(label if name == NEAR else None),
+            stream_options=stream | scripts.get(label, {}),
             options=options,
             budget=Budget() if epochs is None else Budget(epochs=epochs),
         )
@@ -207,15 +204,21 @@ def documented(shipped: Path = SHIPPED) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a study; return 0."""
-    return _study(_parse(sys.argv[1:] if arguments is None else arguments))
-
-
-def _on(value: object) -> str:
-    return "on" if value else "off"
-
-
-def _scripts(label: str | None) -> dict:
-    return {} if label is None else {"scripts": BEFORE[label], "barred": "Greek"}
+    asked = _parse(sys.argv[1:] if arguments is None else arguments)
+    study = STUDIES[asked.study]
+    length = {} if asked.tasks is None else {"n_tasks": asked.tasks}
+    todo = jobs(asked.study, asked.out, seeds=asked.seeds, epochs=asked.epochs, **length)
+    with progress_bar(todo) as say:
+        records = run_many(todo, workers=asked.workers, say=say)
+    found = study.compare(records)
+    text = json.dumps(found.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    rendered = study.render(found)
+    write_files(asked.out, {f"{asked.study}.json": text, f"{asked.study}.md": rendered})
+    if asked.publish:
+        write_files(SHIPPED / "studies", {f"{asked.study}.json": text})
+        fill_marks(SHIPPED / "README.md", documented())
+    print(rendered)
+    return 0
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -238,23 +241,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         except ValueError as error:
             parser.error(f"--tasks: {error}")
     return asked
-
-
-def _study(asked: argparse.Namespace) -> int:
-    study = STUDIES[asked.study]
-    length = {} if asked.tasks is None else {"n_tasks": asked.tasks}
-    todo = jobs(asked.study, asked.out, seeds=asked.seeds, epochs=asked.epochs, **length)
-    with progress_bar(todo) as say:
-        records = run_many(todo, workers=asked.workers, say=say)
-    found = study.compare(records)
-    text = json.dumps(found.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    rendered = study.render(found)
-    write_files(asked.out, {f"{asked.study}.json": text, f"{asked.study}.md": rendered})
-    if asked.publish:
-        write_files(SHIPPED / "studies", {f"{asked.study}.json": text})
-        fill_marks(SHIPPED / "README.md", documented())
-    print(rendered)
-    return 0
 
 
 if __name__ == "__main__":

@@ -40,7 +40,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ValueError: no run was finished.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    return _compare(_parse(arguments), arguments)
+    asked = _parse(arguments)
+    started = time.perf_counter()
+    sizes = len(asked.methods), len(asked.streams), asked.seeds
+    print("{} methods x {} streams x {} seeds".format(*sizes))
+    what = {
+        "folder": asked.out / "records",
+        "data": asked.data,
+        "budget": Budget(epochs=asked.epochs),
+    }
+    which = asked.methods, asked.streams, range(asked.seeds)
+    with progress_bar(sweep.jobs(*which, **what)) as say:
+        done = sweep.compare(*which, **what, workers=asked.workers, cluster=asked.cluster, say=say)
+    found = {name: compare_records(runs) for name, runs in done.records.items() if runs}
+    if not found:
+        raise ValueError(f"no run was finished: {'; '.join(done.failed.values())}")
+    seconds = time.perf_counter() - started
+    runs = [record for each in done.records.values() for record in each]
+    made = describe_runs("compare", arguments, runs, seconds)
+    write_results(asked.out, found, done.records, made, failed=done.failed)
+    if asked.publish:
+        publish(asked.out, Path("README.md"))
+    for name, reason in done.failed.items():
+        print(f"failed: {name}: {reason}", file=sys.stderr)
+    print(f"{seconds:.0f} seconds in this call. Open {(asked.out / 'index.html').resolve()}")
+    return 1 if done.failed else 0
 
 
 def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:
@@ -96,33 +120,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if real and not asked.data.is_dir():
         parser.error(f"--data must be a folder that exists for {real[0]}, got {str(asked.data)!r}")
     return asked
-
-
-def _compare(asked: argparse.Namespace, arguments: Sequence[str]) -> int:
-    started = time.perf_counter()
-    sizes = len(asked.methods), len(asked.streams), asked.seeds
-    print("{} methods x {} streams x {} seeds".format(*sizes))
-    what = {
-        "folder": asked.out / "records",
-        "data": asked.data,
-        "budget": Budget(epochs=asked.epochs),
-    }
-    which = asked.methods, asked.streams, range(asked.seeds)
-    with progress_bar(sweep.jobs(*which, **what)) as say:
-        done = sweep.compare(*which, **what, workers=asked.workers, cluster=asked.cluster, say=say)
-    found = {name: compare_records(runs) for name, runs in done.records.items() if runs}
-    if not found:
-        raise ValueError(f"no run was finished: {'; '.join(done.failed.values())}")
-    seconds = time.perf_counter() - started
-    runs = [record for each in done.records.values() for record in each]
-    made = describe_runs("compare", arguments, runs, seconds)
-    write_results(asked.out, found, done.records, made, failed=done.failed)
-    if asked.publish:
-        publish(asked.out, Path("README.md"))
-    for name, reason in done.failed.items():
-        print(f"failed: {name}: {reason}", file=sys.stderr)
-    print(f"{seconds:.0f} seconds in this call. Open {(asked.out / 'index.html').resolve()}")
-    return 1 if done.failed else 0
 
 
 if __name__ == "__main__":

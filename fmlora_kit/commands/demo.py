@@ -42,7 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     asked, stream = _parse(arguments)
-    jobs = [_job(asked, method, seed) for method in asked.methods for seed in range(asked.seeds)]
+    jobs = [
+        Job(
+            label=method,
+            method=method,
+            seed=seed,
+            folder=asked.out / "records" / method / f"seed_{seed}",
+            stream=asked.stream,
+            stream_options=asked.stream_options,
+            budget=Budget(epochs=asked.epochs),
+        )
+        for method in asked.methods
+        for seed in range(asked.seeds)
+    ]
     if asked.fresh:
         for job in jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -93,24 +105,11 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:
         parser.error(f"--tasks: {error}")
 
 
-def _job(asked: argparse.Namespace, method: str, seed: int) -> Job:
-    return Job(
-        label=method,
-        method=method,
-        seed=seed,
-        folder=asked.out / "records" / method / f"seed_{seed}",
-        stream=asked.stream,
-        stream_options=asked.stream_options,
-        budget=Budget(epochs=asked.epochs),
-    )
-
-
 def _demo(
     asked: argparse.Namespace, arguments: Sequence[str], jobs: Sequence[Job], stream: Stream
 ) -> int:
     started = time.perf_counter()
-    show = _lines(jobs, stream)
-    with progress_bar(jobs, show) as say:
+    with progress_bar(jobs, _lines(jobs, stream)) as say:
         records = run_many(jobs, workers=asked.workers, say=say)
     runs = [record for each in records.values() for record in each]
     found = compare_records(runs)
@@ -127,7 +126,8 @@ def _demo(
 def _lines(jobs: Sequence[Job], stream: Stream) -> Callable[[str], str]:
     """Say what is to be learned; return what makes of each task's line one in columns, counted."""
     total = sum(1 if job.method == BOUND else len(stream) for job in jobs)
-    kept = done = sum(_tasks_kept(job.folder) for job in jobs)
+    there = [job.folder for job in jobs if (job.folder / "record.json").exists()]
+    kept = done = sum(len(Record.load(folder).tasks) for folder in there)
     print(f"{stream.name}, {len(stream)} tasks; runs: {len(jobs)}; tasks to learn: {total - kept}")
     if kept:
         print(f"Kept from an earlier demo, and not learned again: {kept} tasks")
@@ -140,10 +140,6 @@ def _lines(jobs: Sequence[Job], stream: Stream) -> Callable[[str], str]:
         return f"{done:{len(str(total))}}/{total}  {aligned(line, widths)}"
 
     return show
-
-
-def _tasks_kept(folder: Path) -> int:
-    return len(Record.load(folder).tasks) if (folder / "record.json").exists() else 0
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def write_results(
         "streams": {name: each.to_json() for name, each in comparisons.items()},
     }
     text = json.dumps(summary, indent=1, allow_nan=False, ensure_ascii=False)
-    shown = {**{k: v for k, v in made.items() if k != "settings"}}
+    shown = {k: v for k, v in made.items() if k != "settings"}
     shown |= {f"{method}: settings": each for method, each in made["settings"].items()}
     page_made = {label.replace("_", " "): text_of(value) for label, value in shown.items()}
     write_files(

@@ -75,7 +75,16 @@ def _add_panel(figure: go.Figure, comparison: Comparison, at: dict) -> None:
             figure.add_trace(_dots([rows[k] for k in heights], heights, style), **at)
     for each in comparison.rows:
         if each.method == BOUND:
-            figure.add_trace(_bound(100 * each.mean("final_accuracy"), len(rows)), **at)
+            mean = 100 * each.mean("final_accuracy")
+            bound = go.Scatter(
+                x=[mean, mean],
+                y=[-0.6, len(rows) - 0.4],
+                mode="lines",
+                line=_BOUND_LINE,
+                hovertemplate=f"{display_name(BOUND)}: {mean:.1f} %<extra></extra>",
+                showlegend=False,
+            )
+            figure.add_trace(bound, **at)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
         ticktext=[_label(each) for each in rows],
@@ -100,17 +109,6 @@ def _dots(rows: Sequence[Row], heights: list[int], style: dict) -> go.Scatter:
         },
         customdata=[_hover(each) for each in rows],
         hovertemplate="%{customdata}<extra></extra>",
-        showlegend=False,
-    )
-
-
-def _bound(mean: float, n: int) -> go.Scatter:
-    return go.Scatter(
-        x=[mean, mean],
-        y=[-0.6, n - 0.4],
-        mode="lines",
-        line=_BOUND_LINE,
-        hovertemplate=f"{display_name(BOUND)}: {mean:.1f} %<extra></extra>",
         showlegend=False,
     )
 
@@ -211,16 +209,12 @@ def comparison_table(comparison: Comparison) -> go.Figure:
 def _table_of(comparison: Comparison, columns: dict[str, list[str]], heads: list[str]) -> go.Table:
     words = ("method", "stores", "frozen")
     align = ["left" if name in words else "right" for name in columns]
-    look = {"align": align, "line": {"color": "#dddddd"}, "font": {"size": _FONT}}
     fills = [_FILLS.get(row.method, "white") for row in comparison.rows]
+    look = {"align": align, "line": {"color": "#dddddd"}, "font": {"size": _FONT}}
+    cells = {"values": list(columns.values()), "fill": {"color": [fills] * len(columns)}}
     return go.Table(
         header={"values": heads, "fill": {"color": "#f0f0f0"}, "height": _height(heads), **look},
-        cells={
-            "values": list(columns.values()),
-            "height": _ROW,
-            "fill": {"color": [fills] * len(columns)},
-            **look,
-        },
+        cells={**cells, "height": _ROW, **look},
         columnwidth=[_WIDTHS[name] for name in columns],
     )
 
@@ -268,7 +262,8 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
     spread = "<br>Mean over seeds ± half-width of the 95 % interval."
     several = any(len(row.seeds) > 1 for row in rows)
     heads = _heads(rows)
-    lines = max(head.count("<br>") for head in heads) + _extra_lines(columns)
+    letters = _letters(len(columns), 1)
+    lines = max(head.count("<br>") for head in heads) + sum(len(d) // letters for d in columns[1])
     figure = new_figure(
         f"Metrics: {', '.join(streams)}",
         "a[t,i]: accuracy on the test images of task i after learning task t; n_i: how many. "
@@ -313,12 +308,6 @@ def _letters(n: int, column: int) -> int:
     """How many letters of a definition, or bold ones of a head, fit into one of `n` columns."""
     widths = _widths(n)
     return int((_LETTERS if column == 1 else 0.85 * _LETTERS) * widths[column] / sum(widths))
-
-
-def _extra_lines(columns: list[list[str]]) -> int:
-    """How many lines the definitions need beyond one each."""
-    letters = _letters(len(columns), 1)
-    return sum(len(definition) // letters for definition in columns[1])
 
 
 def _heads(rows: Sequence[Row]) -> list[str]:

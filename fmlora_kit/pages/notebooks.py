@@ -11,7 +11,7 @@ NAME.png; that takes a Chromium. Both need the `dev` extra.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -26,15 +26,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from fmlora_kit.pages.frame import (
-    CSS,
-    PLOTLY_FILE,
-    SCRIPT,
-    SCRIPT_FILE,
-    STYLE_FILE,
-    document,
-    plot,
-)
+from fmlora_kit.pages import frame
+from fmlora_kit.pages.frame import document, plot
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -221,10 +214,10 @@ def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
         (folder / page.name).write_text(text, encoding="utf-8")
     entries = [(page.name, page.title, page.question) for page in pages]
     (folder / "index.html").write_text(index_page(entries), encoding="utf-8")
-    css = HtmlFormatter(style="default").get_style_defs(".highlight") + CSS + SITE_CSS
-    (folder / STYLE_FILE).write_text(css, encoding="utf-8")
-    (folder / SCRIPT_FILE).write_text(SCRIPT, encoding="utf-8")
-    (folder / PLOTLY_FILE).write_bytes(PLOTLY_JS.read_bytes())
+    css = HtmlFormatter(style="default").get_style_defs(".highlight") + frame.CSS + SITE_CSS
+    (folder / frame.STYLE_FILE).write_text(css, encoding="utf-8")
+    (folder / frame.SCRIPT_FILE).write_text(frame.SCRIPT, encoding="utf-8")
+    (folder / frame.PLOTLY_FILE).write_bytes(PLOTLY_JS.read_bytes())
     return pages
 
 
@@ -275,7 +268,8 @@ def gallery_figures(notebooks: Sequence[Path]) -> dict[str, dict]:
     found: dict[str, dict] = {}
     for path in notebooks:
         for cell in nbformat.read(path, as_version=4).cells:
-            for name in _gallery_names(cell):
+            tags = cell.metadata.get("tags", ())
+            for name in (t.removeprefix(GALLERY_TAG) for t in tags if t.startswith(GALLERY_TAG)):
                 data = [output.get("data", {}) for output in cell.get("outputs", ())]
                 figures = [_bare(entry[PLOTLY]) for entry in data if PLOTLY in entry]
                 if name in found or len(figures) != 1:
@@ -287,11 +281,6 @@ def gallery_figures(notebooks: Sequence[Path]) -> dict[str, dict]:
     if not found:
         raise ValueError(f"notebooks must have a cell tagged {GALLERY_TAG}NAME, got none")
     return found
-
-
-def _gallery_names(cell: NotebookNode) -> Iterator[str]:
-    tags = cell.metadata.get("tags", ())
-    return (tag.removeprefix(GALLERY_TAG) for tag in tags if tag.startswith(GALLERY_TAG))
 
 
 def draw_gallery(figures: dict[str, dict], folder: Path, browser: Browser) -> list[Path]:

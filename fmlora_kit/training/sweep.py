@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +114,7 @@ def compare(
     records: dict[str, tuple[Record, ...]] = {name: () for name in streams}
     for job in wanted:
         if job.name not in failed:
-            setting = job.label.partition("/")[0]
-            records[setting] += (Record.load(job.folder),)
+            records[job.label.partition("/")[0]] += (Record.load(job.folder),)
     return Compared(records, failed)
 
 
@@ -137,12 +137,8 @@ def jobs(
     for what, given, known in (("methods", methods, METHODS), ("streams", streams, SETTINGS)):
         for name in given:
             checks.choice(what, name, known)
-    return [
-        _job(name, method, seed, Path(folder), Path(data), budget)
-        for seed in seeds
-        for name in streams
-        for method in methods
-    ]
+    wanted = itertools.product(seeds, streams, methods)
+    return [_job(n, m, seed, Path(folder), Path(data), budget) for seed, n, m in wanted]
 
 
 def _job(name: str, method: str, seed: int, folder: Path, data: Path, budget: Budget) -> Job:
