@@ -53,7 +53,7 @@ def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
         ValueError: the last figure is None.
     """
     if not figures or figures[-1] is None:
-        raise ValueError("figures must end in a figure; got none")
+        raise ValueError("figures must end in a figure, got none")
     drawn = [figure for figure in figures if figure is not None]
     small = [panel(figure, title) for figure in drawn]
     for axis in ("xaxis", "yaxis"):

@@ -35,7 +35,7 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
     """
     for name, value in (("per_class", per_class), ("max_columns", max_columns)):
         if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+            raise ValueError(f"{name} must be at least 1, got {value}")
     rows = [_row(task, per_class, max_columns) for task in stream.tasks]
     widest = max(len(labels) for _, labels in rows)
     figure = new_figure(
