@@ -11,14 +11,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.embedding import Embedding
 from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_since_learned
 from fmlora_kit.figures.curves import task_axis
-from fmlora_kit.figures.style import (
-    AVERAGE_COLOR,
-    SYMBOLS,
-    grid,
-    new_figure,
-    short,
-    task_colors,
-)
+from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, short, task_colors
 
 MEASURES = {
     "since learned": (

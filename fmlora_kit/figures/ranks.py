@@ -12,13 +12,7 @@ import plotly.graph_objects as go
 from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.analysis.ranks import (
-    GateTrace,
-    RankTable,
-    expected_ranks,
-    gate_trace,
-    rank_table,
-)
+from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
 from fmlora_kit.figures.curves import Records, by_label, single
 from fmlora_kit.figures.maps import color_bar, task_map
 from fmlora_kit.figures.style import (

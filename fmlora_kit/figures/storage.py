@@ -36,14 +36,7 @@ from fmlora_kit.figures.curves import (
     task_axis,
 )
 from fmlora_kit.figures.labels import move_apart
-from fmlora_kit.figures.style import (
-    OKABE_ITO,
-    LineStyle,
-    grid,
-    method_styles,
-    new_figure,
-    short,
-)
+from fmlora_kit.figures.style import OKABE_ITO, LineStyle, grid, method_styles, new_figure, short
 from fmlora_kit.record import Record
 
 MEASURES = ("numbers", "bytes")

@@ -29,16 +29,7 @@ OKABE_ITO = (
     "#F0E442",  # yellow, last: palest on white
 )
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SYMBOLS = (
-    "circle",
-    "square",
-    "diamond",
-    "triangle-up",
-    "x",
-    "triangle-down",
-    "cross",
-    "star",
-)
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
 # Pale to middling, never dark: numbers in INK have a contrast of at least 4.5 on all of them.
 FRACTION_SCALE = ((0.0, "#ffffe5"), (0.35, "#d5eeb9"), (0.7, "#7fcdbb"), (1.0, "#3a9fc9"))
 LOSS_SCALE = ((0.0, "#56b4e9"), (0.5, "#ffffff"), (1.0, "#f08a2c"))  # white: no change
