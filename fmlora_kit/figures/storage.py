@@ -50,9 +50,8 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     """Lines over the tasks, each with its name, in a panel per kind of store; one log scale.
 
     "numbers": what the model needs to run and to go on (deployed and training state) beyond the
-    smallest model of the comparison, which is backbone and head; 0 stands at the
-    bottom. "bytes": the record's array files so far. The samples of joint training, a bound, stand
-    in every panel.
+    smallest model of the comparison, which is backbone and head; 0 stands at the bottom. "bytes":
+    the record's array files so far. Joint training's samples, a bound, stand in every panel.
 
     Args:
         records: finished runs that compare, one per method and seed.
