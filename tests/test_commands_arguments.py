@@ -12,7 +12,6 @@ from fmlora_kit.commands.arguments import (
     make_parser,
     names,
     one_line,
-    one_of,
     out_folder,
     suggest,
     whole,
@@ -41,8 +40,6 @@ def test_names_and_one_name():
     )
     near = "must be all or among glyphs, digits, got 'glyps'; did you mean 'glyphs'?"
     assert refused(parse, "glyps,digits") == near
-    assert one_of({"glyphs": 1})("glyphs") == "glyphs"
-    assert refused(one_of(("glyphs",)), "x") == "must be one of glyphs, got 'x'"
     assert suggest("Dem", ("demo", "data")) == "; did you mean 'demo'?"
 
 
@@ -79,12 +76,14 @@ def wrong(parser, words, capsys):
 def test_a_parser_says_one_line(capsys):
     parser = make_parser("demo", "A demo.", "fmlora demo")
     parser.add_argument("--seeds", type=whole(1))
-    parser.add_argument("--stream", choices=("glyphs", "digits"))
+    parser.add_argument("--stream", choices={"glyphs": 1, "digits": 2}, metavar="NAME")
     start = "fmlora demo: error: "
     line = wrong(parser, ["--seeds", "0"], capsys)
     assert line == f"{start}--seeds must be a whole number at least 1, got 0\n"
     near = "--stream must be one of glyphs, digits, got 'glyph'; did you mean 'glyphs'?\n"
     assert wrong(parser, ["--stream", "glyph"], capsys) == start + near
+    assert wrong(parser, ["--stream", "x"], capsys).endswith("be one of glyphs, digits, got 'x'\n")
+    assert parser.parse_args(["--stream", "digits"]).stream == "digits"
     near = "--sedes is no argument of it; did you mean '--seeds'?\n"
     assert wrong(parser, ["--sedes=3"], capsys) == start + near
     assert wrong(parser, ["--seeds"], capsys).count("\n") == 1

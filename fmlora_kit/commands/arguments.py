@@ -11,7 +11,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,21 +43,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser(command: str, about: str, example: str) -> Parser:
-    """A parser whose ``--help`` ends in an example.
-
-    Args:
-        command: the name behind ``fmlora``, such as "demo".
-        about: one or two sentences.
-        example: command lines that work as they stand.
-    """
+    """A parser whose ``--help`` ends in an example: command lines that work as they stand."""
     return Parser(prog=f"fmlora {command}", **_words(about, example))
 
 
 def add_command(commands, name: str, about: str, example: str) -> Parser:
     """The parser of a sub-command; ``commands`` is what ``add_subparsers`` returns."""
-    return commands.add_parser(
-        name, help=about, **_words(f"{about[0].upper()}{about[1:]}.", example)
-    )
+    words = _words(f"{about[0].upper()}{about[1:]}.", example)
+    return commands.add_parser(name, help=about, **words)
 
 
 def one_line(error: BaseException | str) -> str:
@@ -69,18 +64,17 @@ def suggest(name: str, known: Collection[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+def whole(low: int, high: float = inf) -> Callable[[str], int]:
     """The type of an argument that is a whole number, at least ``low`` and at most ``high``."""
-    rule = f"a whole number at least {low}" + ("" if high is None else f" and at most {high}")
+    rule = f"a whole number at least {low}" + (f" and at most {high}" if high < inf else "")
 
     def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {rule}, got {shown(text)}") from None
-        if number < low or (high is not None and number > high):
-            raise argparse.ArgumentTypeError(f"must be {rule}, got {shown(number)}")
-        return number
+        found: str | int = text
+        with suppress(ValueError):
+            found = int(text)
+        if isinstance(found, str) or not low <= found <= high:
+            raise argparse.ArgumentTypeError(f"must be {rule}, got {shown(found)}")
+        return found
 
     return parse
 
@@ -99,17 +93,6 @@ def names(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
-def one_of(choices: Collection[str]) -> Callable[[str], str]:
-    """The type of an argument that is one of ``choices``, which are too many for the usage."""
-
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(_not_among(text, choices))
-        return text
-
-    return parse
-
-
 def folder(text: str) -> Path:
     """The type of an argument that is a folder which is there, and is read."""
     path = Path(text)
@@ -121,26 +104,23 @@ def folder(text: str) -> Path:
 
 def out_folder(text: str) -> Path:
     """The type of an argument that is a folder to be written: there, or one that can be made."""
-    path = Path(text)
+    path, rule = Path(text), "must be a folder"
     there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
     if not there.is_dir():
-        raise argparse.ArgumentTypeError(f"must be a folder, got {shown(text)}: {there} is a file")
+        raise argparse.ArgumentTypeError(f"{rule}, got {shown(text)}: {there} is a file")
     if not os.access(there, os.W_OK):
-        raise argparse.ArgumentTypeError(
-            f"must be a folder that can be written, got {shown(text)}: {there} cannot"
-        )
+        rule += " that can be written"
+        raise argparse.ArgumentTypeError(f"{rule}, got {shown(text)}: {there} cannot")
     return path
 
 
 def json_object(text: str) -> dict:
     """The type of an argument that is a JSON object, such as ``{"lr": 0.001}``."""
-    try:
+    found, rule = None, 'must be a JSON object like {"name": 1}'
+    with suppress(ValueError):
         found = json.loads(text)
-    except ValueError:
-        found = None
     if not isinstance(found, dict):
-        example = '{"name": 1}'
-        raise argparse.ArgumentTypeError(f"must be a JSON object like {example}, got {shown(text)}")
+        raise argparse.ArgumentTypeError(f"{rule}, got {shown(text)}")
     return found
 
 

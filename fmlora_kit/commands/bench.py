@@ -1,9 +1,9 @@
 """What a training step costs: ``fmlora bench`` (``make bench``).
 
-Every method in the state of its first, 10th, 20th and 50th task, PEFT's LoRA and full fine-tuning,
-in turns, as a ratio to the frozen-backbone limit (`bench_sides`): seconds, multiplications,
-peak memory; a profile of one step of some; then merged inference beside plain timm. The backbone's
-weights are random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
+Every method at its first, 10th, 20th and 50th task, PEFT's LoRA and full fine-tuning, in turns, as
+a ratio to the frozen-backbone limit (`bench_sides`): seconds, multiplications, peak memory; a
+profile of one step of some; then merged inference beside plain timm. The backbone's weights are
+random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
 
 What came out for ViT-B/16 at 224 pixels, batch 8, float32, two CPU cores, median of five rounds (24
 minutes): time as a ratio to the limit, peak memory as a ratio to PEFT's LoRA of rank 10.
@@ -27,10 +27,9 @@ minutes): time as a ratio to the limit, peak memory as a ratio to PEFT's LoRA of
     the limit, class token only last   0.933                         0.896
 
 The limit and PEFT run timm's own forward pass. A step of FM-LoRA costs the same at task 1 and 50;
-beside the limit of the last row (only the class token in the last block) F-LoRA takes 2 % more and
-FM-LoRA 7 %, most of it for the prompt: 201 tokens instead of 197. Quartiles reach from 1.04 to 1.11
-for PEFT (an earlier run gave 1.03), from 0.98 to 1.03 for FM-LoRA; the others' stay within 0.02 of
-the median, full fine-tuning's within 0.04.
+beside the limit of the last row, F-LoRA takes 2 % more and FM-LoRA 7 %, most of it for the prompt:
+201 tokens instead of 197. Quartiles reach from 1.04 to 1.11 for PEFT (an earlier run gave 1.03),
+from 0.98 to 1.03 for FM-LoRA, within 0.04 of the median for full fine-tuning, 0.02 for the others.
 
     inference at task 50, batch 8      / plain timm    the same weights in timm's own pass
     frozen backbone                    0.936           1
@@ -53,7 +52,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib.metadata import version
@@ -81,6 +80,7 @@ from fmlora_kit.commands.bench_sides import (
     make_sides,
     merged,
 )
+from fmlora_kit.commands.results import write_files
 from fmlora_kit.methods import METHODS
 from fmlora_kit.methods.frozen import FrozenBackbone
 from fmlora_kit.training.device import pick_device, precision
@@ -95,7 +95,7 @@ QUICK = {"batch_size": 4, "rounds": 2, "tasks": [1, 2, 3]}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write; return 0."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     asked = _parse(given)
     started = time.perf_counter()
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler is talkative
@@ -106,11 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "command": shlex.join(["python", "-m", "fmlora_kit", "bench", *given]),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    asked.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(summary, indent=1, allow_nan=False)
-    (asked.out / "summary.json").write_text(text + "\n", encoding="utf-8")
-    tables = bench_report.markdown(summary)
-    (asked.out / "tables.md").write_text(tables, encoding="utf-8")
+    text, tables = json.dumps(summary, indent=1, allow_nan=False), bench_report.markdown(summary)
+    write_files(asked.out, {"summary.json": f"{text}\n", "tables.md": tables})
     print(tables)
     return 0
 
@@ -118,33 +115,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(asked: argparse.Namespace) -> dict:
     """All that the command line asks for, as the summary without how it was called."""
     device = pick_device(asked.device)
-    low = partial(_numbers, device, asked.bf16)
+    low, size = partial(_numbers, device, asked.bf16), asked.batch_size
     backbone = _backbone(asked).to(device)
-    names = _names(asked.methods)
-    tasks = {LIMIT: (1,), SHORT_LIMIT: (1,)} | {name: _tasks(name, asked.tasks) for name in names}
-    limit, *sides = make_sides(
-        backbone,
-        tasks,
-        batch_size=asked.batch_size,
-        device=device,
-        precision=low,
-    )
-    counted = {
-        side.key: _count(side, device, compiled=asked.compile)
-        for side in tqdm((limit, *sides), desc="counting", unit=" states")
-    }
+    tasks = {name: _tasks(name, asked.tasks) for name in _names(asked.methods)}
+    tasks = {LIMIT: (1,), SHORT_LIMIT: (1,), **tasks}
+    every = make_sides(backbone, tasks, batch_size=size, device=device, precision=low)
+    counting = tqdm(every, desc="counting", unit=" states")
+    counted = {side.key: _count(side, device, compiled=asked.compile) for side in counting}
+    limit, *sides = every
     turns = {"rounds": asked.rounds, "device": device, "times": asked.steps}
     timed = take_turns(limit.step, {side.key: side.step for side in sides}, **turns)
     rows = bench_report.step_rows(*timed, counted)
-    shown = {side.name: side for side in (limit, *sides) if side.name in PROFILED}  # last tasks
+    shown = {side.name: side for side in every if side.name in PROFILED}  # last tasks
     profile = {side.key: operators(side.step, device) for side in shown.values()}
-    inference = _inference(backbone, sides, asked.batch_size, within=low, **turns)
+    inference = _inference(backbone, sides, size, within=low, **turns)
     return {
         "made": _made(asked, device, backbone),
         "steps": rows,
         "profile": profile,
         "inference": inference,
-        "expected_hours": bench_report.cifar100_hours(rows, asked.batch_size, asked.epochs),
+        "expected_hours": bench_report.cifar100_hours(rows, size, asked.epochs),
         "targets": bench_report.targets(rows, inference),
     }
 
@@ -170,8 +160,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--quick", action="store_true", help="a tiny ViT and three tasks: does it run at all?")
     asked = parser.parse_args(arguments)
     if asked.quick:
-        for what, value in QUICK.items():
-            setattr(asked, what, value)
+        vars(asked).update(QUICK)
     elif not timm.is_model(asked.backbone):
         near = suggest(asked.backbone, timm.list_models())
         parser.error(f"--backbone must be a timm ViT, got {asked.backbone[:80]!r}{near}")
@@ -197,10 +186,9 @@ def _backbone(asked: argparse.Namespace) -> VisionTransformer:
 
 def _names(methods: Sequence[str]) -> list[str]:
     """What is measured: PEFT only if it is installed."""
-    there = importlib.util.find_spec("peft") is not None
-    left_out = () if there else (PEFT, PEFT_WIDE)
+    left_out = () if importlib.util.find_spec("peft") else (PEFT, PEFT_WIDE)
     if set(left_out) & set(methods):
-        _say("peft is not installed: its LoRA is left out")
+        print("peft is not installed: its LoRA is left out", file=sys.stderr, flush=True)
     return [name for name in dict.fromkeys(methods) if name not in left_out]
 
 
@@ -232,59 +220,52 @@ def _inference(
 
     All beside timm's own pass through the frozen backbone; merged models run it once more too.
     """
-    last = {side.name: side for side in sides}  # of each method, the state of its last task
-    images = few_images(1, backbone.patch_embed.img_size, (batch_size + 1) // 2).train_images
-    images = images[:batch_size]
-    plain, short = (kind(backbone, 1).to(turns["device"]) for kind in (TimmPass, FrozenBackbone))
+    size = backbone.patch_embed.img_size
     models = {}
-    for name, side in last.items():
-        if name in (NO_PROMPT, "fmlora"):
-            side.model.end_task(few_images(side.task, backbone.patch_embed.img_size))
+    for name, side in {side.name: side for side in sides}.items():  # the state of its last task
+        ours = name in (NO_PROMPT, "fmlora")
+        if ours or not side.model.one_model:
+            side.model.end_task(few_images(side.task, size))
+        if ours:
             models[f"{name}_merged"] = merged(side.model, FrozenBackbone)
             models[f"{name}_merged_timm"] = merged(side.model, TimmPass)
         elif not side.model.one_model:
-            side.model.end_task(few_images(side.task, backbone.patch_embed.img_size))
             models[name] = side.model
     if not models:
         return []
-    models["plain_timm_class_token"] = short
-
-    def forward(model) -> Callable[[], object]:
-        return lambda: model.extract(images.copy())  # a copy: nothing may remember it
-
-    acts = {name: forward(model) for name, model in models.items()}
-    counted = {name: flops(act) for name, act in {"plain_timm": forward(plain), **acts}.items()}
-    timed = take_turns(forward(plain), acts, **turns)
+    plain, short = (kind(backbone, 1).to(turns["device"]) for kind in (TimmPass, FrozenBackbone))
+    models = {"plain_timm": plain, **models, "plain_timm_class_token": short}
+    images = few_images(1, size, (batch_size + 1) // 2).train_images[:batch_size]
+    acts = {  # of a copy: nothing may remember it
+        name: lambda model=model: model.extract(images.copy()) for name, model in models.items()
+    }
+    counted = {name: flops(act) for name, act in acts.items()}
+    timed = take_turns(acts.pop("plain_timm"), acts, **turns)
     return bench_report.inference_rows(*timed, counted, batch_size)
 
 
 def _numbers(device: torch.device, bf16: bool | None) -> AbstractContextManager:
-    if bf16 is None:
-        return precision(device)
-    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+    low = partial(torch.autocast, device.type, torch.bfloat16)
+    return precision(device) if bf16 is None else low(enabled=bf16)
 
 
 def _made(asked: argparse.Namespace, device: torch.device, backbone: VisionTransformer) -> dict:
     """How and on what the numbers were made."""
-    low = asked.bf16 if asked.bf16 is not None else device.type == "cuda"
-    packages = ("torch", "timm", "numpy", "fmlora_kit", "peft")
-    there = [name for name in packages if importlib.util.find_spec(name) is not None]
+    on_gpu = device.type == "cuda"
+    low = on_gpu if asked.bf16 is None else asked.bf16
+    packages = filter(importlib.util.find_spec, ("torch", "timm", "numpy", "fmlora_kit", "peft"))
     return {
         "backbone": "tiny" if asked.quick else asked.backbone,
         "image_size": backbone.patch_embed.img_size[0],
         "batch_size": asked.batch_size,
         "rounds": asked.rounds,
         "steps_per_timing": asked.steps,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "numbers": "float32, bfloat16 autocast" if low else "float32",
         "fused_attention": asked.fused_attention,
         "compiled": asked.compile,
         "epochs_of_expected_hours": asked.epochs,
-        "versions": {"python": platform.python_version(), **{n: version(n) for n in there}},
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in packages}},
     }
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -8,8 +8,8 @@ does not. Multiplications are counted, not timed, and the same on every machine.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -58,9 +58,9 @@ def operators(act: Callable[[], object], device: torch.device) -> dict[str, floa
     with torch.profiler.profile(activities=kinds) as profile:
         act()
         _wait(device)
-    own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    took = {event.key: getattr(event, own) / 1e6 for event in profile.key_averages()}
-    return dict(sorted(((k, t) for k, t in took.items() if t > 0), key=lambda pair: -pair[1]))
+    own = f"self_{'device' if device.type == 'cuda' else 'cpu'}_time_total"
+    took = ((event.key, getattr(event, own) / 1e6) for event in profile.key_averages())
+    return dict(sorted((pair for pair in took if pair[1] > 0), key=lambda pair: -pair[1]))
 
 
 def seconds(act: Callable[[], object], device: torch.device, times: int = 1) -> float:
@@ -80,7 +80,7 @@ def take_turns(
     rounds: int,
     device: torch.device,
     times: int = 1,
-    within: Callable[[], AbstractContextManager] | None = None,
+    within: Callable[[], AbstractContextManager] = nullcontext,
 ) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]]]:
     """Time all sides in turns, in another order each round.
 
@@ -90,49 +90,40 @@ def take_turns(
         rounds: timings of each side.
         device: where they run.
         times: calls per timing.
-        within: a context that every timing runs in.
+        within: makes the context that a timing runs in.
 
     Returns:
-        Seconds of the limit; of each side; and each side's ratio to the limit, the mean of its
-        timings just before and just after.
+        Seconds of the limit; of each side; each side's ratio to the mean of the limit's timings
+        just before and just after.
     """
     rng = np.random.default_rng(0)
     limits: list[float] = []
-    took: dict[str, list[float]] = {name: [] for name in sides}
-    ratios: dict[str, list[float]] = {name: [] for name in sides}
+    took, ratios = ({name: [] for name in sides} for _ in range(2))
 
     def clock(act: Callable[[], object]) -> float:
-        if within is None:
-            return seconds(act, device, times)
         with within():
             return seconds(act, device, times)
 
-    bar = tqdm(total=rounds * len(sides), desc="timing", unit=" timings")
-    for _ in range(rounds):
-        order = rng.permutation(sorted(sides)).tolist()
-        limits.append(clock(limit))
-        while order:
-            now, order = order[:BETWEEN_LIMITS], order[BETWEEN_LIMITS:]
-            for name in now:
-                took[name].append(clock(sides[name]))
+    with tqdm(total=rounds * len(sides), desc="timing", unit=" timings") as bar:
+        for _ in range(rounds):
+            order = rng.permutation(sorted(sides)).tolist()
             limits.append(clock(limit))
-            near = (limits[-2] + limits[-1]) / 2
-            for name in now:
-                ratios[name].append(took[name][-1] / near)
-            bar.update(len(now))
-    bar.close()
+            for start in range(0, len(order), BETWEEN_LIMITS):
+                now = order[start : start + BETWEEN_LIMITS]
+                for name in now:
+                    took[name].append(clock(sides[name]))
+                limits.append(clock(limit))
+                for name in now:
+                    ratios[name].append(took[name][-1] / ((limits[-2] + limits[-1]) / 2))
+                bar.update(len(now))
     return limits, took, ratios
 
 
-def spread(values: list[float]) -> dict[str, float | int]:
+def spread(values: Sequence[float]) -> dict[str, float | int]:
     """Median, quartiles, extremes and number of ``values``."""
-    low, middle, high = np.percentile(values, [25, 50, 75])
+    found = np.percentile(values, [50, 25, 75, 0, 100]).tolist()
     return {
-        "median": float(middle),
-        "q25": float(low),
-        "q75": float(high),
-        "min": float(min(values)),
-        "max": float(max(values)),
+        **dict(zip(("median", "q25", "q75", "min", "max"), found, strict=True)),
         "n": len(values),
     }
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -33,11 +34,8 @@ CLASSES_PER_TASK = 2
 PROGRESS = 0.25  # of a task: ranks are being chosen, everything trains
 CLIP = 1.0
 # What is no step of its own: the modules, and what is trained of them, are those of another method.
-SAME_STEP = {
-    "fmlora_ridge": "fmlora",
-    "first_task_lora": "sequential_lora",
-    "joint": "sequential_lora",
-}
+SAME_STEP = {"fmlora_ridge": "fmlora"}
+SAME_STEP |= dict.fromkeys(("first_task_lora", "joint"), "sequential_lora")
 NO_STEP = ("nearest_class_mean", "streaming_lda", "ranpac")  # nothing is trained by gradient
 MEASURED = (NO_PROMPT, *(name for name in METHODS if name not in (*SAME_STEP, *NO_STEP)))
 
@@ -71,17 +69,7 @@ class ShortLimit(FrozenLimit):
 
 
 class PEFTLoRA(TimmPass):
-    """PEFT's own LoRA on the fused qkv map of every block, beside the same head.
-
-    Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
-        rank: r.
-        options: see `Method`.
-
-    Raises:
-        ImportError: `peft` is not installed.
-    """
+    """PEFT's own LoRA of rank r on every block's fused qkv map; ImportError without `peft`."""
 
     name = PEFT
 
@@ -105,8 +93,7 @@ class Side:
         name: of the method.
         task: the number of the task that is in training, from 1.
         model: in the middle of that task.
-        images: uint8 (n, height, width, 3), on the model's device.
-        labels: (n,) classes of that task.
+        images, labels: uint8 (n, height, width, 3) and (n,), on the model's device.
         precision: makes the context that the forward pass runs in.
     """
 
@@ -146,13 +133,7 @@ class Side:
 
 
 def options_for(name: str, n_tasks: int, width: int) -> dict:
-    """The default options; those that know the length of the stream are told it.
-
-    Args:
-        name: of the method.
-        n_tasks: tasks of the stream.
-        width: of the backbone: no more components of CODA-Prompt than that can be orthogonal.
-    """
+    """The default options of a method, in a stream of ``n_tasks`` tasks, on a ViT of that width."""
     options: dict = {"head": HeadOptions("cosine")}
     if name == NO_PROMPT:
         options["dmp"] = None
@@ -161,7 +142,8 @@ def options_for(name: str, n_tasks: int, width: int) -> dict:
     if name == "hide_prompt":
         options["statistics"] = "variance"  # no part of a step, and 768 x 768 numbers per class
     if name == "coda_prompt":
-        options["components"] = n_tasks * max(1, min(100, width) // n_tasks)
+        orthogonal = min(100, width)  # no more can be
+        options["components"] = n_tasks * max(1, orthogonal // n_tasks)
     if name in METHODS and METHODS[name].needs_n_tasks:
         options["n_tasks"] = n_tasks
     return options
@@ -175,16 +157,17 @@ def model_at(
     Earlier tasks are taken in from a snapshot of the first one, after a single step on a few
     images: the modules are those that the method has then, only their numbers are not.
     """
-    limits = {LIMIT: FrozenLimit, SHORT_LIMIT: ShortLimit}
-    own = {PEFT: PEFTLoRA, PEFT_WIDE: PEFTLoRA, NO_PROMPT: METHODS["fmlora"]}
-    kind = {**METHODS, **limits, **own}[name]
+    own = {LIMIT: FrozenLimit, SHORT_LIMIT: ShortLimit, PEFT: PEFTLoRA, PEFT_WIDE: PEFTLoRA}
+    kind = {**METHODS, **own, NO_PROMPT: METHODS["fmlora"]}[name]
     options = options_for(name, max(tasks), backbone.embed_dim)
-    n_classes = CLASSES_PER_TASK * max(tasks)
-    model = kind(backbone, n_classes, **options).to(device)
+    make = partial(kind, backbone, CLASSES_PER_TASK * max(tasks))
+    model = make(**options).to(device)
     models, state = {}, None
     for task in sorted(tasks):
         if task > 1 and state is None:
-            state = _first_snapshot(kind, backbone, n_classes, options, device)
+            if issubclass(kind, METHODS["fmlora"]):  # as large, and set in no time:
+                options = {**options, "flora": FLoRA(bases="random")}
+            state = _first_snapshot(make(**options).to(device))
         while model.n_tasks_done < task - 1:
             model.restore(classes_of(model.n_tasks_done + 1), state)
         models[task] = copy.deepcopy(model) if task < max(tasks) else model
@@ -193,16 +176,12 @@ def model_at(
     return models
 
 
-def _first_snapshot(kind, backbone, n_classes, options, device) -> dict[str, np.ndarray]:
-    if issubclass(kind, METHODS["fmlora"]):
-        options = {**options, "flora": FLoRA(bases="random")}  # as large, and set in no time
-    model = kind(backbone, n_classes, **options).to(device)
-    task = few_images(1, backbone.patch_embed.img_size)
+def _first_snapshot(model: Method) -> dict[str, np.ndarray]:
+    """The state of a new model after its first task, of a single step."""
+    task = few_images(1, model.vit.patch_embed.img_size)
     model.begin_task(task)
-    images, labels = (
-        torch.tensor(a, device=device) for a in (task.train_images, task.train_labels)
-    )
-    Side(kind.name, 1, model, images, labels, lambda: torch.autocast("cpu", enabled=False)).step()
+    batch = (torch.tensor(a, device=model.device) for a in (task.train_images, task.train_labels))
+    Side(model.name, 1, model, *batch, nullcontext).step()
     model.end_task(task)
     return model.snapshot()
 
@@ -227,17 +206,14 @@ def share_weights(vit: nn.Module, backbone: VisionTransformer) -> None:
     own = dict(backbone.named_parameters())
     for name, p in vit.named_parameters():
         plain = own.get(name.replace(".base_layer.", ".").replace(".base.", "."))
-        if plain is not None and not p.requires_grad and p.shape == plain.shape:
-            if torch.equal(p, plain):
-                p.data = plain.data
+        if plain is not None and not p.requires_grad and torch.equal(p, plain):
+            p.data = plain.data
 
 
 def merged(model: Method, kind: type[FrozenBackbone] = FrozenBackbone) -> FrozenBackbone:
     """The plain timm model that is left when training is over, behind the same preprocessing.
 
-    Args:
-        model: whose task has ended.
-        kind: whose forward pass: this package's, or with `TimmPass` timm's own.
+    Its forward pass is that of ``kind``: this package's, or with `TimmPass` timm's own.
     """
     plain = model.to_timm()
     find_sites(plain)
@@ -262,9 +238,9 @@ def make_sides(
         precision: see `Side`.
     """
     sides = []
-    rng = np.random.default_rng(0)
     shape = (batch_size, *backbone.patch_embed.img_size, 3)
-    images = torch.tensor(rng.integers(0, 256, shape, dtype=np.uint8), device=device)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    images = torch.tensor(pixels, device=device)
     for name, numbers in tqdm(tasks.items(), desc="making", unit=" methods"):
         for task, model in model_at(name, backbone, numbers, device).items():
             labels = torch.tensor(np.resize(np.array(classes_of(task)), batch_size), device=device)

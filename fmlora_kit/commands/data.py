@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from fmlora_kit.commands.arguments import add_command, make_parser, out_folder
+from fmlora_kit.commands.arguments import add_command, folder, make_parser, out_folder
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, PUBLISHED_SIZE, STREAMS
 from fmlora_kit.streams.data_set import DataSet
@@ -31,7 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """List, show, check or make up; return 0, or 1 if no stream can be made of what is there."""
     asked = _parse(arguments)
     if asked.what == "list":
-        print("\n\n".join(_lines()))
+        print(
+            "Data sets, and what their folder must hold:",
+            *map(_data_set_lines, DATA_SETS),
+            "Presets: fk.streams.preset(NAME, folder)",
+            *map(_preset_line, PRESETS),
+            sep="\n\n",
+        )
     elif asked.what == "show":
         print(describe(asked.name))
     elif asked.what == "fake":
@@ -59,12 +66,9 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
     if stream == "image_folder":
         tries = _fitting(folder, tries)
     _inventory(layout, folder, lists)
-    given = {"folder": folder, "image_size": 8, **({"lists": lists} if lists else {})}
-    limits = {} if every_image else ONE_EACH
-    usable = [
-        _try(stream, layout, words, {**given, **limits, **options})
-        for words, options in tries.items()
-    ]
+    given = {"folder": folder, "image_size": 8, **({} if every_image else ONE_EACH)}
+    given |= {"lists": lists} if lists else {}
+    usable = [_try(stream, layout, words, {**given, **how}) for words, how in tries.items()]
     if any(usable):
         print(_room(layout.n_images or count_images(folder)))
         how_many = "every image" if every_image else "one image per class, for training and test,"
@@ -83,59 +87,37 @@ def describe(name: str) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    example = "fmlora data list"
-    parser = make_parser("data", "Real images: what there is, how it must lie.", example)
-    commands = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
-    all_names = (*DATA_SETS, *PRESETS)
-    fakes = tuple(name for name in PRESETS if not name.startswith("cifar100"))  # those are pickles
-    add_command(commands, "list", "name the data sets, how they must lie, and the presets", example)
-    show = "fmlora data show cub200"
-    one = add_command(commands, "show", "one data set or preset: its folder, where to get it", show)
-    _add_name(one, all_names)
-    check = "fmlora data fake cub200-10 --folder build/birds\n"
-    check += "fmlora data check cub200-10 --folder build/birds"
-    one = add_command(
-        commands, "check", "say what of a data set is there, and what is missing", check
-    )
-    _add_name(one, all_names)
-    add = one.add_argument
-    add("--folder", type=Path, required=True, help="where the data set lies")
-    add("--lists", type=Path, help="where its lists lie, if not in the folder")
+    birds = "cub200-10 --folder build/birds"
+    checking = f"fmlora data fake {birds}\nfmlora data check {birds}"
+    faking = "fmlora data fake pacs-4 --folder build/made_up"
+    about = "Real images: what there is, how it must lie."
+    parser = make_parser("data", about, "fmlora data list")
+    add = partial(add_command, parser.add_subparsers(dest="what", metavar="WHAT", required=True))
+    add("list", "name the data sets, how they must lie, and the presets", "fmlora data list")
+    about = "one data set or preset: its folder, where to get it"
+    show = add("show", about, "fmlora data show cub200")
+    check = add("check", "say what of a data set is there, and what is missing", checking)
+    fake = add("fake", "write a tiny made-up tree in the layout of a preset", faking)
+    add = check.add_argument
+    add("--folder", type=_maybe_folder, required=True, help="where the data set lies")
+    add("--lists", type=_maybe_folder, help="where its lists lie, if not in the folder")
     add("--every-image", action="store_true", help="decode all images, which takes time")
-    fake = "fmlora data fake pacs-4 --folder build/made_up"
-    made = add_command(
-        commands, "fake", "write a tiny made-up tree in the layout of a preset", fake
-    )
-    _add_name(made, fakes)
-    made.add_argument("--folder", type=out_folder, required=True, help="new or empty")
+    fake.add_argument("--folder", type=out_folder, required=True, help="new or empty")
+    every = (*DATA_SETS, *PRESETS)
+    fakes = tuple(name for name in PRESETS if not name.startswith("cifar100"))  # those are pickles
+    for each, known in ((show, every), (check, every), (fake, fakes)):
+        each.add_argument("name", choices=known, metavar="NAME", help=", ".join(known))
     asked = parser.parse_args(arguments)
-    if asked.what == "check":
-        _check_folders(one, asked)
+    if asked.what == "check" and asked.lists:
+        stream = PRESETS[asked.name].stream if asked.name in PRESETS else asked.name
+        if stream not in ("dn4il", "domainnet", "imagenet_r"):
+            check.error(f"--lists is for dn4il, domainnet and imagenet_r, got {asked.name}")
     return asked
 
 
-def _add_name(parser: argparse.ArgumentParser, choices: Sequence[str]) -> None:
-    parser.add_argument("name", choices=choices, metavar="NAME", help=", ".join(choices))
-
-
-def _check_folders(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
-    for option in ("folder", "lists"):
-        path = vars(asked)[option]
-        if path and path.exists() and not path.is_dir():
-            parser.error(f"--{option} must be a folder, got {str(path)!r}: a file")
-    stream = PRESETS[asked.name].stream if asked.name in PRESETS else asked.name
-    if asked.lists and stream not in ("dn4il", "domainnet", "imagenet_r"):
-        parser.error(f"--lists is for dn4il, domainnet and imagenet_r, got {asked.name}")
-
-
-def _lines() -> list[str]:
-    """All there is, a paragraph each."""
-    return [
-        "Data sets, and what their folder must hold:",
-        *map(_data_set_lines, DATA_SETS),
-        "Presets: fk.streams.preset(NAME, folder)",
-        *map(_preset_line, PRESETS),
-    ]
+def _maybe_folder(text: str) -> Path:
+    """What is no folder is refused; what is not there is left for `check` to tell."""
+    return folder(text) if Path(text).exists() else Path(text)
 
 
 def _data_set_lines(name: str) -> str:

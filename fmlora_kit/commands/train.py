@@ -27,7 +27,6 @@ from fmlora_kit.commands.arguments import (
     folder,
     json_object,
     make_parser,
-    one_of,
     out_folder,
     suggest,
     whole,
@@ -55,14 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     accelerator = _accelerator(cpu=asked.device == "cpu")
     leads = accelerator is None or accelerator.is_main_process
     stream = _attempt(parser, "--stream", job.make_stream)
-    run_job(
-        job,
-        lambda line: tqdm.write(line),
-        device=asked.device,
-        accelerator=accelerator,
-        stream=stream,
-        show_progress=True,
-    )
+    how = {"device": asked.device, "accelerator": accelerator, "stream": stream}
+    run_job(job, tqdm.write, **how, show_progress=True)
     if leads:
         print(f"The record lies in {asked.out.resolve()}")
     if accelerator is not None:
@@ -74,9 +67,9 @@ def _parser() -> Parser:
     parser = make_parser("train", "One run of one method into a folder.", EXAMPLE)
     add, streams = parser.add_argument, (*STREAMS, *PRESETS)
     methods = f"one of {', '.join(METHODS)}; default: %(default)s"
-    add("--method", type=one_of(METHODS), default="fmlora", metavar="NAME", help=methods)
+    add("--method", choices=METHODS, default="fmlora", metavar="NAME", help=methods)
     text = f"a stream ({', '.join(STREAMS)}) or a protocol ({', '.join(PRESETS)})"
-    add("--stream", type=one_of(streams), default="glyphs", metavar="NAME", help=text)
+    add("--stream", choices=streams, default="glyphs", metavar="NAME", help=text)
     add("--data", type=folder, help="folder of the images, for streams of real images")
     add("--seed", type=whole(0), default=0, help="default: %(default)s")
     add("--epochs", type=whole(1), default=Budget.epochs, help="per task; default: %(default)s")
@@ -107,17 +100,10 @@ def _job(parser: Parser, asked: argparse.Namespace) -> Job:
     check_keys(parser, "--method-options", asked.method_options, options)
     if asked.backbone in EMBEDDED:
         _attempt(parser, "--method-options", lambda: _build(asked))
-    return Job(
-        asked.method,
-        asked.method,
-        asked.seed,
-        asked.out,
-        asked.stream,
-        {**({"folder": str(asked.data)} if asked.data else {}), **asked.stream_options},
-        asked.method_options,
-        Budget(asked.epochs, asked.batch_size),
-        asked.backbone,
-    )
+    of_stream = ({"folder": str(asked.data)} if asked.data else {}) | asked.stream_options
+    budget, method = Budget(asked.epochs, asked.batch_size), asked.method
+    which = method, method, asked.seed, asked.out, asked.stream
+    return Job(*which, of_stream, asked.method_options, budget, asked.backbone)
 
 
 def _options_of(method: type[Method]) -> list[str]:
