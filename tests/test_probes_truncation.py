@@ -151,5 +151,5 @@ def test_bad_input_is_named():
         truncate_ranks(record, tasks, layer_levels=(), backbone=backbone())
     with pytest.raises(ValueError, match="stream must be the one of the record, 'tiny glyphs'"):
         truncate_ranks(record, models.stream(seed=1), backbone=backbone())
-    with pytest.raises(ValueError, match="must have a finished task; got none"):
+    with pytest.raises(ValueError, match="must have a finished task, got none"):
         truncate_ranks(replace(record, tasks=()), tasks, backbone=backbone())

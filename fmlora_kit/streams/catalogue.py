@@ -71,9 +71,6 @@ def expected_hours(seconds_per_step: float, n_images: int, epochs: int, batch_si
         n_images: training images of the whole stream.
         epochs: passes over each task.
         batch_size: images per step.
-
-    Raises:
-        ValueError: a number that is not above 0.
     """
     seconds = checks.number("seconds_per_step", seconds_per_step, above=0)
     counts = {"n_images": n_images, "epochs": epochs, "batch_size": batch_size}

@@ -79,8 +79,8 @@ def read_list(path: Path) -> list[tuple[str, int]]:
         ValueError: the list is empty, or damaged; names the list and the line.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    pairs = _parse_yaml(path, lines) if path.suffix == ".yaml" else _parse_lines(path, lines)
-    if not pairs:
+    parse = _parse_yaml if path.suffix == ".yaml" else _parse_lines
+    if not (pairs := parse(path, lines)):
         raise ValueError(f"{path} must list at least one image, got none")
     return pairs
 
@@ -128,12 +128,9 @@ def listed_classes(
 
 
 def classes_present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[int, ClassItems]:
-    """The classes whose images are there: of each class all listed images must be, or none.
+    """The classes whose images are there: of each class all must be, or none (FileNotFoundError).
 
     Folders are listed once instead of asking for each file, which is slow on a network drive.
-
-    Raises:
-        FileNotFoundError: some images of a class are missing.
     """
     there: dict[int, ClassItems] = {}
     for label, each in classes.items():

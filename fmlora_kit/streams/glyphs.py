@@ -89,8 +89,7 @@ def glyph_styles(
 
 def _names(what: str, names: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
     """The names, if they are at least one, different and known."""
-    names = checks.different(what, names)
-    if not names:
+    if not (names := checks.different(what, names)):
         raise checks.fail(what, "at least one name", names)
     return tuple(checks.choice(what, name, among) for name in names)
 
@@ -111,11 +110,8 @@ def _task(
     classes = np.arange(first, first + len(characters), dtype=np.int64)
 
     def pictures(n: int) -> tuple[np.ndarray, np.ndarray]:
-        images = [
-            render(character, styles[rng.integers(len(styles))], rng, barred=barred)
-            for character in characters
-            for _ in range(n)
-        ]
+        each = (character for character in characters for _ in range(n))
+        images = [render(c, styles[rng.integers(len(styles))], rng, barred=barred) for c in each]
         return np.stack(images), classes.repeat(n)
 
     names = tuple(character + "\u0332" * barred for character in characters)

@@ -70,7 +70,11 @@ def _map_parts(
         with FileLock(folder / f"{name}.lock"):  # other processes may want the same
             whole = _open_if_same(folder / name, key, shape)
             if whole is None:
-                _check_room(folder, shape)
+                needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
+                if needed > free:
+                    rule = f"have room for {shape[0]:,} images of {image_size} pixels"
+                    got = f"{needed:,} bytes, got {free:,} bytes free in {folder}"
+                    raise OSError(f"decoded must {rule}, {got}")
                 _write(folder / name, key, shape, partial(decode, paths, image_size, upright))
                 whole = np.load(folder / f"{name}.npy", mmap_mode="r")
     return [whole[a:b] for a, b in pairwise(ends)]
@@ -108,13 +112,6 @@ def _open_if_same(path: Path, key: dict[str, object], shape: tuple[int, ...]) ->
     return whole if (found, whole.shape, whole.dtype) == (key, shape, np.uint8) else None
 
 
-def _check_room(folder: Path, shape: tuple[int, ...]) -> None:
-    needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
-    if needed > free:
-        rule = f"have room for {shape[0]:,} images of {shape[1]} pixels, {needed:,} bytes"
-        raise OSError(f"decoded must {rule}, got {free:,} bytes free in {folder}")
-
-
 def _write(path: Path, key: dict[str, object], shape: tuple[int, ...], fill: Callable) -> None:
     """Write to another name first: a file of the right name is whole. The key comes last."""
     images, part = Path(f"{path}.npy"), Path(f"{path}.part")
@@ -146,7 +143,6 @@ class _RowWriter:
         self.start, self.lock = file.tell(), threading.Lock()
 
     def __call__(self, first: int, images: np.ndarray) -> None:
-        """Write images that begin in row ``first``."""
         with self.lock:
             try:
                 self.file.seek(self.start + first * self.size)

@@ -50,8 +50,7 @@ def character_mask(character: str, face: str = FACES[0], barred: bool = False) -
         raise ValueError(f"character must leave ink in {face}, got {character!r}")
     ink = Image.new("L", (width, height), 0)
     ImageDraw.Draw(ink).text((-left, -top), character, fill=255, font=font)
-    room_width, room_height = (46, 34) if barred else (46, 46)
-    zoom = min(room_width / width, room_height / height)
+    zoom = min(46 / width, (34 if barred else 46) / height)
     ink = ink.resize((max(1, round(width * zoom)), max(1, round(height * zoom))), Image.BOX)
     canvas = Image.new("L", (_MASK_SIZE, _MASK_SIZE), 0)
     middle = 26 if barred else 32

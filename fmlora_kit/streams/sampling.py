@@ -44,8 +44,7 @@ def draw(items: Sequence, n: int | None, seed: int, key: str) -> tuple:
 def split(name: str, items: Sequence, test_share: float, seed: int, key: str) -> ClassItems:
     """A class whose images are divided at random: ``test_share`` of them, rounded, for testing.
 
-    Raises:
-        ValueError: fewer than two images, so that a part would be empty.
+    Fewer than two images, of which a part would be empty, are a ValueError.
     """
     if len(items) < 2:
         raise ValueError(f"{key} must have at least 2 images (train and test), got {len(items)}")
@@ -65,14 +64,9 @@ def split_all(
 def order_of_classes(n_classes: int, class_order: int | None) -> list[int]:
     """The official class numbers, from 0, in the order they are learnt.
 
-    Args:
-        n_classes: how many classes the whole data set has.
-        class_order: None for the data set's own order; a number for the permutation that
-            ``numpy.random.seed(class_order); numpy.random.permutation(n_classes)`` gives. 1993 is
-            the one of iCaRL and PyCIL.
-
-    Raises:
-        ValueError: ``class_order`` is no seed that NumPy takes.
+    None is the data set's own order; a number, which must be a seed that NumPy takes, means the
+    permutation of ``numpy.random.seed(class_order); numpy.random.permutation(n_classes)``. 1993 is
+    the one of iCaRL, PyCIL and SD-LoRA.
     """
     if class_order is None:
         return list(range(n_classes))
@@ -90,13 +84,7 @@ def class_incremental(
 ) -> tuple[Task, ...]:
     """Equally many classes per task, in the given order, numbered from 0 in that order.
 
-    Args:
-        classes: in the order they are learnt.
-        n_tasks: must divide the number of classes.
-        read: as in `make_tasks`.
-
-    Raises:
-        ValueError: ``n_tasks`` does not divide the number of classes.
+    ``n_tasks`` must divide the number of classes (else a ValueError); ``read`` as in `make_tasks`.
     """
     n = len(classes)
     fitting = [k for k in range(1, n + 1) if n % k == 0]

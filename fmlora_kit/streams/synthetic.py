@@ -7,6 +7,7 @@ two photographs that come with scikit-learn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +98,11 @@ def _cub200_tree(preset: Preset) -> Tree:
         folder = f"{k:03}.Made_up_bird_{k}"
         classes.append(f"{k} {folder}")
         for i, part in enumerate(PARTS):
-            number = len(images) + 1
-            images.append(f"{number} {folder}/bird_{i}.jpg")
+            number, path = len(images) + 1, f"{folder}/bird_{i}.jpg"
+            images.append(f"{number} {path}")
             labels.append(f"{number} {k}")
             training.append(f"{number} {int(part == 'train')}")
-            tree[f"CUB_200_2011/images/{folder}/bird_{i}.jpg"] = picture(k, i)
+            tree[f"CUB_200_2011/images/{path}"] = picture(k, i)
     return tree | {f"CUB_200_2011/{name}": _join_lines(content) for name, content in lines.items()}
 
 
@@ -136,8 +137,8 @@ def _join_lines(lines: list[str]) -> str:
 
 _TREES: dict[str, Callable[[Preset], Tree]] = {
     "cub200": _cub200_tree,
-    "dn4il": lambda preset: _domain_tree(DN4IL, preset),
-    "domainnet": lambda preset: _domain_tree(DOMAINNET, preset),
+    "dn4il": partial(_domain_tree, DN4IL),
+    "domainnet": partial(_domain_tree, DOMAINNET),
     "imagenet_r": _imagenet_r_tree,
     "pacs": _pacs_tree,
 }

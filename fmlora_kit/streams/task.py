@@ -44,7 +44,6 @@ class Task:
     test_labels: np.ndarray
 
     def __post_init__(self) -> None:
-        """Check what training relies on."""
         checks.text("task name", self.name)
         where = f"task {self.name!r}:"
         put = partial(object.__setattr__, self)
@@ -138,7 +137,6 @@ class Stream:
     about: Mapping[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that the tasks fit the scenario."""
         checks.text("stream name", self.name)
         checks.choice("scenario", self.scenario, SCENARIOS)
         checks.instance("tasks", self.tasks, list | tuple, "a tuple of tasks")
@@ -217,11 +215,9 @@ class Stream:
         return display.stream_card(self)
 
     def __len__(self) -> int:
-        """How many tasks there are."""
         return len(self.tasks)
 
     def __iter__(self) -> Iterator[Task]:
-        """The tasks, in order."""
         return iter(self.tasks)
 
     def __getitem__(self, index: int | slice) -> Task | tuple[Task, ...]:
