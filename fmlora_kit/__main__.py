@@ -25,6 +25,7 @@ COMMANDS = {
     "ablation": ("commands.ablation", "which of FM-LoRA's decisions matter"),
     "site": ("commands.site", "offline pages of the notebooks, and pictures of figures"),
     "pretrain": ("commands.pretrain", "train an embedded backbone again: glyph_vit or photo_vit"),
+    "test": ("commands.check", "lint, tests and notebooks, as make test does"),
 }
 # These keep every finished task, so that the same command goes on where it was.
 KEEP_RECORDS = ("demo", "compare", "train", "ablation")

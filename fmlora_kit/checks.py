@@ -1,6 +1,6 @@
-"""One checker for what comes in: each function returns the value, or says what it must be.
+"""One checker for what comes in: each function returns the value, or raises what it must be.
 
-Every error reads ``NAME must be RULE, got VALUE``, with the value shortened to about 80 letters.
+Every ValueError reads ``NAME must be RULE, got VALUE``; the value is cut to about 80 letters.
 Types come before ranges, so that a text, a NaN or a truth value never reaches an arithmetic test;
 numpy's numbers are taken for what they are and come back as Python's. This module serves all rooms
 and imports none.
@@ -46,11 +46,7 @@ def fail(name: str, rule: str, value: object) -> ValueError:
 
 
 def integer(name: str, value: object, low: int | None = None, high: int | None = None) -> int:
-    """A whole number between ``low`` and ``high``, both included; no truth value, no 2.5.
-
-    Raises:
-        ValueError: it is none, or out of range.
-    """
+    """A whole number between ``low`` and ``high``, both included; no truth value, no 2.5."""
     rule = f"a whole number{_bounds(low, high)}"
     if isinstance(value, bool | np.bool_):
         raise fail(name, rule, value)
@@ -72,16 +68,11 @@ def number(
     above: float | None = None,
     below: float | None = None,
 ) -> float:
-    """A finite number; ``low`` and ``high`` are included, ``above`` and ``below`` are not.
-
-    Raises:
-        ValueError: it is no number, not finite, or out of range.
-    """
+    """A finite number; ``low`` and ``high`` are included, ``above`` and ``below`` are not."""
     range_ = _bounds(low, high, above, below).strip()
     rule = f"a finite number{' ' if range_ else ''}{range_}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | np.number):
-        raise fail(name, rule, value)
-    if isinstance(value, np.complexfloating) or not math.isfinite(value):
+    strange = isinstance(value, bool | np.bool_ | np.complexfloating)
+    if strange or not isinstance(value, Real | np.number) or not math.isfinite(value):
         raise fail(name, rule, value)
     if (
         (low is not None and value < low)
@@ -94,22 +85,14 @@ def number(
 
 
 def flag(name: str, value: object) -> bool:
-    """True or False, and nothing that merely counts as one.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """True or False, and nothing that merely counts as one."""
     if not isinstance(value, bool | np.bool_):
         raise fail(name, "True or False", value)
     return bool(value)
 
 
 def text(name: str, value: object) -> str:
-    """A text that is not empty and can be written as UTF-8.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """A text that is not empty and can be written as UTF-8."""
     if not isinstance(value, str) or not value.strip():
         raise fail(name, "a text that is not empty", value)
     try:
@@ -120,34 +103,21 @@ def text(name: str, value: object) -> str:
 
 
 def choice(name: str, value: object, choices: Collection) -> object:
-    """One of ``choices``.
-
-    Raises:
-        ValueError: it is none of them; they are listed.
-    """
-    known = list(choices)
-    if not any(type(value) is type(each) and value == each for each in known):
-        raise fail(name, f"one of {shown(tuple(known), 400)}", value)
+    """One of ``choices``."""
+    if not any(type(value) is type(each) and value == each for each in choices):
+        raise fail(name, f"one of {shown(tuple(choices), 400)}", value)
     return value
 
 
 def instance(name: str, value: object, kinds: type | tuple[type, ...], what: str) -> object:
-    """A value of a type, called ``what`` in the error ("a Budget").
-
-    Raises:
-        ValueError: it is of another.
-    """
+    """A value of a type, called ``what`` in the error ("a Budget")."""
     if not isinstance(value, kinds):
         raise fail(name, what, value)
     return value
 
 
 def different(name: str, values: Iterable) -> tuple:
-    """The values as a tuple, each of them once.
-
-    Raises:
-        ValueError: one stands there twice, or it is a text instead of a list.
-    """
+    """The values as a tuple, each of them once."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise fail(name, "a list", values)
     listed = tuple(values)
@@ -193,9 +163,6 @@ def checked(name: str, value: object, kind: object) -> object:
 
     A number comes back as Python's, a list of numbers or texts as a tuple. What the annotation says
     nothing of that could be checked is taken as it is.
-
-    Raises:
-        ValueError: it is of another type, or out of range.
     """
     origin, parts = get_origin(kind), get_args(kind)
     if type(None) in parts:  # "X | None"
@@ -230,10 +197,6 @@ def _listed(name: str, values: object, parts: tuple) -> tuple:
 
 
 def check_fields(value: object) -> None:
-    """Hold every field of a frozen dataclass to its annotation; for its own ``__post_init__``.
-
-    Raises:
-        ValueError: a field breaks its rule.
-    """
+    """Hold every field of a frozen dataclass to its annotation; for its own ``__post_init__``."""
     for name, kind in kinds(type(value)).items():
         object.__setattr__(value, name, checked(name, getattr(value, name), kind))

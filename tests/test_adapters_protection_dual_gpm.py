@@ -37,7 +37,7 @@ def test_the_share_rises_from_lambda_towards_one(start, n_tasks, shares):
 def test_the_fewest_directions_that_hold_the_share(share, k):
     """The public code drops the last one in the first task, and holds less than it should."""
     x, q = moment()
-    memory = DualGPM.empty(8).grown(x, share)
+    memory = DualGPM.empty(8).grow(x, share)
     np.testing.assert_allclose(projector(memory.old), projector(q[:, :k]), atol=1e-12)
     held = np.linalg.norm(projector(memory.old) @ x.numpy()) ** 2 / np.linalg.norm(x.numpy()) ** 2
     assert held >= share - 1e-9
@@ -47,7 +47,7 @@ def test_the_fewest_directions_that_hold_the_share(share, k):
 def test_a_wide_first_task_is_never_taken_for_its_complement(n_directions):
     """The public code keeps a first task's own directions as if they were the free ones."""
     x, q = moment([1.0] * n_directions + [0.0] * (8 - n_directions))
-    memory = DualGPM.empty(8).grown(x, 0.99)
+    memory = DualGPM.empty(8).grow(x, 0.99)
     assert memory.holds == ("old" if n_directions <= 4 else "free")
     assert memory.basis.shape[1] == min(n_directions, 8 - n_directions)
     np.testing.assert_allclose(projector(memory.old), projector(q[:, :n_directions]), atol=1e-12)
@@ -69,7 +69,7 @@ def test_it_is_gpm_in_less_memory_task_after_task():
     memory, old, widths = DualGPM.empty(8), np.zeros((8, 0)), []
     for seed, share in enumerate([0.6, 0.9, 0.95, 0.97, 1.0]):
         x, _ = moment(seed=seed)
-        memory, old = memory.grown(x, share), grown_by_numpy(old, x.numpy(), share)
+        memory, old = memory.grow(x, share), grown_by_numpy(old, x.numpy(), share)
         np.testing.assert_allclose(projector(memory.old), old @ old.T, atol=1e-10)
         np.testing.assert_allclose(projector(memory.free), np.eye(8) - old @ old.T, atol=1e-10)
         k = memory.basis.shape[1]
@@ -81,21 +81,21 @@ def test_it_is_gpm_in_less_memory_task_after_task():
 
 def test_what_is_held_already_adds_nothing():
     x, _ = moment()
-    memory = DualGPM.empty(8).grown(x, 0.95)
-    again = memory.grown(3 * x, 0.95)
+    memory = DualGPM.empty(8).grow(x, 0.95)
+    again = memory.grow(3 * x, 0.95)
     assert again.holds == memory.holds and torch.equal(again.basis, memory.basis)
-    assert memory.grown(torch.zeros(8, 8), 1.0) is memory
+    assert memory.grow(torch.zeros(8, 8), 1.0) is memory
 
 
 def test_a_full_memory_leaves_nothing():
-    memory = DualGPM.empty(4).grown(torch.eye(4), 1.0)
+    memory = DualGPM.empty(4).grow(torch.eye(4), 1.0)
     assert memory.free.shape == (4, 0) and memory.old.shape == (4, 4)
     assert leading_directions(torch.eye(4), memory.free, 2).abs().max() == 0
-    assert memory.grown(torch.eye(4), 1.0).free.shape == (4, 0)
+    assert memory.grow(torch.eye(4), 1.0).free.shape == (4, 0)
 
 
 def test_leading_directions_are_the_singular_vectors_of_the_projected_moment():
-    memory = DualGPM.empty(8).grown(moment()[0], 0.93)
+    memory = DualGPM.empty(8).grow(moment()[0], 0.93)
     x = moment(seed=1)[0]
     rows = leading_directions(x, memory.free, 3).numpy()
     old = memory.old.numpy()
@@ -106,7 +106,7 @@ def test_leading_directions_are_the_singular_vectors_of_the_projected_moment():
 
 def test_directions_without_energy_are_orthogonal_to_old_inputs_too():
     x, _ = moment()
-    memory = DualGPM.empty(8).grown(x, 1.0)  # two directions are left, and x has no energy there
+    memory = DualGPM.empty(8).grow(x, 1.0)  # two directions are left, and x has no energy there
     rows = leading_directions(x, memory.free, 3)
     torch.testing.assert_close(rows @ memory.old, torch.zeros(3, 6).double(), atol=1e-14, rtol=0)
     assert rows.norm(dim=1).tolist() == pytest.approx([1, 1, 0])

@@ -11,7 +11,7 @@ from timm.models.vision_transformer import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from fmlora_kit.backbones.forward import enter, leave, pooled, reads_class_token, splittable
+from fmlora_kit.backbones.forward import enter, leave, pool, reads_class_token, splittable
 
 X = torch.randn(3, 3, 32, 32, generator=models.generator(1))
 VARIANTS = {
@@ -40,7 +40,7 @@ def test_entering_and_leaving_is_the_forward_pass_wherever_it_is_split(changes):
     vit = models.vit(depth=3, **changes)
     with torch.no_grad():
         expected = vit.forward_head(vit.forward_features(X), pre_logits=True)
-        once = pooled(vit, X)
+        once = pool(vit, X)
         torch.testing.assert_close(once, expected, rtol=0, atol=2e-6)
         for k in range(4):
             assert torch.equal(leave(vit, enter(vit, X, k), k), once)
@@ -65,7 +65,7 @@ def test_a_forward_pass_of_ones_own_cannot_be_split():
     own = Own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0).eval()
     assert not splittable(own)
     with torch.no_grad():
-        assert torch.equal(pooled(own, X), timms_own(own, X))
+        assert torch.equal(pool(own, X), timms_own(own, X))
     checkpointed = models.vit()
     checkpointed.set_grad_checkpointing()
     assert not splittable(checkpointed)
@@ -80,12 +80,12 @@ def test_the_class_token_alone_gives_the_features_and_gradients_of_the_whole_pas
     assert reads_class_token(vit)
     vit.requires_grad_(True)
     taken = [x, *(p for name, p in vit.named_parameters() if not name.startswith("head."))]
-    expected, found = timms_own(vit, x), pooled(vit, x)
+    expected, found = timms_own(vit, x), pool(vit, x)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     wanted, got = (torch.autograd.grad(y.square().sum(), taken) for y in (expected, found))
     for a, b in zip(got, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
-    assert products(lambda: pooled(vit, x)) < 0.85 * products(lambda: timms_own(vit, x))
+    assert products(lambda: pool(vit, x)) < 0.85 * products(lambda: timms_own(vit, x))
 
 
 def hooked(what):
@@ -125,7 +125,7 @@ def test_what_reads_more_or_is_not_timms_own_is_run_whole(make):
     vit = make()
     assert not reads_class_token(vit)
     with torch.no_grad():
-        assert torch.equal(pooled(vit, X), timms_own(vit, X))
+        assert torch.equal(pool(vit, X), timms_own(vit, X))
 
 
 def test_a_compiled_block_is_run_as_it_is():

@@ -43,9 +43,9 @@ def test_a_few_steps_at_both_sizes_learn_and_the_card_says_so(tiny, tmp_path):
             "--images",
             str(tmp_path),
             "--early-steps",
-            "60",
+            "20",
             "--steps",
-            "90",
+            "30",
             "--device",
             "cpu",
         ]
@@ -54,9 +54,9 @@ def test_a_few_steps_at_both_sizes_learn_and_the_card_says_so(tiny, tmp_path):
     card = json.loads((out / "photo_vit.json").read_text())
     weights = load_file(out / "photo_vit.safetensors")
     assert card["top_1"] > 0.9  # chance: 0.5
-    assert card["steps"] == 90 and card["of_these_at_24_pixels"] == 60
+    assert card["steps"] == 30 and card["of_these_at_24_pixels"] == 20
     assert card["training_images"] == 64 and card["architecture"]["img_size"] == 36
-    assert card["command"].endswith("--early-steps 60 --steps 90 --seed 0")
+    assert card["command"].endswith("--early-steps 20 --steps 30 --seed 0")
     assert {value.dtype for value in weights.values()} == {torch.float16}
     assert weights["pos_embed"].shape == (1, 37, 32)
 

@@ -1,9 +1,11 @@
 """The offline pages hold all that the notebooks show, and point to nothing that is not there."""
 
+import io
 import json
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,9 +42,7 @@ def write(path, *cells, first=FIRST):
 def built(folder, *paths):
     """Build the site and return {file name: parsed page}."""
     notebooks.build(paths, folder)
-    return {
-        p.name: BeautifulSoup(p.read_text(), "html.parser") for p in sorted(folder.glob("*.html"))
-    }
+    return parsed(folder)
 
 
 def figures_in(page):
@@ -53,11 +53,27 @@ def text(element):
     return re.sub(r"\s+", " ", element.get_text()).strip()
 
 
+def parsed(folder):
+    """The pages of a folder: {file name: parsed page}."""
+    return {
+        p.name: BeautifulSoup(p.read_text(), "html.parser") for p in sorted(folder.glob("*.html"))
+    }
+
+
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """The pages of the notebooks that are stored."""
+def program(tmp_path_factory):
+    """The site of the notebooks that are stored, built by the program, and what it printed."""
     folder = tmp_path_factory.mktemp("site")
-    return folder, built(folder, *NOTEBOOKS)
+    with redirect_stdout(io.StringIO()) as said:
+        assert main(["site", "--notebooks", str(ROOT / "notebooks"), "--out", str(folder)]) == 0
+    return folder, said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def real(program):
+    """The pages of the notebooks that are stored."""
+    folder, _ = program
+    return folder, parsed(folder)
 
 
 def test_a_figure_keeps_its_data_layout_and_frames_but_no_address(tmp_path):
@@ -213,10 +229,10 @@ def test_the_site_is_built_without_torch():
     assert not {"torch", "torchvision", "timm", "captum"} & set(done.stdout.split())
 
 
-def test_the_program_builds_the_stored_notebooks(tmp_path, capsys):
-    assert main(["site", "--notebooks", str(ROOT / "notebooks"), "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.startswith(f"{len(NOTEBOOKS)} notebooks with ")
-    assert {p.name for p in tmp_path.iterdir()} == {
+def test_the_program_builds_the_stored_notebooks(program):
+    folder, said = program
+    assert said.startswith(f"{len(NOTEBOOKS)} notebooks with ")
+    assert {p.name for p in folder.iterdir()} == {
         *(f"{path.stem}.html" for path in NOTEBOOKS),
         *("index.html", "site.css", "site.js", "plotly.min.js"),
     }

@@ -36,5 +36,5 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path):
 
 
 def test_a_folder_must_exist(tmp_path):
-    with pytest.raises(RecordError, match="folder must be a folder that exists; got .*nowhere"):
+    with pytest.raises(RecordError, match="folder must be a folder that exists, got .*nowhere"):
         load_records(tmp_path / "nowhere")

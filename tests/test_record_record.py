@@ -113,20 +113,20 @@ def test_same_as_ignores_seconds_only():
     ("changes", "message"),
     [
         ({"name": ""}, "name must be a non-empty string"),
-        ({"n_test": 0}, "n_test must be >= 1; got 0"),
-        ({"n_test": 1.5}, "n_test must be a whole number; got 1.5"),
-        ({"n_deployed": -1}, "n_deployed must be >= 0; got -1"),
+        ({"n_test": 0}, "n_test must be >= 1, got 0"),
+        ({"n_test": 1.5}, "n_test must be a whole number, got 1.5"),
+        ({"n_deployed": -1}, "n_deployed must be >= 0, got -1"),
         ({"classes": ()}, "classes must be unique and not empty"),
         ({"classes": (1, 1)}, "classes must be unique"),
         ({"class_names": ("a",)}, "class_names must be one per class"),
         ({"accuracy": [1.2, np.nan, np.nan]}, "accuracy must be fractions from 0 to 1"),
         ({"accuracy": [90.0, np.nan, np.nan]}, "got 90"),
         ({"oracle_accuracy": [-0.1, np.nan, np.nan]}, "oracle_accuracy must be fractions"),
-        ({"accuracy": [0.5]}, "must have the same length; got 1 and 3"),
+        ({"accuracy": [0.5]}, "must have the same length, got 1 and 3"),
         ({"accuracy": [[0.5]]}, "accuracy must have one dimension"),
-        ({"predictions": [-1] * 10}, "predictions must be >= 0; got -1"),
+        ({"predictions": [-1] * 10}, "predictions must be >= 0, got -1"),
         ({"predictions": [0.5] * 10}, "predictions must be integers"),
-        ({"ranks": [-2, 1]}, "ranks must be >= 0; got -2"),
+        ({"ranks": [-2, 1]}, "ranks must be >= 0, got -2"),
         ({"losses": ["a"]}, "losses must be an array of numbers"),
         ({"state": {"core": np.array(["a"])}}, "state\\['core'\\] must be an array of numbers"),
         ({"scalars": {"novelty": math.inf}}, "scalars\\['novelty'\\] must be finite"),
@@ -143,9 +143,9 @@ def test_a_task_result_that_breaks_a_rule(changes, message):
     [
         ({"method": ""}, "method must be a non-empty string"),
         ({"scenario": "task-incremental"}, "scenario must be one of"),
-        ({"n_tasks": 0}, "n_tasks must be >= 1; got 0"),
-        ({"n_tasks": 4}, "one entry per task of the stream \\(4\\); got 3"),
-        ({"n_classes": 3}, "classes must be class ids below n_classes \\(3\\); got 3"),
+        ({"n_tasks": 0}, "n_tasks must be >= 1, got 0"),
+        ({"n_tasks": 4}, "one entry per task of the stream \\(4\\), got 3"),
+        ({"n_classes": 3}, "classes must be class ids below n_classes \\(3\\), got 3"),
         ({"config": {"a": object()}}, "config must be JSON-able"),
         ({"config": {"a": math.nan}}, "config must be JSON-able"),
         ({"scenario": "domain-incremental"}, "every task must have the same classes"),
@@ -159,11 +159,11 @@ def test_a_record_that_breaks_a_rule(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": (1, 2)}, "must not share classes; got class 1 in 'task A' and 'task B'"),
-        ({"classes": (-1, 2)}, "classes must be >= 0; got -1"),
-        ({"predictions": [0, 1]}, "cover the 30 test images of the tasks seen so far; got 2"),
-        ({"predictions": [9] * 30}, "predictions must be class ids below n_classes \\(6\\); got 9"),
-        ({"ranks": [1, 2, 3]}, "ranks must be one per layer \\(2\\) or empty; got 3"),
+        ({"classes": (1, 2)}, "must not share classes, got class 1 in 'task A' and 'task B'"),
+        ({"classes": (-1, 2)}, "classes must be >= 0, got -1"),
+        ({"predictions": [0, 1]}, "cover the 30 test images of the tasks seen so far, got 2"),
+        ({"predictions": [9] * 30}, "predictions must be class ids below n_classes \\(6\\), got 9"),
+        ({"ranks": [1, 2, 3]}, "ranks must be one per layer \\(2\\) or empty, got 3"),
         ({"ranks": [1, 2]}, "ranks must be given for every task or for none"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_second_task_that_does_not_fit(changes, message):
 
 def test_a_full_record_takes_no_further_task():
     record = make_record()
-    with pytest.raises(RecordError, match="tasks must be at most n_tasks \\(3\\) results; got 4"):
+    with pytest.raises(RecordError, match="tasks must be at most n_tasks \\(3\\) results, got 4"):
         record.with_task(record.tasks[0])
 
 
@@ -233,8 +233,8 @@ def test_summary_line_leaves_out_what_there_is_not():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1], r"test_labels must be one per test image \(10\), or empty; got 2"),
-        ([0, 5] * 5, "test_labels must be of its own classes; got 5"),
+        ([0, 1], r"test_labels must be one per test image \(10\), or empty, got 2"),
+        ([0, 5] * 5, "test_labels must be of its own classes, got 5"),
         ([0.5] * 10, "test_labels must be integers"),
     ],
 )
@@ -263,8 +263,8 @@ def test_until_gives_the_record_as_it_was():
     assert record.until(2) == make_record(n_done=2)
     assert record.until(0).tasks == () and record.until(3) == record
     assert np.isnan(record.until(1).accuracy[1]).all()
-    for n, message in ((4, "n must be 0 to 3 finished tasks; got 4"), (-1, "got -1")):
+    for n, message in ((4, "n must be 0 to 3 finished tasks, got 4"), (-1, "got -1")):
         with pytest.raises(RecordError, match=message):
             record.until(n)
-    with pytest.raises(RecordError, match="n must be a whole number; got 1.5"):
+    with pytest.raises(RecordError, match="n must be a whole number, got 1.5"):
         record.until(1.5)

@@ -324,7 +324,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, failing_call):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(storage.os, "fsync", full)
-    with pytest.raises(RecordError, match="the disk must have room; got: No space left on device"):
+    with pytest.raises(RecordError, match="the disk must have room, got: No space left on device"):
         make_record().save(tmp_path)
     monkeypatch.undo()
     assert not list(tmp_path.glob(".*.tmp"))

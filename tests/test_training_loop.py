@@ -264,7 +264,8 @@ def test_no_step_waits_for_the_device_unless_someone_looks(monkeypatch, name):
 
 def test_weights_that_are_no_numbers_after_the_last_step_leave_no_result():
     stream = models.stream()
-    model = models.build("sequential_lora", lr=float("inf"))
+    model = models.build("sequential_lora")
+    model.lr = float("inf")  # no option, and no loss after it
     with pytest.raises(TrainingError, match="weights must be finite after task 'Latin'"):
         fk.train_task(model, stream[0], stream, Budget(epochs=1, batch_size=24))
 

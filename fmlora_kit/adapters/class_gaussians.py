@@ -29,17 +29,15 @@ class ClassGaussians:
     Args:
         d: feature width.
         kind: "covariance" (d, d) or "variance" (d,), the diagonal alone.
-
-    Raises:
-        ValueError: unknown ``kind``.
     """
 
     def __init__(self, d: int, kind: str):
         self.kind = choice("statistics", kind, KINDS)
         self.upper = torch.triu_indices(d, d)
         self.means = torch.zeros(0, d, dtype=torch.float64)
-        self.spreads = torch.zeros(0, self._width(d), dtype=torch.float64)
-        self.factors = torch.zeros(0, *([d] if kind == "variance" else [d, d]), dtype=torch.float64)
+        diagonal, numbers = kind == "variance", {"dtype": torch.float64}
+        self.spreads = torch.zeros(0, d if diagonal else self.upper.shape[1], **numbers)
+        self.factors = torch.zeros(0, *([d] if diagonal else [d, d]), **numbers)
         self.labels: list[int] = []
         self.owners: list[int] = []
 
@@ -67,10 +65,8 @@ class ClassGaussians:
         """``n`` features of every Gaussian: (m n, d), and which Gaussian each is of: (m n,)."""
         m, d = self.means.shape
         noise = torch.randn(m, n, d, generator=generator, dtype=torch.float64)
-        if self.kind == "variance":
-            noise = noise * self.factors[:, None]
-        else:
-            noise = noise @ self.factors.mT
+        diagonal = self.kind == "variance"
+        noise = noise * self.factors[:, None] if diagonal else noise @ self.factors.mT
         x = self.means[:, None] + noise
         return x.flatten(0, 1), torch.arange(m).repeat_interleave(n)
 
@@ -78,9 +74,6 @@ class ClassGaussians:
     def n_numbers(self) -> int:
         """Numbers kept: of a symmetric covariance, one triangle."""
         return self.means.numel() + self.spreads.numel()
-
-    def _width(self, d: int) -> int:
-        return d if self.kind == "variance" else self.upper.shape[1]
 
     def _spread(self, x: Tensor) -> Tensor:
         inside = x - x.mean(dim=0)

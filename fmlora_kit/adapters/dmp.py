@@ -54,9 +54,8 @@ def add_prompt(
     if integer("length", length, 0) == 0:
         return
     if type(vit)._pos_embed is not VisionTransformer._pos_embed:
-        raise ValueError(
-            f"prompt needs timm's own register tokens, got {type(vit).__name__}: pass dmp=None"
-        )
+        given = type(vit).__name__
+        raise ValueError(f"prompt needs timm's own register tokens, got {given}: pass dmp=None")
     prefix = vit.num_prefix_tokens
     like = next(vit.parameters())
     start = 0.02 * torch.randn(1, length, vit.embed_dim, generator=generator, dtype=like.dtype)
@@ -71,11 +70,10 @@ def add_prompt(
     vit.num_reg_tokens += length
     _count_prefix(vit, length)
     if vit.pos_embed is not None and not vit.no_embed_class:
-        place = vit.pos_embed.detach()
-        empty = place.new_zeros(1, length, vit.embed_dim)
-        vit.pos_embed = nn.Parameter(
-            torch.cat([place[:, :prefix], empty, place[:, prefix:]], dim=1), requires_grad=False
-        )
+        old = vit.pos_embed.detach()
+        empty = old.new_zeros(1, length, vit.embed_dim)
+        places = torch.cat([old[:, :prefix], empty, old[:, prefix:]], dim=1)
+        vit.pos_embed = nn.Parameter(places, requires_grad=False)
 
 
 def _enter_later(vit: VisionTransformer, start: Tensor, block: int) -> None:

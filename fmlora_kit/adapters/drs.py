@@ -8,6 +8,7 @@ the first r_k columns of M_t, so a smaller rank is a prefix of a larger one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -49,8 +50,7 @@ def difficulty(features: np.ndarray, labels: np.ndarray) -> float:
         means = np.stack([unit[known][labels[known] == k].mean(axis=0) for k in classes])
         nearness = unit[held_out] @ means.T - (means**2).sum(axis=1) / 2
         right.append(np.mean(classes[nearness.argmax(axis=1)] == labels[held_out]))
-    accuracy = np.mean(right)
-    return float(np.clip((1 - accuracy) / (1 - 1 / len(classes)), 0, 1))
+    return float(np.clip((1 - np.mean(right)) / (1 - 1 / len(classes)), 0, 1))
 
 
 def feature_subspace(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -70,11 +70,9 @@ def novelty(subspace: np.ndarray, earlier: list[np.ndarray]) -> float:
     """
     if not earlier:
         return 1.0
-    affinities = [
-        np.sum((subspace.T @ other) ** 2) / min(subspace.shape[1], other.shape[1])
-        for other in earlier
-    ]
-    return float(np.clip(1 - max(affinities), 0, 1))
+    k = subspace.shape[1]
+    near = max(np.sum((subspace.T @ other) ** 2) / min(k, other.shape[1]) for other in earlier)
+    return float(np.clip(1 - near, 0, 1))
 
 
 class RankSelector(nn.Module):
@@ -89,9 +87,6 @@ class RankSelector(nn.Module):
         complexity: H of the task, in 0..1.
         per_layer: one choice per map; else one for all maps.
         sharpness: how strongly H decides.
-
-    Raises:
-        ValueError: candidates not rising from at least 1, or H outside 0..1.
     """
 
     def __init__(
@@ -139,6 +134,6 @@ class RankSelector(nn.Module):
 
 def check_candidates(candidates: tuple[int, ...]) -> None:
     """Raise ValueError unless the candidate ranks rise strictly from at least 1."""
-    rising = all(a < b for a, b in zip(candidates, candidates[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(candidates))
     if not candidates or candidates[0] < 1 or not rising:
         raise fail("candidates", "ranks that rise strictly from at least 1", candidates)

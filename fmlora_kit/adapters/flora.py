@@ -33,9 +33,6 @@ class FactorizedUpdate(LowRankUpdate):
         d_out: outputs of the adapted map.
         rank: R, the width of the shared subspace.
         alpha: scale; the update is multiplied by alpha / R.
-
-    Raises:
-        ValueError: ``rank`` outside 1..min(d_in, d_out).
     """
 
     def __init__(self, d_in: int, d_out: int, rank: int, alpha: float):
@@ -83,8 +80,7 @@ class FactorizedUpdate(LowRankUpdate):
     @torch.no_grad()
     def pair(self) -> tuple[Tensor, Tensor]:
         """The task's pair as it will be folded, gates and protection included: (R, r), (r, R)."""
-        m = self.m if self.gates is None else self.m * self.gates
-        return m.detach().clone(), (self.n @ self.protection).detach()
+        return self._gate(self.m).detach().clone(), (self.n @ self.protection).detach()
 
     @torch.no_grad()
     def fold(self, m: Tensor, n: Tensor) -> None:
@@ -95,16 +91,14 @@ class FactorizedUpdate(LowRankUpdate):
     def factors(self) -> tuple[Tensor, Tensor]:
         """Outer side s A (C + M diag(g) N Pi) (d_out, R), and B (R, d_in): no token meets C."""
         if self.learning_bases:
-            a = self.a if self.gates is None else self.a * self.gates
-        else:
-            a = self.a @ self._core_now()
-        return self.scale * a, self.b
+            return self.scale * self._gate(self.a), self.b
+        core = self.core
+        if self.m.shape[1]:
+            core = core + self._gate(self.m) @ self.n @ self.protection
+        return self.scale * (self.a @ core), self.b
 
-    def _core_now(self) -> Tensor:
-        if not self.m.shape[1]:
-            return self.core
-        m = self.m if self.gates is None else self.m * self.gates
-        return self.core + m @ self.n @ self.protection
+    def _gate(self, outer: Tensor) -> Tensor:
+        return outer if self.gates is None else outer * self.gates
 
 
 BASES = ("task1", "pretrained", "activation", "random")

@@ -42,9 +42,6 @@ class Head(nn.Module):
         shrinkage: of the shared covariance towards a multiple of the identity, only for "lda".
         projections: M, only for "ridge".
         seed: of the random projection.
-
-    Raises:
-        ValueError: unknown ``kind``, no class, or a number out of range.
     """
 
     def __init__(
@@ -87,9 +84,8 @@ class Head(nn.Module):
         self.current = list(classes)
         rows = self.weight[self.current] if start is None else start.to(self.weight)
         self.rows = nn.Parameter(rows.clone())
-        self.offsets = nn.Parameter(
-            self.bias[self.current].clone(), requires_grad=self.kind == "linear"
-        )
+        offsets = self.bias[self.current].clone()
+        self.offsets = nn.Parameter(offsets, requires_grad=self.kind == "linear")
 
     @torch.no_grad()
     def close(self) -> None:
@@ -139,8 +135,7 @@ class Head(nn.Module):
     def _align_ridge(self, features: Tensor, labels: Tensor) -> None:
         h = self.projection(features.to(self.weight)).cpu().double()
         y = F.one_hot(labels.cpu(), self.n_classes).double()
-        shuffle = torch.Generator().manual_seed(len(h))
-        order = torch.randperm(len(h), generator=shuffle)
+        order = torch.randperm(len(h), generator=torch.Generator().manual_seed(len(h)))
         self.seen_so_far.add(h, y)
         self.weight.copy_(self.seen_so_far.solve(choose_ridge(h[order], y[order])))
 
@@ -156,8 +151,7 @@ class Head(nn.Module):
     @property
     def n_deployed(self) -> int:
         """Numbers needed to predict."""
-        n = self.weight.numel()
-        n += self.bias.numel() if self.kind in ("lda", "linear") else 0
+        n = self.weight.numel() + self.bias.numel() * (self.kind in ("lda", "linear"))
         return n + (self.projection.matrix.numel() if self.projection else 0)
 
     def local(self, features: Tensor) -> Tensor:
@@ -169,8 +163,8 @@ class Head(nn.Module):
         keep = list(classes)
         if self.projection is not None:
             return self.projection(features) @ self.weight[keep].T
-        linear = self.kind != "cosine"
-        return self._logits(features, self.weight[keep], self.bias[keep], linear=linear)
+        rows, offsets = self.weight[keep], self.bias[keep]
+        return self._logits(features, rows, offsets, linear=self.kind != "cosine")
 
     def _logits(self, features: Tensor, rows: Tensor, offsets: Tensor, *, linear: bool) -> Tensor:
         if linear:

@@ -21,7 +21,7 @@ Choosing is no smooth function: keys learn from the pull alone, prompts from the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from timm.models.vision_transformer import Attention, VisionTransformer
@@ -33,7 +33,7 @@ from fmlora_kit.checks import fail, integer
 
 
 @contextmanager
-def prefixed(vit: VisionTransformer, prefixes: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator:
+def attend_to(vit: VisionTransformer, prefixes: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator:
     """Within the ``with`` block, these blocks of ``vit`` attend to a prefix as well.
 
     Prefix keys pass the norm of keys, where the attention has one, as every key does [ours].
@@ -53,14 +53,11 @@ def prefixed(vit: VisionTransformer, prefixes: Mapping[int, tuple[Tensor, Tensor
         raise ValueError("backbone must not use gradient checkpointing: it attends once more later")
     for i, (keys, values) in prefixes.items():
         _check_shapes(i, keys, values, prefix_width(vit))
-    hooks: list[RemovableHandle] = []
-    try:
+    with ExitStack() as hooks:
         for i, (keys, values) in prefixes.items():
-            hooks += _open(vit.blocks[i].attn, keys, values)
+            for hook in _open(vit.blocks[i].attn, keys, values):
+                hooks.callback(hook.remove)
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def prefix_width(vit: VisionTransformer) -> int:

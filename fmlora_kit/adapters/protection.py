@@ -22,6 +22,7 @@ first task that uses half of all directions or more is taken for its own complem
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -51,22 +52,18 @@ def input_moments(
             x = inputs[0].flatten(0, -2)
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             with torch.autocast(x.device.type, enabled=False):
-                product = x.T @ x
-            product = product.cpu().double()
+                product = (x.T @ x).cpu().double()
             sums[path] = sums.get(path, 0) + product
             counts[path] = counts.get(path, 0) + len(x)
 
         return hook
 
     by_path = {s.path: model.get_submodule(s.path) for s in sites}
-    handles = [m.register_forward_pre_hook(listen(path)) for path, m in by_path.items()]
-    try:
-        with precision(next(model.parameters()).device):
-            for _ in forwards:
-                continue
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, precision(next(model.parameters()).device):
+        for path, module in by_path.items():
+            hooks.callback(module.register_forward_pre_hook(listen(path)).remove)
+        for _ in forwards:
+            continue
     return {s.name: sums[s.path] / counts[s.path] for s in sites}
 
 
@@ -76,9 +73,6 @@ def protection(moment: Tensor, share: float) -> Tensor:
     Args:
         moment: second moment of z over earlier tasks, (R, R).
         share: between 0 (nothing is protected) and 1 (every direction that was excited is).
-
-    Raises:
-        ValueError: ``share`` outside 0..1.
     """
     share = number("protect", share, 0, 1)
     identity = torch.eye(len(moment), dtype=torch.float64)
@@ -132,7 +126,7 @@ class DualGPM:
         """What they leave free: (d, d - k)."""
         return self.basis if self.holds == "free" else _complement(self.basis)
 
-    def grown(self, moment: Tensor, share: float) -> DualGPM:
+    def grow(self, moment: Tensor, share: float) -> DualGPM:
         """The memory with a finished task in it.
 
         Args:

@@ -55,34 +55,30 @@ def find_sites(
     depth = len(vit.blocks)
     here = list(range(depth) if blocks is None else blocks)
     if not here or here != sorted(set(here) & set(range(depth))):
-        rule = f"some of the backbone's (0 to {depth - 1}), rising"
-        raise fail("blocks", rule, tuple(here))
+        raise fail("blocks", f"some of the backbone's (0 to {depth - 1}), rising", tuple(here))
     sites = []
     for i, block in enumerate(vit.blocks):
-        if not hasattr(block, "attn") or not isinstance(
-            getattr(block.attn, "qkv", None), nn.Linear
-        ):
-            raise ValueError(
-                f"backbone must have a fused qkv map in every block, got none in block {i}"
-            )
+        qkv = getattr(getattr(block, "attn", None), "qkv", None)
+        if not isinstance(qkv, nn.Linear):
+            rule = "backbone must have a fused qkv map in every block"
+            raise ValueError(f"{rule}, got none in block {i}")
         sites += [_site(block, i, name) for name in maps if i in here]
     return tuple(sites)
 
 
 def _site(block: nn.Module, i: int, name: str) -> Site:
     if name in "qkv":
-        qkv, k = block.attn.qkv, "qkv".index(name)
-        d = qkv.out_features // 3
-        path, module, rows = "attn.qkv", qkv, slice(k * d, (k + 1) * d)
+        path, module, k = "attn.qkv", block.attn.qkv, "qkv".index(name)
+        d = module.out_features // 3
+        rows = slice(k * d, (k + 1) * d)
     else:
         path = f"attn.{name}" if name == "proj" else f"mlp.{name}"
         module = getattr(block.attn if name == "proj" else block.mlp, name, None)
         if not isinstance(module, nn.Linear):
             raise ValueError(f"map {name!r} must be a linear layer of block {i}, got none")
         rows = slice(0, module.out_features)
-    return Site(
-        f"blocks.{i}.{name}", f"blocks.{i}.{path}", rows, module.in_features, rows.stop - rows.start
-    )
+    sizes = module.in_features, rows.stop - rows.start
+    return Site(f"blocks.{i}.{name}", f"blocks.{i}.{path}", rows, *sizes)
 
 
 class AdaptedLinear(nn.Module):
@@ -104,11 +100,8 @@ class AdaptedLinear(nn.Module):
         """(..., d_in) -> (..., d_out)."""
         if self.unmerged_weight is not None:
             return self.base(x)
-        live = [
-            (rows, *factors)
-            for rows, update in zip(self.rows, self.updates, strict=True)
-            if (factors := update.factors()) is not None
-        ]
+        both = zip(self.rows, self.updates, strict=True)
+        live = [(rows, *f) for rows, update in both if (f := update.factors()) is not None]
         if not live:
             return self.base(x)
         return updated_linear(x, self._frozen_weight(), self.base.bias, live)
@@ -117,8 +110,7 @@ class AdaptedLinear(nn.Module):
         """W0 and all that is frozen of the updates: added once, not multiplied by every token."""
         weight, copied = self.base.weight, False
         for rows, update in zip(self.rows, self.updates, strict=True):
-            dense = update.dense()
-            if dense is not None:
+            if (dense := update.dense()) is not None:
                 weight = weight if copied else weight.detach().clone()
                 weight[rows] += dense
                 copied = True
@@ -140,7 +132,7 @@ class AdaptedLinear(nn.Module):
             self.unmerged_weight = None
 
 
-def adapted(vit: VisionTransformer) -> dict[str, AdaptedLinear]:
+def adapted_maps(vit: VisionTransformer) -> dict[str, AdaptedLinear]:
     """Every adapted map of ``vit``, by path."""
     return {path: m for path, m in vit.named_modules() if isinstance(m, AdaptedLinear)}
 
@@ -157,7 +149,7 @@ def to_timm(vit: VisionTransformer) -> VisionTransformer:
             f"before block {vit.entering_prompt.block}; use dmp=None, or adapt block 0 too"
         )
     plain = copy.deepcopy(vit)
-    for path, module in adapted(plain).items():
+    for path, module in adapted_maps(plain).items():
         module.merge()
         plain.set_submodule(path, module.base)
     return plain.requires_grad_(False)

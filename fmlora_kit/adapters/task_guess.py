@@ -49,9 +49,6 @@ class TaskChoice:
         d: feature width.
         kind: "lda" or "nearest_mean".
         shrinkage: of S towards a multiple of the identity.
-
-    Raises:
-        ValueError: unknown ``kind`` or ``shrinkage`` outside 0..1.
     """
 
     def __init__(self, d: int, kind: str, shrinkage: float):

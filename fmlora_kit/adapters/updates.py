@@ -53,10 +53,7 @@ class LowRankUpdate(nn.Module):
 
 
 def updated_linear(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    updates: Sequence[tuple[slice, Tensor, Tensor]],
+    x: Tensor, weight: Tensor, bias: Tensor | None, updates: Sequence[tuple[slice, Tensor, Tensor]]
 ) -> Tensor:
     """W0 x + b with low-rank updates of some rows: (..., d_in) -> (..., d_out).
 
@@ -92,9 +89,8 @@ class _UpdatedLinear(torch.autograd.Function):
             y[:, at].addmm_(part, outer.T)
         ctx.rows = rows
         needs_a, needs_b = _needed(ctx)
-        ctx.save_for_backward(
-            x if any(needs_b) else None, z if any(needs_a) else None, weight, *factors
-        )
+        saved = x if any(needs_b) else None, z if any(needs_a) else None
+        ctx.save_for_backward(*saved, weight, *factors)
         return y
 
     @staticmethod
@@ -133,9 +129,6 @@ class LoRAUpdate(LowRankUpdate):
         rank: r, at most the smaller side of the map.
         alpha: scale; the update is multiplied by alpha / r.
         generator: randomness of B.
-
-    Raises:
-        ValueError: ``rank`` outside 1..min(d_in, d_out).
     """
 
     def __init__(self, d_in: int, d_out: int, rank: int, alpha: float, generator: torch.Generator):
@@ -173,9 +166,6 @@ class FoldedUpdate(LowRankUpdate):
         d_in: inputs of the adapted map.
         d_out: outputs of the adapted map.
         rank: r, at most the smaller side of the map.
-
-    Raises:
-        ValueError: ``rank`` outside 1..min(d_in, d_out).
     """
 
     def __init__(self, d_in: int, d_out: int, rank: int):
@@ -246,11 +236,10 @@ class DecoupledUpdate(LowRankUpdate):
         norm = self.a.norm() * self.b.norm()
         self.past_a = torch.cat([self.past_a, self.a / norm if norm > 0 else self.a], dim=1)
         self.past_b = torch.cat([self.past_b, self.b])
-        d_out, d_in = len(self.a), self.b.shape[1]
-        start = uniform_rows(rank, d_in, generator)
+        start = uniform_rows(rank, self.b.shape[1], generator)
         n = int(self.owner[-1]) + 1 if len(self.owner) else 0
         self.owner = torch.cat([self.owner, self.owner.new_full((rank,), n)])
-        self.a = nn.Parameter(self.past_a.new_zeros(d_out, rank))
+        self.a = nn.Parameter(self.past_a.new_zeros(len(self.a), rank))
         self.b = nn.Parameter(start.to(self.past_b))
 
     def factors(self) -> tuple[Tensor, Tensor]:

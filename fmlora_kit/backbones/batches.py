@@ -39,11 +39,10 @@ class Rows:
         self, held: np.ndarray | Tensor, device: torch.device, *, whole: bool | None = None
     ):
         whole = _fits(held, device) if whole is None else whole
-        self.held = _moved(held, device) if whole else held
+        self.held = _move(held, device) if whole else held
         self.device = device
 
     def __len__(self) -> int:
-        """How many rows there are."""
         return len(self.held)
 
     def __getitem__(self, rows: Tensor) -> Tensor:
@@ -57,7 +56,7 @@ def _fits(held: np.ndarray | Tensor, device: torch.device) -> bool:
     return device.type == "cuda" and held.nbytes <= torch.cuda.mem_get_info(device)[0] / 4
 
 
-def _moved(held: np.ndarray | Tensor, device: torch.device) -> Tensor:
+def _move(held: np.ndarray | Tensor, device: torch.device) -> Tensor:
     if isinstance(held, Tensor):
         return to_device(held, device)
     first = torch.from_numpy(np.array(held[:1]))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def pooled(vit: VisionTransformer, pixels: Tensor) -> Tensor:
+def pool(vit: VisionTransformer, pixels: Tensor) -> Tensor:
     """Pixels (n, 3, H, W) -> what the head reads, (n, d)."""
     if splittable(vit):
         return leave(vit, enter(vit, pixels, 0), 0)

@@ -29,9 +29,6 @@ class FrozenBlocksCache:
     Args:
         limit: bytes, over all arrays.
         device: where tokens are kept; None: where they were computed.
-
-    Raises:
-        ValueError: ``limit`` is negative.
     """
 
     def __init__(self, limit: int, device: torch.device | None = None):

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import trange
 
 from fmlora_kit.streams.rendering import IMAGE_SIZE, PRETRAINING_SYMBOLS, render
@@ -67,9 +68,8 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
     schedule = warmed_cosine(optimiser, steps, warm_up=300)
     for step in trange(steps, desc="pre-training", mininterval=5):
         batch = order.integers(len(labels), size=batch_size)
-        loss = nn.functional.cross_entropy(
-            model(normalise(images[batch])), torch.from_numpy(labels[batch]), label_smoothing=0.1
-        )
+        logits, targets = model(normalise(images[batch])), torch.from_numpy(labels[batch])
+        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -78,11 +78,7 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
         if (step + 1) % 500 == 0 or step + 1 == steps:
             accuracy = top_1(model, held_out, held_out_labels)
             log.info("step %d: held-out accuracy %.3f", step + 1, accuracy)
-    card = {
-        "name": "glyph_vit",
-        "architecture": {"class": "timm VisionTransformer", **ARCHITECTURE},
-        "normalisation": {"mean": MEAN, "std": STD},
-        "parameters": sum(p.numel() for p in vit.parameters()),
+    facts = {
         "classes": len(PRETRAINING_SYMBOLS),
         "style": "print",
         "steps": steps,
@@ -91,19 +87,29 @@ def pretrain(*, steps: int, batch_size: int = 128, lr: float = 1e-3, seed: int =
         "seed": seed,
         "held_out_accuracy": round(accuracy, 4),
         "seconds": round(time.perf_counter() - started),
+    }
+    command = f"glyph_vit --steps {steps} --seed {seed}"
+    return {"model": vit, "card": make_card(vit, ARCHITECTURE, facts, command)}
+
+
+def make_card(vit: VisionTransformer, architecture: dict, facts: dict, command: str) -> dict:
+    """What `load_backbone` and people must know of weights; ``command`` begins with their name."""
+    return {
+        "name": command.split()[0],
+        "architecture": {"class": "timm VisionTransformer", **architecture},
+        "normalisation": {"mean": MEAN, "std": STD},
+        "parameters": sum(p.numel() for p in vit.parameters()),
+        **facts,
         "threads": torch.get_num_threads(),
         "versions": {"torch": torch.__version__.split("+")[0], "timm": timm.__version__},
-        "command": f"python -m fmlora_kit pretrain glyph_vit --steps {steps} --seed {seed}",
+        "command": f"python -m fmlora_kit pretrain {command}",
     }
-    return {"model": vit, "card": card}
 
 
-def warmed_cosine(
-    optimiser: torch.optim.Optimizer, steps: int, warm_up: int
-) -> torch.optim.lr_scheduler.LambdaLR:
+def warmed_cosine(optimiser: torch.optim.Optimizer, steps: int, warm_up: int) -> LambdaLR:
     """Linear warm-up (``warm_up`` steps, at most a tenth of all) times cosine decay over all."""
     warm_up = max(1, min(warm_up, steps // 10))
-    return torch.optim.lr_scheduler.LambdaLR(
+    return LambdaLR(
         optimiser, lambda k: min(1, (k + 1) / warm_up) * (1 + math.cos(math.pi * k / steps)) / 2
     )
 
@@ -122,9 +128,7 @@ def top_1(model: nn.Module, images: np.ndarray, labels: np.ndarray, n_batches: i
 def save(vit: VisionTransformer, card: dict, folder: Path) -> None:
     """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.cpu().contiguous() for name, value in vit.state_dict().items()}
-    save_file(weights, folder / f"{card['name']}.safetensors")
-    (folder / f"{card['name']}.json").write_text(
-        json.dumps(card, indent=2) + "\n", encoding="utf-8"
-    )
-    log.info("wrote %s: %s", folder / f"{card['name']}.safetensors", card)
+    path = folder / f"{card['name']}.safetensors"
+    save_file({name: p.cpu().contiguous() for name, p in vit.state_dict().items()}, path)
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    log.info("wrote %s: %s", path, card)

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
 from timm.data import Mixup
 from timm.loss import SoftTargetCrossEntropy
@@ -22,7 +21,7 @@ from torch import nn
 from tqdm.auto import trange
 
 from fmlora_kit.backbones import tiny_imagenet
-from fmlora_kit.backbones.pretrain import MEAN, STD, normalise, top_1, warmed_cosine
+from fmlora_kit.backbones.pretrain import make_card, normalise, top_1, warmed_cosine
 from fmlora_kit.backbones.random_crops import random_views
 
 log = logging.getLogger(__name__)
@@ -73,13 +72,11 @@ def pretrain(
         RuntimeError: torch before 2.9, which has no Muon.
     """
     if not 0 <= early_steps < steps:
-        raise ValueError(
-            f"early_steps must be from 0 to steps - 1 = {steps - 1}, got {early_steps}"
-        )
+        most = f"steps - 1 = {steps - 1}"
+        raise ValueError(f"early_steps must be from 0 to {most}, got {early_steps}")
     if not hasattr(torch.optim, "Muon"):
-        raise RuntimeError(
-            f"photo_vit is pre-trained with torch 2.9 or later, got {torch.__version__}"
-        )
+        needed = "photo_vit is pre-trained with torch 2.9 or later"
+        raise RuntimeError(f"{needed}, got {torch.__version__}")
     started = time.perf_counter()
     images, labels, _ = tiny_imagenet.read(folder, "train")
     held_out, held_out_labels, _ = tiny_imagenet.read(folder, "val")
@@ -108,12 +105,9 @@ def pretrain(
             log.info("step %d of %d: loss %.3f", step + 1, steps, loss.item())
     # Half precision is what is shipped, so it is also what is measured.
     model.half().float()
-    accuracy = _top_1(model, held_out, held_out_labels)
-    card = {
-        "name": "photo_vit",
-        "architecture": {"class": "timm VisionTransformer", **ARCHITECTURE},
-        "normalisation": {"mean": MEAN, "std": STD},
-        "parameters": sum(p.numel() for p in model.parameters()),
+    batches = math.ceil(len(held_out) / 500)
+    accuracy = top_1(model, _channels_first(held_out), held_out_labels, batches)
+    facts = {
         "data": "Tiny-ImageNet, 200 classes, 36 pixels",
         "training_images": len(labels),
         "terms": TERMS,
@@ -126,14 +120,11 @@ def pretrain(
         "seed": seed,
         "top_1": round(accuracy, 4),
         "top_1_of": f"{len(held_out_labels)} validation images",
-        "seconds": round(time.perf_counter() - started),
-        "threads": torch.get_num_threads(),
         "device": device,
-        "versions": {"torch": torch.__version__.split("+")[0], "timm": timm.__version__},
-        "command": "python -m fmlora_kit pretrain photo_vit --images FOLDER "
-        f"--early-steps {early_steps} --steps {steps} --seed {seed}",
+        "seconds": round(time.perf_counter() - started),
     }
-    return {"model": model, "card": card}
+    command = f"photo_vit --images FOLDER --early-steps {early_steps} --steps {steps} --seed {seed}"
+    return {"model": model, "card": make_card(model, ARCHITECTURE, facts, command)}
 
 
 def _optimisers(model: VisionTransformer, lr: float) -> list[torch.optim.Optimizer]:
@@ -149,7 +140,3 @@ def _optimisers(model: VisionTransformer, lr: float) -> list[torch.optim.Optimiz
 
 def _channels_first(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-
-
-def _top_1(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
-    return top_1(model, _channels_first(images), labels, n_batches=math.ceil(len(labels) / 500))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,8 @@ def _packed(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     with np.load(path, allow_pickle=False) as file:
         jpeg, offsets = file["jpeg"], file["offsets"]
         labels, wnids = file["labels"].astype(np.int64), tuple(file["wnids"].tolist())
-    spans = zip(offsets[:-1], offsets[1:], strict=True)
-    files = [jpeg[a:b] for a, b in spans]
-    return _decode_all(files, lambda file: file.tobytes(), path.stem), labels, wnids
+    files = [jpeg[a:b] for a, b in pairwise(offsets)]
+    return _decode_all(files, np.ndarray.tobytes, path.stem), labels, wnids
 
 
 def _tree(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -65,11 +65,7 @@ def _tree(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[str, .
 
 def _decode_all(files: list, read_bytes: Callable[..., bytes], what: str) -> np.ndarray:
     bar = tqdm(files, desc=f"decoding {what}", unit=" images", leave=False)
-    return np.stack([_decode(read_bytes(file)) for file in bar])
-
-
-def _decode(file: bytes) -> np.ndarray:
-    picture = Image.open(io.BytesIO(file)).convert("RGB")
-    if picture.size != (SIDE, SIDE):
-        picture = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(picture)
+    pictures = (Image.open(io.BytesIO(read_bytes(file))).convert("RGB") for file in bar)
+    return np.stack(
+        [np.asarray(p.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for p in pictures]
+    )

@@ -91,10 +91,8 @@ def fetch(name: str, facts: Mapping, **options: int) -> VisionTransformer:
     """
     hub, url = facts.get("hf_hub_id"), facts.get("url")
     if not hub and not url:
-        raise ValueError(
-            f"pretrained must be False, or weights a file, for a model without published weights, "
-            f"got pretrained=True for {name!r}"
-        )
+        rule = "False, or weights a file, for a model without published weights"
+        raise ValueError(f"pretrained must be {rule}, got pretrained=True for {name!r}")
     try:
         return timm.create_model(name, pretrained=True, **options)
     except OSError as error:  # all that the hub, its cache and urllib raise

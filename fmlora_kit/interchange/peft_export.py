@@ -32,7 +32,7 @@ from torch import Tensor
 
 from fmlora_kit import checks
 from fmlora_kit.adapters.flora import FactorizedUpdate
-from fmlora_kit.adapters.sites import Site, adapted
+from fmlora_kit.adapters.sites import Site, adapted_maps
 from fmlora_kit.adapters.task_guess import TaskUpdates
 from fmlora_kit.adapters.updates import FoldedUpdate
 from fmlora_kit.interchange import checkpoint
@@ -148,7 +148,7 @@ def _stack_by_module(
         ValueError: no map is left.
     """
     layers = {}
-    for path, module in adapted(vit).items():
+    for path, module in adapted_maps(vit).items():
         here = [site for site in sites if site.path == path]
         down = torch.cat([factors[site.name][1] for site in here]).cpu()
         up = down.new_zeros(module.base.out_features, len(down))
@@ -183,7 +183,7 @@ def _config(peft, ranks: dict[str, int]):
 def _without_updates(vit: VisionTransformer) -> VisionTransformer:
     """The frozen backbone as a plain timm ViT, prompt included."""
     plain = copy.deepcopy(vit)
-    for path, module in adapted(plain).items():
+    for path, module in adapted_maps(plain).items():
         module.unmerge()
         plain.set_submodule(path, module.base)
     return plain

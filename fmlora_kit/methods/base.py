@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache, partial
 from html import escape
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from fmlora_kit.adapters.head import HEADS, SET_AFTERWARDS, Head, class_means
 from fmlora_kit.adapters.protection import input_moments
-from fmlora_kit.adapters.sites import adapted, to_timm
+from fmlora_kit.adapters.sites import adapted_maps, to_timm
 from fmlora_kit.backbones.batches import to_device
 from fmlora_kit.checks import (
     Count,
@@ -45,9 +45,6 @@ class HeadOptions:
         scale: multiplies cosine logits.
         shrinkage: of the covariance of "lda".
         projections: random features of "ridge".
-
-    Raises:
-        ValueError: an option is unknown or out of range.
     """
 
     kind: Annotated[str, one_of(HEADS)] = "lda"
@@ -56,7 +53,6 @@ class HeadOptions:
     projections: Count = 1000
 
     def __post_init__(self) -> None:
-        """Check every field."""
         check_fields(self)
 
 
@@ -185,7 +181,7 @@ class Method(Encoder):
         return {}
 
     def parts(self) -> list[nn.Parameter]:
-        """What is trained besides the head."""
+        """What is trained besides the head: nothing."""
         return []
 
     def parameter_groups(self) -> list[dict]:
@@ -204,17 +200,16 @@ class Method(Encoder):
         """Take in the snapshot of the next task: afterwards the model is as it was then."""
         for name, part in self._head_state().items():
             part.copy_(tensor(state[f"head.{name}"]))
-        self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
-        self.n_tasks_done += 1
+        self._count(task_classes)
 
     def merge(self) -> None:
         """Fold all updates into the backbone's weights; predictions stay the same."""
-        for module in adapted(self.vit).values():
+        for module in adapted_maps(self.vit).values():
             module.merge()
 
     def unmerge(self) -> None:
         """Undo `merge`, bit for bit."""
-        for module in adapted(self.vit).values():
+        for module in adapted_maps(self.vit).values():
             module.unmerge()
 
     def to_timm(self) -> VisionTransformer:
@@ -224,30 +219,29 @@ class Method(Encoder):
             ValueError: there is no one model for all images.
         """
         if not self.one_model:
-            raise ValueError(
-                f"method must keep one model for all images to become a timm ViT, got {self.name}"
-            )
+            rule = "keep one model for all images to become a timm ViT"
+            raise ValueError(f"method must {rule}, got {self.name}")
         return to_timm(self.vit)
 
     def describe(self) -> dict:
         """Everything that was chosen, and in words what it means, for the record's run card."""
-        words = description.words(self, self.head.kind)
+        order = ("trained", "frozen", "stores", "masked", "tested", "head_rows")
+        words, kind = {name: getattr(self, name) for name in order}, self.head.kind
+        kept = (self.stores, description.HEAD_STORES.get(kind, description.NOTHING))
+        words["stores"] = "; ".join(what for what in kept if what != description.NOTHING)
+        words["stores"] = words["stores"] or description.NOTHING
+        words["head_rows"] = self.head_rows or description.HEAD_ROWS[kind]
         return {"method": self.name, **self.described, **words, **self.input_facts}
 
     def __repr__(self) -> str:
-        """One line; the modules inside are shown by ``print(model.vit)``."""
         return f"<{type(self).__name__} on {self.backbone_name}, {self.n_tasks_done} tasks learned>"
 
     def _repr_html_(self) -> str:
-        """For a notebook: what is trained and frozen, and how many numbers."""
         said = self.describe()
         trainable = sum(p.numel() for group in self.parameter_groups() for p in group["params"])
-        lines = {
-            "trained": said["trained"],
-            "frozen": said["frozen"],
-            "kept of earlier tasks": said["stores"],
-            "numbers": f"{self.n_deployed:,} deployed, {trainable:,} trainable now",
-        }
+        lines = {name: said[name] for name in ("trained", "frozen")}
+        lines["kept of earlier tasks"] = said["stores"]
+        lines["numbers"] = f"{self.n_deployed:,} deployed, {trainable:,} trainable now"
         rows = "".join(f"<tr><th>{k}</th><td>{escape(v)}</td></tr>" for k, v in lines.items())
         return f"<div><strong>{escape(repr(self))}</strong><table>{rows}</table></div>"
 
@@ -311,7 +305,10 @@ class Method(Encoder):
         if self.head.kind in SET_AFTERWARDS:
             features = self.extract(task.train_images) if features is None else features
             self.head.align(features, torch.tensor(task.train_labels), task.classes)
-        self.seen = tuple(dict.fromkeys((*self.seen, *task.classes)))
+        self._count(task.classes)
+
+    def _count(self, classes: Sequence[int]) -> None:
+        self.seen = tuple(dict.fromkeys((*self.seen, *classes)))
         self.n_tasks_done += 1
 
 
@@ -365,3 +362,8 @@ def checksum(model: nn.Module) -> str:
 def numpy(tensor: Tensor) -> np.ndarray:
     """A copy on the CPU."""
     return tensor.detach().cpu().numpy().copy()
+
+
+def factors_of(updates: Mapping[str, nn.Module], parts: str = "ab") -> dict[str, np.ndarray]:
+    """Copies of the factors of each map, by "<map>.<factor>"."""
+    return {f"{name}.{k}": numpy(getattr(u, k)) for name, u in updates.items() for k in parts}

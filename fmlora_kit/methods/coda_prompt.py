@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Weight, fail, integer
 from fmlora_kit.methods import description
 from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
@@ -41,14 +41,12 @@ class CODAPrompt(PromptedMethod):
     """CODA-Prompt. Task t trains its components and its head rows; all else is frozen.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         components: size of the pool in each block; each task gets components // n_tasks of them.
         n_tasks: tasks the pool is split over; a stream must not be longer [ours: said here].
         length: of a prefix, half keys and half values.
         blocks: where prefixes stand.
         mu: weight of the orthogonality of components.
-        options: see `Method` (lr, head_lr, head, seed).
 
     Raises:
         ValueError: blocks that the backbone does not have, more components than can be orthogonal,
@@ -77,9 +75,8 @@ class CODAPrompt(PromptedMethod):
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.set_options(
-            components=components, n_tasks=n_tasks, length=length, blocks=blocks, mu=mu
-        )
+        self.set_options(components=components, n_tasks=n_tasks)
+        self.set_options(length=length, blocks=blocks, mu=mu)
         check_blocks("blocks", self.blocks, self.vit)
         if self.length % 2:
             raise fail("length", "even", self.length)
@@ -154,18 +151,16 @@ class CODAPrompt(PromptedMethod):
         p = torch.einsum("nbm,bme->nbe", weights, self.rows_of("prompt"))
         keys, values = p.unflatten(2, (2, self.length // 2, -1)).unbind(dim=2)
         prefixes = {b: (keys[:, i], values[:, i]) for i, b in enumerate(self.blocks)}
-        with prefixed(self.vit, prefixes):
+        with attend_to(self.vit, prefixes):
             return super().features(images)
 
     def _fresh(self, kind: str) -> nn.Parameter:
-        shape = (len(self.blocks), 0, self.vit.num_features)
-        if kind == "prompt":
-            shape = (len(self.blocks), 0, self.length * prefix_width(self.vit))
-        earlier = self.rows_of(kind) if self.pool[kind] else self.pixel_mean.new_zeros(shape)
-        generator = self.generator(KINDS.index(kind), self.n_tasks_done)
-        start = [
-            orthonormal_rows(block.double().cpu(), self.n_each, generator) for block in earlier
-        ]
+        prompt_width = self.length * prefix_width(self.vit)
+        width = prompt_width if kind == "prompt" else self.vit.num_features
+        none = self.pixel_mean.new_zeros(len(self.blocks), 0, width)
+        earlier = self.rows_of(kind) if self.pool[kind] else none
+        noise = self.generator(KINDS.index(kind), self.n_tasks_done)
+        start = [orthonormal_rows(rows.double().cpu(), self.n_each, noise) for rows in earlier]
         return nn.Parameter(torch.stack(start).to(self.pixel_mean))
 
     def _freeze(self) -> None:

@@ -4,10 +4,6 @@ The words are for people. A later version may put them better: nothing compares 
 the configuration are such words, and which are options, `fmlora_kit.record.card` declares.
 """
 
-from __future__ import annotations
-
-from typing import Protocol
-
 NOTHING = "nothing"
 CURRENT_ONLY = "yes: only the current task's classes compete (local cross-entropy)"
 NO_LOSS = "no loss: nothing is trained by gradient"
@@ -23,33 +19,3 @@ HEAD_STORES = {
     "lda": "class means, class counts and one scatter matrix",
     "ridge": "the Gram matrix of projected features and their sum per class",
 }
-
-
-class CardedMethod(Protocol):
-    """What `words` asks of a method; see `Method` for what they mean."""
-
-    trained: str
-    frozen: str
-    stores: str
-    masked: str
-    tested: str
-    head_rows: str
-
-
-def words(method: CardedMethod, head: str) -> dict[str, str]:
-    """What is trained, frozen, kept and compared, for a method with this kind of head.
-
-    Args:
-        method: in words.
-        head: one of `adapters.head.HEADS`.
-    """
-    kept = [method.stores, HEAD_STORES.get(head, NOTHING)]
-    kept = [what for what in kept if what != NOTHING]
-    return {
-        "trained": method.trained,
-        "frozen": method.frozen,
-        "stores": "; ".join(kept) or NOTHING,
-        "masked": method.masked,
-        "tested": method.tested,
-        "head_rows": method.head_rows or HEAD_ROWS[head],
-    }

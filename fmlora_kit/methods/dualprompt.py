@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Positive, Weight
 from fmlora_kit.methods import description
 from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
@@ -40,15 +40,13 @@ class DualPrompt(PromptedMethod):
     """DualPrompt. Task t trains G, E_t, key_t and its head rows; all else is frozen.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         g_length: keys, and as many values, of the shared prefix in each of its blocks.
         e_length: the same for each task's own prefix.
         g_blocks: where the shared prefix stands.
         e_blocks: where the tasks' own prefixes stand.
         pull: weight of the cosine between queries and the task's key.
         start: prompts and keys start uniform from -start to start.
-        options: see `Method` (lr, head_lr, head, seed).
 
     Raises:
         ValueError: blocks that the backbone does not have, or a number out of range.
@@ -92,12 +90,9 @@ class DualPrompt(PromptedMethod):
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
         """A new E, a copy of the previous one, and a new key; new head rows at the class means."""
-        if self.own:
-            own = self.own[-1].detach().clone()
-        else:
-            shape = (len(self.e_blocks), 2, self.e_length, prefix_width(self.vit))
-            own = self._uniform(shape, self.start, _OWN, 0)
-        self.own.append(nn.Parameter(own))
+        shape = (len(self.e_blocks), 2, self.e_length, prefix_width(self.vit))
+        own = self.own[-1] if self.own else self._uniform(shape, self.start, _OWN, 0)
+        self.own.append(nn.Parameter(own.detach().clone()))
         key = self._uniform((self.vit.num_features,), self.start, _KEY, self.n_tasks_done)
         self.keys.append(nn.Parameter(key))
         with self._own_prefix():
@@ -129,9 +124,8 @@ class DualPrompt(PromptedMethod):
     def restore(self, task_classes, state) -> None:
         """Take G from the snapshot, and add the task's E and key."""
         super().restore(task_classes, state)
-        shared, own, key = (
-            tensor(state[f"prefix.{name}"], self.pixel_mean) for name in ("shared", "own", "key")
-        )
+        names = ("shared", "own", "key")
+        shared, own, key = (tensor(state[f"prefix.{n}"], self.pixel_mean) for n in names)
         self.shared.copy_(shared)
         self.own.append(nn.Parameter(own))
         self.keys.append(nn.Parameter(key))
@@ -152,7 +146,7 @@ class DualPrompt(PromptedMethod):
             own = torch.stack(list(self.own))[self.choice(images)]
         if self.own:
             prefixes |= {b: _pair(own[:, i]) for i, b in enumerate(self.e_blocks)}
-        with prefixed(self.vit, prefixes):
+        with attend_to(self.vit, prefixes):
             return super().features(images)
 
     @contextmanager

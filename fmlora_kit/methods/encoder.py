@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fmlora_kit.adapters.sites import Site, find_sites
 from fmlora_kit.backbones.batches import Rows, precision
-from fmlora_kit.backbones.forward import enter, leave, pooled, splittable
+from fmlora_kit.backbones.forward import enter, leave, pool, splittable
 from fmlora_kit.backbones.frozen_blocks import FrozenBlocksCache
 
 EVALUATION_BATCH = 256
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
         if images.is_floating_point() and images.ndim < 4 and self.n_frozen_blocks:
             return leave(self.vit, images, self.n_frozen_blocks).to(self.pixel_mean)
         x = self.pixels(images)
-        return pooled(self.vit, x).to(x)
+        return pool(self.vit, x).to(x)
 
     def pixels(self, images: Tensor) -> Tensor:
         """What the ViT takes: uint8 (n, height, width, 3) -> normalised (n, 3, height, width)."""
@@ -69,9 +69,8 @@ class Encoder(nn.Module):
         if images.dtype != torch.uint8:
             raise ValueError(f"images must be uint8 (bytes 0..255), got {images.dtype}")
         if images.ndim != 4 or images.shape[-1] != 3 or tuple(images.shape[1:3]) != tuple(size):
-            raise ValueError(
-                f"images must be (n, {size[0]}, {size[1]}, 3), got {tuple(images.shape)}"
-            )
+            given = tuple(images.shape)
+            raise ValueError(f"images must be (n, {size[0]}, {size[1]}, 3), got {given}")
         x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255
         return (x - self.pixel_mean) / self.pixel_std
 

@@ -39,15 +39,11 @@ class EWCLoRA(SequentialLoRA):
     """Sequential LoRA with elastic weight consolidation.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes: see `Method`.
         strength: lambda; 0 is sequential LoRA (with the same head).
         decay: gamma, how much of the old Fisher information stays when a task is added.
         fisher_images: at most so many of a task's training images are used for F_t.
         options: see `SequentialLoRA` (rank, alpha, maps) and `Method` (lr, head_lr, head, seed).
-
-    Raises:
-        ValueError: a number out of range.
     """
 
     name = "ewc_lora"
@@ -71,11 +67,7 @@ class EWCLoRA(SequentialLoRA):
 
     def factors(self) -> dict[str, nn.Parameter]:
         """A and B of every adapter, by name: "blocks.0.q.a" and so on."""
-        return {
-            f"{name}.{part}": getattr(update, part)
-            for name, update in self.updates.items()
-            for part in "ab"
-        }
+        return {f"{name}.{k}": getattr(u, k) for name, u in self.updates.items() for k in "ab"}
 
     def begin_task(self, task: Task) -> None:
         """Prepare; the factors are held where they are now."""

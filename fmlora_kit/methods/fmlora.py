@@ -33,16 +33,8 @@ from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.protection import protection
 from fmlora_kit.adapters.sites import attach, base_weight, find_sites
-from fmlora_kit.checks import (
-    Count,
-    Positive,
-    Share,
-    Weight,
-    check_fields,
-    fail,
-    one_of,
-)
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, fail, one_of
+from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _BASES, _PAIR, _PROMPT, _GUMBEL = range(1, 5)  # what randomness is for
@@ -74,7 +66,6 @@ class FLoRA:
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown base or a number out of range."""
         check_fields(self)
 
     def describe(self) -> dict:
@@ -103,7 +94,6 @@ class DRS:
     lr: Weight = 0.1
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a number out of range."""
         check_fields(self)
 
     def ranks(self, max_rank: int) -> tuple[int, ...]:
@@ -137,7 +127,6 @@ class DMP:
     lr: Weight = 5e-3
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown update or a number out of range."""
         check_fields(self)
 
 
@@ -145,12 +134,10 @@ class FMLoRA(Method):
     """FM-LoRA.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         flora: the shared subspace.
         drs: the rank selector; None gives every task the full rank.
         dmp: the meta-prompt; None uses no prompt.
-        options: see `Method` (lr, head_lr, head, seed).
 
     Raises:
         ValueError: ``max_rank`` above a layer's width, no timm ViT, a number out of range.
@@ -188,8 +175,7 @@ class FMLoRA(Method):
         if dmp:
             noise, first = self.generator(_PROMPT), self.sites[0].block
             dmp_rules.add_prompt(self.vit, dmp.length, noise, first)
-        # A head of class statistics is set after the outer steps; any other must still train on
-        # them.
+        # A head of class statistics is set after the outer steps; others must train on them still.
         self.settle_at = 1.0 if self.head.kind in SET_AFTERWARDS else 0.7
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
@@ -202,18 +188,17 @@ class FMLoRA(Method):
         self.unmerge()
         features = self.extract(task.train_images)
         self._open_head(task, features)
-        complexity = Complexity(
-            difficulty(features.numpy(), task.train_labels),
-            novelty(feature_subspace(features.numpy(), task.train_labels), self.subspaces),
-        )
+        seen = features.numpy(), task.train_labels
+        new = novelty(feature_subspace(*seen), self.subspaces)
+        complexity = Complexity(difficulty(*seen), new)
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
         self._open_pairs(task)
         self.settled, self.watched, self.ranks_fixed = False, {}, False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
         if self.drs:
-            self.selector = RankSelector(
-                len(self.sites), self.candidates, complexity.h, per_layer=self.drs.per_layer
-            ).to(self.pixel_mean)
+            options = {"complexity": complexity.h, "per_layer": self.drs.per_layer}
+            selector = RankSelector(len(self.sites), self.candidates, **options)
+            self.selector = selector.to(self.pixel_mean)
             self.gumbel = self.generator(_GUMBEL, self.n_tasks_done)
         if self.dmp:
             self.prompt_before = self.prompt.detach().clone()
@@ -221,9 +206,7 @@ class FMLoRA(Method):
 
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
         """Local cross-entropy + lambda E[r] / R while ranks are chosen + the prompt's pull."""
-        extra = 0.0
-        if self.selector is not None:
-            extra = self._set_gates(progress)
+        extra = 0.0 if self.selector is None else self._set_gates(progress)
         if self.dmp and self.dmp.update == "slow" and self.n_tasks_done:
             extra = extra + self.dmp.pull * (self.prompt - self.prompt_before).square().sum()
         if progress >= self.settle_at and not self.settled:
@@ -270,9 +253,8 @@ class FMLoRA(Method):
         for name, (m, n) in self.pairs.items():
             arrays |= {f"{name}.m": numpy(m), f"{name}.n": numpy(n)}
             arrays[f"{name}.moment"] = self.moments[name].numpy().copy()
-            if self.n_tasks_done == 1:
-                update = self.updates[name]
-                arrays |= {f"{name}.a": numpy(update.a), f"{name}.b": numpy(update.b)}
+        if self.n_tasks_done == 1:
+            arrays |= factors_of(self.updates)
         if self.dmp:
             arrays["prompt"] = numpy(self.prompt)
         if self.drs:
@@ -314,9 +296,7 @@ class FMLoRA(Method):
         pairs = "a pair M, N per adapted map"
         if self.flora.bases == "task1":
             pairs = f"on the first task the shared bases A, B, later {pairs}"
-        parts = [pairs]
-        if self.dmp:
-            parts.append("the prompt tokens")
+        parts = [pairs, *(["the prompt tokens"] if self.dmp else [])]
         if self.drs:
             parts.append(f"rank preferences until {self.drs.warm_up:.0%} of a task")
         parts.append("the task's head rows")
@@ -333,11 +313,10 @@ class FMLoRA(Method):
         for name, update in self.updates.items():
             if first and self.flora.bases == "task1":
                 continue
-            guard = torch.eye(self.flora.max_rank)
-            if not first:
-                guard = protection(self.moments[name], self.flora.protect)
+            rank, moment = self.flora.max_rank, self.moments[name]
+            guard = torch.eye(rank) if first else protection(moment, self.flora.protect)
             update.protection = guard.to(update.core)
-            update.open(self.flora.max_rank, start)
+            update.open(rank, start)
 
     def _choose_bases(self, task: Task) -> None:
         how, rank = self.flora.bases, self.flora.max_rank
@@ -362,7 +341,7 @@ class FMLoRA(Method):
             temperature = high * (low / high) ** (progress / self.drs.warm_up)
             gates = self.selector.sample(temperature, self.gumbel)
             probabilities = self.selector.probabilities().detach()
-            self.watched = partial(_watched, temperature, probabilities, self.candidates)
+            self.watched = partial(_trace, temperature, probabilities, self.candidates)
         elif self.ranks_fixed:
             return 0.0  # the preferences rest, and so do the gates
         else:
@@ -386,8 +365,7 @@ class FMLoRA(Method):
         if self.dmp:
             if later and self.dmp.update == "reptile":
                 eta = self.dmp.eta * self.scalars["novelty"]
-                stepped = dmp_rules.reptile(self.prompt_before, self.prompt, eta)
-                self.prompt.copy_(stepped)
+                self.prompt.copy_(dmp_rules.reptile(self.prompt_before, self.prompt, eta))
             moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
             self.scalars["prompt_shift"] = float(moved)
             dmp_rules.prompt_parameter(self.vit).requires_grad_(False)
@@ -395,18 +373,12 @@ class FMLoRA(Method):
 
     def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
         if update.learning_bases:
-            update.gates = (
-                torch.arange(self.flora.max_rank, device=self.device).lt(r).to(update.core)
-            )
+            rank = self.flora.max_rank
+            update.gates = torch.arange(rank, device=self.device).lt(r).to(update.core)
             delta = update.delta().cpu() / update.scale
-            a, b, core = shared.from_update(
-                delta, self.flora.max_rank, r, self.generator(_BASES, 1)
-            )
+            a, b, core = shared.from_update(delta, rank, r, self.generator(_BASES, 1))
             update.set_bases(a, b)
-            m, n = (
-                core[:, :r].to(update.core),
-                torch.eye(self.flora.max_rank).to(update.core)[:r],
-            )
+            m, n = core[:, :r].to(update.core), torch.eye(rank).to(update.core)[:r]
         else:
             update.cut(r)
             m, n = update.pair()
@@ -421,15 +393,10 @@ class FMLoRA(Method):
             self.moments[name] = (self.moments[name] * (done - 1) + b @ moment @ b.T) / done
 
 
-def _watched(
-    temperature: float, probabilities: Tensor, candidates: tuple[int, ...]
-) -> dict[str, np.ndarray]:
-    every = numpy(probabilities)
-    return {
-        "drs.temperature": np.array(temperature),
-        "drs.probabilities": every,
-        "drs.expected_rank": every @ np.array(candidates),
-    }
+def _trace(temperature: float, probabilities: Tensor, ranks: tuple) -> dict[str, np.ndarray]:
+    every = {"temperature": np.array(temperature), "probabilities": numpy(probabilities)}
+    every["expected_rank"] = every["probabilities"] @ np.array(ranks)
+    return {f"drs.{name}": values for name, values in every.items()}
 
 
 class FMLoRARidge(FMLoRA):

@@ -41,8 +41,17 @@ class NearestClassMean(FrozenBackbone):
     @torch.no_grad()
     def end_task(self, task: Task) -> None:
         """Finish; with a cosine head, means of classes that came before run over all images."""
+        labels, classes = torch.tensor(task.train_labels), list(task.classes)
+        n, before = (
+            torch.bincount(labels, minlength=len(self.counts))[classes],
+            self.counts[classes],
+        )
         if self.head.kind == "cosine":
-            self._pool(task)
+            if before.any():
+                means = class_means(self.extract(task.train_images), labels, classes)
+                share = (n / (before + n))[:, None].to(self.head.rows)
+                self.head.rows += share * (means.to(share) - self.head.rows)
+            self.counts[classes] += n
         super().end_task(task)
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -58,16 +67,6 @@ class NearestClassMean(FrozenBackbone):
     def n_training_state(self) -> int:
         """Counts are needed only to take a further task in."""
         return super().n_training_state + self.counts.numel()
-
-    def _pool(self, task: Task) -> None:
-        labels, classes = torch.tensor(task.train_labels), list(task.classes)
-        n = torch.bincount(labels, minlength=len(self.counts))[classes]
-        before = self.counts[classes]
-        if before.any():
-            means = class_means(self.extract(task.train_images), labels, classes)
-            share = (n / (before + n))[:, None].to(self.head.rows)
-            self.head.rows += share * (means.to(share) - self.head.rows)
-        self.counts[classes] += n
 
 
 class StreamingLDA(Method):

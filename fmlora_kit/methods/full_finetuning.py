@@ -13,8 +13,7 @@ class FullFinetuning(Method):
     """All weights of the backbone are trained in turn, nothing protected.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes: see `Method`.
         options: see `Method`.
     """
 

@@ -39,7 +39,7 @@ from torch.nn import functional as F
 
 from fmlora_kit.adapters.class_gaussians import KINDS as STATISTICS
 from fmlora_kit.adapters.class_gaussians import ClassGaussians, Rehearsal
-from fmlora_kit.adapters.prompts import check_blocks, prefix_width, prefixed
+from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Positive, Weight, number, one_of
 from fmlora_kit.methods import description
 from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
@@ -53,8 +53,7 @@ class HiDePrompt(PromptedMethod):
     """HiDe-Prompt. Task t trains its prefix and its head rows, then both layers over all classes.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes: see `Method`.
         length: keys, and as many values, of a prefix in each of its blocks.
         blocks: where prefixes stand; default: the first five, or all of fewer.
         ensemble: share of the mean of earlier prefixes in P_t.
@@ -104,8 +103,8 @@ class HiDePrompt(PromptedMethod):
         blocks = range(min(5, len(self.vit.blocks))) if blocks is None else blocks
         self.set_options(length=length, blocks=blocks, ensemble=ensemble, contrast=contrast)
         self.set_options(temperature=temperature, statistics=statistics)
-        self.set_options(sample_epochs=sample_epochs, sample_lr=sample_lr, samples=samples)
-        self.set_options(start=start)
+        self.set_options(sample_epochs=sample_epochs, sample_lr=sample_lr)
+        self.set_options(samples=samples, start=start)
         check_blocks("blocks", self.blocks, self.vit)
         self.rehearsal = Rehearsal(self.sample_epochs, self.sample_lr, self.samples)
         d = self.vit.num_features
@@ -121,12 +120,9 @@ class HiDePrompt(PromptedMethod):
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
         """A new prefix, a copy of the previous one; new head rows at the class means."""
-        if self.own:
-            start = self.own[-1].detach().clone()
-        else:
-            shape = (len(self.blocks), 2, self.length, prefix_width(self.vit))
-            start = self._uniform(shape, self.start, _START)
-        self.current = nn.Parameter(start)
+        shape = (len(self.blocks), 2, self.length, prefix_width(self.vit))
+        start = self.own[-1] if self.own else self._uniform(shape, self.start, _START)
+        self.current = nn.Parameter(start.detach().clone())
         super().begin_task(task)
 
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
@@ -160,12 +156,12 @@ class HiDePrompt(PromptedMethod):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The task's P and Gaussians, the layer that guesses the task, and the head."""
-        arrays = {"prefix.own": numpy(self.own[-1])}
+        arrays = {"prefix.own": self.own[-1]}
+        arrays |= zip(("tii.weight", "tii.bias"), self.guess, strict=True)
         for name, gaussians in self._statistics().items():
             means, spreads = gaussians.latest()
-            arrays |= {f"{name}.means": numpy(means), f"{name}.spreads": numpy(spreads)}
-        weight, bias = self.guess
-        return super().snapshot() | arrays | {"tii.weight": numpy(weight), "tii.bias": numpy(bias)}
+            arrays |= {f"{name}.means": means, f"{name}.spreads": spreads}
+        return super().snapshot() | {name: numpy(array) for name, array in arrays.items()}
 
     @torch.no_grad()
     def restore(self, task_classes, state) -> None:
@@ -210,7 +206,7 @@ class HiDePrompt(PromptedMethod):
         else:
             return super().features(images)
         prefixes = {b: (own[:, i, 0], own[:, i, 1]) for i, b in enumerate(self.blocks)}
-        with prefixed(self.vit, prefixes):
+        with attend_to(self.vit, prefixes):
             return super().features(images)
 
     # --- steps -----------------------------------------------------------------------------------

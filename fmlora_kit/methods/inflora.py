@@ -40,17 +40,12 @@ class InfLoRA(Method):
     """Interference-free LoRA.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         rank: r of every task's branch.
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
         threshold: lambda, the share of the first task's input energy that the memory holds.
         n_tasks: T of eps_t. A method knows only its classes: give the length of the stream [ours].
-        options: see `Method` (lr, head_lr, head, seed).
-
-    Raises:
-        ValueError: a number out of range.
     """
 
     name = "inflora"
@@ -110,7 +105,7 @@ class InfLoRA(Method):
         features, moments = self._look_at(task)
         share = self.scalars["threshold"]
         moment = {site.path: moments[site.name] for site in self.sites}
-        self.memories = {p: memory.grown(moment[p], share) for p, memory in self.memories.items()}
+        self.memories = {p: memory.grow(moment[p], share) for p, memory in self.memories.items()}
         taken = [m.old.shape[1] / len(m.basis) for m in self.memories.values()]
         self.scalars["memory_share"] = float(np.mean(taken))
         self._close_head(task, features)

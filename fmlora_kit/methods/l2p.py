@@ -73,17 +73,12 @@ class L2P(PromptedMethod):
         super().__init__(backbone, n_classes, **options)
         for step in ("forward_features", "_pos_embed"):
             if getattr(type(self.vit), step) is not getattr(VisionTransformer, step):
-                raise ValueError(
-                    f"backbone must have timm's own {step}, got {type(self.vit).__name__}'s"
-                )
+                kind = type(self.vit).__name__
+                raise ValueError(f"backbone must have timm's own {step}, got {kind}'s")
         self.set_options(pool_size=pool_size, prompt_length=prompt_length, top_k=top_k, pull=pull)
-        self.pool = PromptPool(
-            self.vit.embed_dim,
-            size=self.pool_size,
-            length=self.prompt_length,
-            top_k=self.top_k,
-            generator=self.generator(_POOL),
-        ).to(self.pixel_mean)
+        sizes = {"size": self.pool_size, "length": self.prompt_length, "top_k": self.top_k}
+        pool = PromptPool(self.vit.embed_dim, **sizes, generator=self.generator(_POOL))
+        self.pool = pool.to(self.pixel_mean)
         self.usage = np.zeros(self.pool_size, dtype=np.int64)
 
     # --- the verbs -------------------------------------------------------------------------------
@@ -106,10 +101,8 @@ class L2P(PromptedMethod):
         queries = self.query(images)
         chosen = self.pool.choose(queries)
         self._last_choice = queries, chosen
-        prompts = self.pool.tokens(chosen)
-        x = images.permute(0, 3, 1, 2).to(self.pixel_mean) / 255 - self.pixel_mean
-        first, vit = self.vit.num_prefix_tokens, self.vit
-        x = vit._pos_embed(vit.patch_embed(x / self.pixel_std))
+        prompts, first, vit = self.pool.tokens(chosen), self.vit.num_prefix_tokens, self.vit
+        x = vit._pos_embed(vit.patch_embed(self.pixels(images)))
         x = torch.cat([x[:, :first], prompts.to(x), x[:, first:]], dim=1)
         x = vit.norm(vit.blocks(vit.norm_pre(x)))
         outputs = x[:, first : first + prompts.shape[1]]
@@ -126,7 +119,7 @@ class L2P(PromptedMethod):
         return torch.cat(chosen).cpu().numpy()
 
     def parts(self) -> list[nn.Parameter]:
-        """All keys and all prompts."""
+        """All keys and prompts."""
         return [self.pool.keys, self.pool.prompts]
 
     def snapshot(self) -> dict[str, np.ndarray]:

@@ -106,10 +106,8 @@ class RanPAC(Method):
             return
         h = self.extract(task.train_images).double()
         y = F.one_hot(torch.tensor(task.train_labels), self.head.n_classes).double()
-        ridge = self.ridge
-        if ridge is None:
-            order = torch.randperm(len(h), generator=self.generator(_SPLIT, self.n_tasks_done))
-            ridge = choose_ridge(h[order], y[order])
+        order = torch.randperm(len(h), generator=self.generator(_SPLIT, self.n_tasks_done))
+        ridge = choose_ridge(h[order], y[order]) if self.ridge is None else self.ridge
         self.scalars["ridge"] = ridge
         self.seen_so_far.add(h, y)
         self._close_head(task)
@@ -122,8 +120,7 @@ class RanPAC(Method):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The head; with "linear" also both sums so far."""
-        sums = {name: numpy(kept) for name, kept in self._sums().items()}
-        return super().snapshot() | sums
+        return super().snapshot() | {name: numpy(kept) for name, kept in self._sums().items()}
 
     @torch.no_grad()
     def restore(self, task_classes, state) -> None:

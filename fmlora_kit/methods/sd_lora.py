@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes, check_rank
 from fmlora_kit.checks import Count, Positive, Weight
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -38,8 +38,7 @@ class SDLoRA(Method):
     magnitude is trained again on each task: the size grows with the tasks.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         rank: r of every pair.
         later_ranks: ranks of later tasks, never growing: ``later_ranks[0]`` from task
             ``tasks_per_rank`` + 1 on, and so on, the last one to the end. Default: always
@@ -49,10 +48,6 @@ class SDLoRA(Method):
         magnitude_lr: learning rate of the alpha_j; default: ``lr``, as published.
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
-        options: see `Method` (lr, head_lr, head, seed).
-
-    Raises:
-        ValueError: a rank outside a layer's width, ranks that grow, or a number out of range.
     """
 
     name = "sd_lora"
@@ -85,10 +80,8 @@ class SDLoRA(Method):
         for site in self.sites:
             check_rank(self.rank, site.d_in, site.d_out)
         if any(not 1 <= r <= before for before, r in pairwise(self.rank_steps)):
-            given = f"{self.later_ranks} after {self.rank}"
-            raise ValueError(
-                f"later_ranks must be at least 1 and not grow from rank on, got {given}"
-            )
+            rule, given = "at least 1 and not grow from rank on", self.later_ranks
+            raise ValueError(f"later_ranks must be {rule}, got {given} after {self.rank}")
         self.magnitudes = Magnitudes()
         self.updates = {
             s.name: DecoupledUpdate(s.d_in, s.d_out, self.magnitudes) for s in self.sites
@@ -99,8 +92,7 @@ class SDLoRA(Method):
     def begin_task(self, task: Task) -> None:
         """Freeze the last pair as a direction, open a fresh one, and reset every magnitude."""
         self.unmerge()
-        rank = self.next_rank
-        start = self.generator(0, self.n_tasks_done)
+        rank, start = self.next_rank, self.generator(0, self.n_tasks_done)
         self.magnitudes.open(self.magnitude)
         self.magnitudes.requires_grad_(True)
         for update in self.updates.values():
@@ -126,10 +118,8 @@ class SDLoRA(Method):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The task's own pairs as trained, all magnitudes so far, and the head."""
-        arrays = super().snapshot() | {"magnitudes": numpy(self.magnitudes.values)}
-        for name, update in self.updates.items():
-            arrays |= {f"{name}.a": numpy(update.a), f"{name}.b": numpy(update.b)}
-        return arrays
+        magnitudes = {"magnitudes": numpy(self.magnitudes.values)}
+        return super().snapshot() | magnitudes | factors_of(self.updates)
 
     @torch.no_grad()
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
@@ -164,8 +154,7 @@ class SDLoRARR(SDLoRA):
     below 8, say so in ``later_ranks`` too.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes: see `Method`.
         later_ranks: see `SDLoRA`.
         options: see `SDLoRA`.
     """

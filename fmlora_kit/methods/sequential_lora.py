@@ -15,7 +15,7 @@ from torch import nn
 from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import LoRAUpdate
 from fmlora_kit.checks import Count, Positive
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import Method, factors_of, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -23,13 +23,11 @@ class SequentialLoRA(Method):
     """Adapters of rank ``rank`` on q and v of every block, trained on each task in turn.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         rank: r of every adapter.
         alpha: updates are scaled by alpha / r; default alpha = r.
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
-        options: see `Method` (lr, head_lr, head, seed).
     """
 
     name = "sequential_lora"
@@ -61,10 +59,7 @@ class SequentialLoRA(Method):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """A and B of every map, and the head."""
-        arrays = super().snapshot()
-        for name, update in self.updates.items():
-            arrays |= {f"{name}.a": numpy(update.a), f"{name}.b": numpy(update.b)}
-        return arrays
+        return super().snapshot() | factors_of(self.updates)
 
     @torch.no_grad()
     def restore(self, task_classes, state) -> None:

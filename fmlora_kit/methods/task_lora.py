@@ -26,7 +26,7 @@ from fmlora_kit.adapters.sites import attach, find_sites, to_timm
 from fmlora_kit.adapters.task_guess import CHOICES, TaskChoice, TaskUpdates
 from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
 from fmlora_kit.checks import Count, Positive, fail, number, one_of
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 IDENTITIES = ("inferred", "oracle")
@@ -47,8 +47,7 @@ class TaskLoRA(Method):
     """One LoRA and one head per task; `extract` says with each image's features which task it took.
 
     Args:
-        backbone: see `Method`.
-        n_classes: see `Method`.
+        backbone, n_classes: see `Method`.
         rank: r of every adapter.
         alpha: updates are scaled by alpha / r; default alpha = r.
         task_identity: "inferred": the adapter is always the guessed task's. "oracle": wherever the
@@ -60,9 +59,6 @@ class TaskLoRA(Method):
         maps: which linear maps of each block are adapted.
         options: see `Method` (lr, head_lr, head, seed). A head "lda" is set from its own task's
             statistics alone.
-
-    Raises:
-        ValueError: an option is unknown or out of range.
     """
 
     name = "task_lora"
@@ -207,9 +203,8 @@ class TaskLoRA(Method):
         wanted = list(self.task_classes[task] if classes is None else classes)
         foreign = [c for c in wanted if c not in self.task_classes[task]]
         if foreign:
-            raise ValueError(
-                f"classes must be of task {task}, among {self.task_classes[task]}, got {foreign}"
-            )
+            rule = f"of task {task}, among {self.task_classes[task]}"
+            raise ValueError(f"classes must be {rule}, got {foreign}")
         features = self._extract_with(task, images)
         return self.heads[task](features.to(self.device), wanted).cpu().numpy()
 
@@ -224,10 +219,7 @@ class TaskLoRA(Method):
             "choice.scatter": numpy(self.choose.scatter),
             "choice.count": np.array(self.choose.count),
         }
-        for name, update in self.updates.items():
-            a, b = update.latest.a, update.latest.b
-            arrays |= {f"{name}.a": numpy(a), f"{name}.b": numpy(b)}
-        return arrays
+        return arrays | factors_of({name: update.latest for name, update in self.updates.items()})
 
     @torch.no_grad()
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
@@ -243,8 +235,7 @@ class TaskLoRA(Method):
         self.head.bias[list(task_classes)] = arrays["head.offsets"].to(self.head.bias)
         statistics = (arrays[f"choice.{part}"] for part in ("means", "scatter"))
         self.choose.take(*statistics, int(arrays["choice.count"]))
-        self.seen = tuple(dict.fromkeys((*self.seen, *task_classes)))
-        self.n_tasks_done += 1
+        self._count(task_classes)
         self._finish(task_classes)
 
     def describe(self) -> dict:
@@ -295,9 +286,8 @@ class TaskLoRA(Method):
     # --- steps -----------------------------------------------------------------------------------
     def _check_learned(self, task: int) -> None:
         if not 0 <= task < self.n_tasks_done:
-            raise ValueError(
-                f"task must be from 0 and below the {self.n_tasks_done} learned, got {task}"
-            )
+            rule = f"from 0 and below the {self.n_tasks_done} learned"
+            raise ValueError(f"task must be {rule}, got {task}")
 
     def _open_adapter(self, start: torch.Generator) -> None:
         for site in self.sites:
@@ -306,8 +296,7 @@ class TaskLoRA(Method):
         self._activate(self.n_tasks_done)
 
     def _new_head(self) -> None:
-        options = self.described["head"]
-        fresh = Head(len(self.head.weight), self.vit.num_features, **options)
+        fresh = Head(len(self.head.weight), self.vit.num_features, **self.described["head"])
         self.head = fresh.to(self.pixel_mean)
 
     def _finish(self, classes: Sequence[int]) -> None:

@@ -28,10 +28,8 @@ def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
         RecordError: the file cannot be written.
     """
     file = Path(file)
-    document = {
-        "format_version": BRIEFS_VERSION,
-        "records": [_to_json(record.brief()) for record in records],
-    }
+    briefs = [_to_json(record.brief()) for record in records]
+    document = {"format_version": BRIEFS_VERSION, "records": briefs}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomically(file.parent, file.name, storage.to_json_bytes(document))
@@ -66,12 +64,9 @@ def _to_json(record: Record) -> dict:
 def _from_json(entry: dict) -> Record:
     values = dict(entry)
     seconds = storage.none_to_nan(values.pop("seconds"))
-    none = np.zeros(0, dtype=np.int64)
-    arrays = {"predictions": none, "losses": none}
-    tasks = [
-        TaskResult.from_stored(task, None, arrays, s)
-        for task, s in zip(values.pop("tasks"), seconds, strict=True)
-    ]
+    arrays = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64))
+    pairs = zip(values.pop("tasks"), seconds, strict=True)
+    tasks = (TaskResult.from_stored(task, None, arrays, s) for task, s in pairs)
     return Record(**values, tasks=tuple(tasks))
 
 
@@ -96,14 +91,13 @@ def load_records(folder: str | os.PathLike) -> Shelf:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise RecordError(f"folder must be a folder that exists; got {str(folder)!r}")
-    records: dict[str, Record] = {}
-    unreadable: dict[str, str] = {}
+        raise RecordError(f"folder must be a folder that exists, got {str(folder)!r}")
+    shelf = Shelf({}, {})
     for file in sorted(root.rglob(RECORD_FILE)):
         name = file.parent.relative_to(root).as_posix()
         name = root.resolve().name if name == "." else name
         try:
-            records[name] = Record.load(file.parent)
+            shelf.records[name] = Record.load(file.parent)
         except (RecordError, OSError) as error:
-            unreadable[name] = str(error)
-    return Shelf(records, unreadable)
+            shelf.unreadable[name] = str(error)
+    return shelf

@@ -22,10 +22,8 @@ WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows")  # for 
 PIXELS = ("pixel_mean", "pixel_std", "input_size")  # how images reach the backbone
 SOURCE = ("tag", "input_range", "weights_file", "weights_sha256")  # where its weights came from
 FACTS = (*IDENTITY, *WORDS, *PIXELS, *SOURCE)
-_STREAM_SHOWN = (
-    *("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size"),
-    *("train_images", "test_images"),
-)
+_STREAM_SHOWN = ("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size")
+_STREAM_SHOWN += ("train_images", "test_images")
 _HEAD_OPTIONS = {
     "cosine": ("scale",),
     "lda": ("scale", "shrinkage"),
@@ -61,27 +59,22 @@ def flat(config: Mapping, before: str = "") -> dict[str, object]:
 
 def _fact(part: str, name: str) -> Callable[[Record], str]:
     """A line that is one fact of one part of the configuration, or nothing."""
-    return lambda record: record.config.get(part, {}).get(name, "")
+    return lambda record: _facts(record, part).get(name, "")
+
+
+def _facts(record: Record, part: str = "method") -> Mapping:
+    return record.config.get(part, {})
 
 
 def _stream(record: Record) -> str:
-    facts = record.config.get("stream", {})
-    parts = [
-        record.stream,
-        record.scenario,
-        f"{record.n_tasks} {'task' if record.n_tasks == 1 else 'tasks'}",
-        f"{record.n_classes} classes",
-        f"seed {facts.get('seed', NOT_RECORDED)}",
-    ]
+    facts = _facts(record, "stream")
+    n_tasks = f"{record.n_tasks} {'task' if record.n_tasks == 1 else 'tasks'}"
+    parts = [record.stream, record.scenario, n_tasks, f"{record.n_classes} classes"]
+    parts.append(f"seed {facts.get('seed', NOT_RECORDED)}")
     if partial := facts.get("partial"):
         parts.append("partial data" if partial is True else f"partial data: {_text(partial)}")
     parts += [f"{k} {_text(v)}" for k, v in facts.items() if k not in _STREAM_SHOWN]
     return ", ".join(parts)
-
-
-def _tasks(record: Record) -> str:
-    names = record.config.get("stream", {}).get("tasks") or record.task_names
-    return _few(names, 4)
 
 
 def _class_order(record: Record) -> str:
@@ -99,88 +92,80 @@ def _class_order(record: Record) -> str:
 
 
 def _split(record: Record) -> str:
-    facts = record.config.get("stream", {})
+    facts = _facts(record, "stream")
     tests = facts.get("test_images") or record.n_test.tolist()
     parts = [("train", facts.get("train_images")), ("test", tests)]
     return ", ".join(f"{name} images {_counts(counts)}" for name, counts in parts)
 
 
 def _pixels(record: Record) -> str:
-    crc = record.config.get("stream", {}).get("crc32")
+    crc = _facts(record, "stream").get("crc32")
     return f"CRC-32 {crc}" if crc else ""
 
 
 def _backbone(record: Record) -> str:
-    facts = record.config.get("method", {})
+    facts, source = _facts(record), ""
     if not facts.get("backbone"):
         return ""
     tag = f".{facts['tag']}" if facts.get("tag") else ""
-    source = ""
     if facts.get("weights_file"):
         source = f", from the file {facts['weights_file']}, SHA-256 {facts.get('weights_sha256')}"
     return f"{facts['backbone']}{tag}, weights CRC-32 {facts.get('weights', NOT_RECORDED)}{source}"
 
 
 def _input_size(record: Record) -> str:
-    size = record.config.get("method", {}).get("input_size")
-    size = size or record.config.get("stream", {}).get("image_size")
+    size = _facts(record).get("input_size") or _facts(record, "stream").get("image_size")
     return f"{size[0]} × {size[1]} pixels" if size else ""
 
 
 def _normalisation(record: Record) -> str:
-    facts = record.config.get("method", {})
+    facts = _facts(record)
     if "pixel_mean" not in facts or "pixel_std" not in facts:
         return ""
     raw = ": not as in the backbone's training" if facts.get("input_range") == "unit" else ""
-    return (
-        f"bytes / 255, minus mean {_text(facts['pixel_mean'])}, "
-        f"divided by std {_text(facts['pixel_std'])}{raw}"
-    )
+    mean, std = _text(facts["pixel_mean"]), _text(facts["pixel_std"])
+    return f"bytes / 255, minus mean {mean}, divided by std {std}{raw}"
 
 
 def _layers(record: Record) -> str:
     """`q, v of blocks 0 to 5 (12 maps)`, or the first names."""
-    if not record.layers:
+    n = len(record.layers)
+    if not n:
         return "none"
+    names, n_maps = _few(record.layers, 4), f"{n} {'map' if n == 1 else 'maps'}"
     found = [re.fullmatch(r"blocks\.(\d+)\.(\w+)", name) for name in record.layers]
     if all(found):
         blocks = sorted({int(m[1]) for m in found})
         maps = list(dict.fromkeys(m[2] for m in found))
         in_a_row = blocks == list(range(blocks[0], blocks[-1] + 1))
         if in_a_row and len(set(record.layers)) == len(blocks) * len(maps):
-            where = f"block {blocks[0]}"
-            if len(blocks) > 1:
-                where = f"blocks {blocks[0]} to {blocks[-1]}"
-            return f"{', '.join(maps)} of {where} ({_maps(record)})"
-    return f"{_few(record.layers, 4)} ({_maps(record)})"
+            several = f"blocks {blocks[0]} to {blocks[-1]}"
+            names = f"{', '.join(maps)} of {several if blocks[1:] else f'block {blocks[0]}'}"
+    return f"{names} ({n_maps})"
 
 
-def _maps(record: Record) -> str:
-    return f"{len(record.layers)} {'map' if len(record.layers) == 1 else 'maps'}"
-
-
-def _masked(record: Record) -> str:
-    text = record.config.get("method", {}).get("masked", "")
+def _mask(record: Record) -> str:
+    text = _facts(record).get("masked", "")
     if text.startswith("yes") and record.scenario == "domain-incremental":
         return f"{text}; every task has all classes here, so that all compete"
     return text
 
 
 def _head(record: Record) -> str:
-    facts = record.config.get("method", {})
+    facts = _facts(record)
     head, rows = facts.get("head"), facts.get("head_rows")
     if not isinstance(head, Mapping) or "kind" not in head:
         return ""
     used = _HEAD_OPTIONS.get(head["kind"], ())
     options = ", ".join(f"{name} {_text(head[name])}" for name in used if name in head)
-    kind = f"{head['kind']} ({options})" if options else head["kind"]
+    kind = head["kind"] + (f" ({options})" if options else "")
     return f"{kind}: {rows}" if rows else kind
 
 
 def _optimiser(record: Record) -> str:
-    if _untrained(record):
+    if _facts(record).get("trained") == "nothing":
         return _NO_GRADIENT
-    facts = record.config.get("training", {})
+    facts = _facts(record, "training")
     names = {
         "optimiser": "{}",
         "weight_decay": "weight decay {}",
@@ -193,31 +178,18 @@ def _optimiser(record: Record) -> str:
 
 
 def _rates(record: Record) -> str:
-    if _untrained(record):
+    if _facts(record).get("trained") == "nothing":
         return _NO_GRADIENT
-    options = flat(record.config.get("method", {}))
+    options = flat(_facts(record))
     return ", ".join(f"{name} {_text(value)}" for name, value in options.items() if _is_rate(name))
 
 
 def _options(record: Record) -> str:
-    options = options_of(record.config.get("method", {}))
+    options = options_of(_facts(record))
     options.pop("head", None)  # it has a line of its own
     named = flat(options).items()
     kept = [f"{name} {_text(value)}" for name, value in named if not _is_rate(name)]
     return ", ".join(kept) or "none"
-
-
-def _numbers(record: Record) -> str:
-    numbers = record.config.get("training", {}).get("numbers")
-    return numbers or record.config.get("method", {}).get("precision", "")
-
-
-def _versions(record: Record) -> str:
-    return ", ".join(f"{package} {number}" for package, number in record.versions.items())
-
-
-def _untrained(record: Record) -> bool:
-    return record.config.get("method", {}).get("trained") == "nothing"
 
 
 def _is_rate(name: str) -> bool:
@@ -252,7 +224,7 @@ _LINES: dict[str, Callable[[Record], str]] = {
     "method": lambda record: record.method,
     "seed": lambda record: str(record.seed),
     "stream": _stream,
-    "tasks": _tasks,
+    "tasks": lambda record: _few(_facts(record, "stream").get("tasks") or record.task_names, 4),
     "class order": _class_order,
     "split": _split,
     "pixels": _pixels,
@@ -264,13 +236,15 @@ _LINES: dict[str, Callable[[Record], str]] = {
     "trained": _fact("method", "trained"),
     "frozen": _fact("method", "frozen"),
     "kept of earlier tasks": _fact("method", "stores"),
-    "other classes masked in training": _masked,
+    "other classes masked in training": _mask,
     "at test": _fact("method", "tested"),
     "head": _head,
     "optimiser": _optimiser,
     "learning rates": _rates,
     "other options": _options,
     "device": _fact("training", "device"),
-    "numbers": _numbers,
-    "versions": _versions,
+    "numbers": lambda record: (
+        _facts(record, "training").get("numbers") or _facts(record).get("precision", "")
+    ),
+    "versions": lambda record: ", ".join(map(" ".join, record.versions.items())),
 }

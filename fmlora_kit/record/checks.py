@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Sequence
 
 import numpy as np
 
+from fmlora_kit.checks import shown
 from fmlora_kit.record.storage import RecordError
 
 SCENARIOS = ("class-incremental", "domain-incremental")
@@ -33,16 +33,18 @@ def put(value: object, name: str, content: object) -> None:
     object.__setattr__(value, name, content)
 
 
-def whole(name: str, value: object) -> int:
-    """`value` as an int.
+def require(holds: bool, rule: str, got: object) -> None:
+    """Raise `RecordError`, "RULE, got ...", unless the rule holds."""
+    if not holds:
+        raise RecordError(f"{rule}, got {got}")
 
-    Raises:
-        RecordError: it is not a whole number.
-    """
+
+def whole(name: str, value: object) -> int:
+    """`value` as an int; raise `RecordError` if it is no whole number."""
     try:
         return operator.index(value)
     except TypeError as error:
-        raise RecordError(f"{name} must be a whole number; got {value!r}") from error
+        raise RecordError(f"{name} must be a whole number, got {shown(value)}") from error
 
 
 def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarray:
@@ -57,10 +59,10 @@ def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarra
         RecordError: the values are not numbers, or do not fit `dtype` without loss.
     """
     array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise RecordError(f"{name} must be an array of numbers; got dtype {array.dtype}")
-    if dtype is np.int64 and array.size and array.dtype.kind not in "iu":
-        raise RecordError(f"{name} must be integers; got dtype {array.dtype}")
+    kind, given = array.dtype.kind, f"dtype {array.dtype}"
+    require(kind in "biuf", f"{name} must be an array of numbers", given)
+    fits = dtype is not np.int64 or not array.size or kind in "iu"
+    require(fits, f"{name} must be integers", given)
     frozen = array.flags.owndata and not array.flags.writeable and array.flags.c_contiguous
     if frozen and (dtype is None or array.dtype == dtype):
         return array
@@ -70,90 +72,69 @@ def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarra
 
 
 def plain_json(name: str, value: dict) -> dict:
-    """`value` as it comes back from JSON (tuples become lists).
+    """`value` as it comes back from JSON (tuples become lists); raise `RecordError` if it cannot.
 
-    Raises:
-        RecordError: it cannot be written as strict JSON.
+    NaN and infinity are no strict JSON.
     """
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise RecordError(f"{name} must be JSON-able; got: {error}") from error
-
-
-def check_fractions(name: str, values: np.ndarray) -> None:
-    """Raise `RecordError` unless all values lie in [0, 1] or are NaN."""
-    wrong = values[~(np.isnan(values) | ((values >= 0) & (values <= 1)))]
-    if wrong.size:
-        raise RecordError(f"{name} must be fractions from 0 to 1, or NaN; got {wrong[0]:g}")
+        raise RecordError(f"{name} must be JSON-able, got: {error}") from error
 
 
 def check_task(task) -> None:
     """Raise `RecordError` if a `TaskResult`, looked at alone, breaks a rule."""
-    if not isinstance(task.name, str) or not task.name:
-        raise RecordError(f"name must be a non-empty string; got {task.name!r}")
-    where = f"task {task.name!r}: "
-    _check_classes(where, task.classes, task.class_names)
+    _check_text("name", task.name)
+    where, classes = f"task {task.name!r}: ", task.classes
+    unique = classes and len(set(classes)) == len(classes)
+    require(unique, f"{where}classes must be unique and not empty", classes)
+    n, n_names = len(classes), len(task.class_names)
+    require(n_names == n, f"{where}class_names must be one per class ({n})", n_names)
     for name in ("accuracy", "oracle_accuracy", "predictions", "losses", "ranks", "test_labels"):
-        if getattr(task, name).ndim != 1:
-            shape = getattr(task, name).shape
-            raise RecordError(f"{where}{name} must have one dimension; got shape {shape}")
+        shape = getattr(task, name).shape
+        require(len(shape) == 1, f"{where}{name} must have one dimension", f"shape {shape}")
     for name in ("accuracy", "oracle_accuracy"):
-        check_fractions(where + name, getattr(task, name))
-    if task.accuracy.shape != task.oracle_accuracy.shape:
-        raise RecordError(
-            f"{where}accuracy and oracle_accuracy must have the same length; got "
-            f"{task.accuracy.size} and {task.oracle_accuracy.size}"
-        )
+        values = getattr(task, name)
+        wrong = values[~(np.isnan(values) | ((values >= 0) & (values <= 1)))]
+        given = f"{wrong[0]:g}" if wrong.size else ""
+        require(not wrong.size, f"{where}{name} must be fractions from 0 to 1, or NaN", given)
+    a, b = task.accuracy.size, task.oracle_accuracy.size
+    rule = f"{where}accuracy and oracle_accuracy must have the same length"
+    require(a == b, rule, f"{a} and {b}")
     for name in ("predictions", "ranks"):
-        if getattr(task, name).size and getattr(task, name).min() < 0:
-            raise RecordError(f"{where}{name} must be >= 0; got {getattr(task, name).min()}")
-    if task.test_labels.size not in (0, task.n_test):
-        raise RecordError(
-            f"{where}test_labels must be one per test image ({task.n_test}), or empty; "
-            f"got {task.test_labels.size}"
-        )
-    if foreign := set(task.test_labels.tolist()) - set(task.classes):
-        raise RecordError(f"{where}test_labels must be of its own classes; got {min(foreign)}")
-    for name, least in (
-        ("n_test", 1),
-        ("n_trainable", 0),
-        ("n_deployed", 0),
-        ("n_training_state", 0),
-        ("n_bytes_left_out", 0),
-    ):
-        if getattr(task, name) < least:
-            raise RecordError(f"{where}{name} must be >= {least}; got {getattr(task, name)}")
-    if task.seconds < 0 or math.isinf(task.seconds):
-        raise RecordError(f"{where}seconds must be >= 0, or NaN if unknown; got {task.seconds}")
+        least = getattr(task, name).min(initial=0)
+        require(least >= 0, f"{where}{name} must be >= 0", least)
+    n_labels, rule = task.test_labels.size, f"one per test image ({task.n_test}), or empty"
+    require(n_labels in (0, task.n_test), f"{where}test_labels must be {rule}", n_labels)
+    foreign = set(task.test_labels.tolist()) - set(classes)
+    rule = f"{where}test_labels must be of its own classes"
+    require(not foreign, rule, min(foreign, default=""))
+    others = ("n_trainable", "n_deployed", "n_training_state", "n_bytes_left_out")
+    for name, least in (("n_test", 1), *((name, 0) for name in others)):
+        number = getattr(task, name)
+        require(number >= least, f"{where}{name} must be >= {least}", number)
+    impossible = task.seconds < 0 or math.isinf(task.seconds)
+    require(not impossible, f"{where}seconds must be >= 0, or NaN if unknown", task.seconds)
     for name, value in task.scalars.items():
-        if math.isinf(value):
-            raise RecordError(f"{where}scalars[{name!r}] must be finite, or NaN; got {value}")
+        rule = f"{where}scalars[{name!r}] must be finite, or NaN"
+        require(not math.isinf(value), rule, value)
 
 
-def _check_classes(where: str, classes: Sequence[int], class_names: Sequence[str]) -> None:
-    if not classes or len(set(classes)) != len(classes):
-        raise RecordError(f"{where}classes must be unique and not empty; got {classes}")
-    if len(class_names) != len(classes):
-        raise RecordError(
-            f"{where}class_names must be one per class ({len(classes)}); got {len(class_names)}"
-        )
+def _check_text(name: str, value: object) -> None:
+    fits = isinstance(value, str) and value
+    require(fits, f"{name} must be a non-empty string", shown(value))
 
 
 def check_record(record) -> None:
     """Raise `RecordError` if a `Record` breaks a rule."""
     for name in ("method", "stream"):
-        if not isinstance(getattr(record, name), str) or not getattr(record, name):
-            raise RecordError(f"{name} must be a non-empty string; got {getattr(record, name)!r}")
-    if record.scenario not in SCENARIOS:
-        raise RecordError(f"scenario must be one of {SCENARIOS}; got {record.scenario!r}")
+        _check_text(name, getattr(record, name))
+    known = record.scenario in SCENARIOS
+    require(known, f"scenario must be one of {SCENARIOS}", shown(record.scenario))
     for name in ("n_tasks", "n_classes"):
-        if getattr(record, name) < 1:
-            raise RecordError(f"{name} must be >= 1; got {getattr(record, name)}")
-    if len(record.tasks) > record.n_tasks:
-        raise RecordError(
-            f"tasks must be at most n_tasks ({record.n_tasks}) results; got {len(record.tasks)}"
-        )
+        require(getattr(record, name) >= 1, f"{name} must be >= 1", getattr(record, name))
+    n, most = len(record.tasks), record.n_tasks
+    require(n <= most, f"tasks must be at most n_tasks ({most}) results", n)
     for t, task in enumerate(record.tasks):
         _check_task_in_record(record, t, task)
     if record.scenario == "class-incremental":
@@ -166,40 +147,24 @@ def check_record(record) -> None:
 
 def _check_task_in_record(record, t: int, task) -> None:
     where = f"task {t} ({task.name!r}): "
-    if task.accuracy.size != record.n_tasks:
-        raise RecordError(
-            f"{where}accuracy must have one entry per task of the stream ({record.n_tasks}); "
-            f"got {task.accuracy.size}"
-        )
-    seen = sum(earlier.n_test for earlier in record.tasks[: t + 1])
-    if task.predictions.size != seen and not task.n_bytes_left_out:
-        raise RecordError(
-            f"{where}predictions must cover the {seen} test images of the tasks seen so far; "
-            f"got {task.predictions.size}"
-        )
-    if task.ranks.size not in (0, len(record.layers)):
-        raise RecordError(
-            f"{where}ranks must be one per layer ({len(record.layers)}) or empty; "
-            f"got {task.ranks.size}"
-        )
+    n, rule = record.n_tasks, "accuracy must have one entry per task of the stream"
+    require(task.accuracy.size == n, f"{where}{rule} ({n})", task.accuracy.size)
+    seen, size = sum(earlier.n_test for earlier in record.tasks[: t + 1]), task.predictions.size
+    rule = f"predictions must cover the {seen} test images of the tasks seen so far"
+    require(size == seen or task.n_bytes_left_out, where + rule, size)
+    n, size = len(record.layers), task.ranks.size
+    require(size in (0, n), f"{where}ranks must be one per layer ({n}) or empty", size)
     for name, ids in (("classes", task.classes), ("predictions", task.predictions)):
-        largest = np.max(ids, initial=0)
-        if largest >= record.n_classes:
-            raise RecordError(
-                f"{where}{name} must be class ids below n_classes ({record.n_classes}); "
-                f"got {largest}"
-            )
-    if min(task.classes) < 0:
-        raise RecordError(f"{where}classes must be >= 0; got {min(task.classes)}")
+        largest, rule = np.max(ids, initial=0), f"class ids below n_classes ({record.n_classes})"
+        require(largest < record.n_classes, f"{where}{name} must be {rule}", largest)
+    require(min(task.classes) >= 0, f"{where}classes must be >= 0", min(task.classes))
 
 
 def _check_disjoint(tasks) -> None:
     owner: dict[int, str] = {}
+    rule = "in a class-incremental record tasks must not share classes"
     for task in tasks:
         for c in task.classes:
-            if c in owner:
-                raise RecordError(
-                    "in a class-incremental record tasks must not share classes; got class "
-                    f"{c} in {owner[c]!r} and {task.name!r}"
-                )
+            both = f"class {c} in {owner.get(c)!r} and {task.name!r}"
+            require(c not in owner, rule, both)
             owner[c] = task.name

@@ -11,26 +11,13 @@ import os
 import platform
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
 
 import numpy as np
 
 from fmlora_kit.record import display, storage
-from fmlora_kit.record.checks import ReadOnlyDict, check_record, plain_json, put, whole
+from fmlora_kit.record.checks import ReadOnlyDict, check_record, plain_json, put, require, whole
 from fmlora_kit.record.storage import RecordError, StoredTask
 from fmlora_kit.record.task import TaskResult
-
-
-class DescribedModel(Protocol):
-    """What `Record.start` asks of a method."""
-
-    name: str
-    seed: int
-    layers: tuple[str, ...]
-
-    def describe(self) -> dict:
-        """The method's configuration, JSON-able."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,7 +52,6 @@ class Record:
     tasks: tuple[TaskResult, ...] = ()
 
     def __post_init__(self) -> None:
-        """Copy and check every field."""
         for name in ("n_tasks", "n_classes", "seed"):
             put(self, name, whole(name, getattr(self, name)))
         put(self, "layers", tuple(str(layer) for layer in self.layers))
@@ -75,20 +61,20 @@ class Record:
         check_record(self)
 
     @classmethod
-    def start(cls, model: DescribedModel, stream: object, /, **config: object) -> Record:
+    def start(cls, model: object, stream: object, /, **config: object) -> Record:
         """The empty record of a run that is about to begin.
 
         Args:
             model: a method with `name`, `seed`, `layers` and `describe()`.
-            stream: a stream with `name`, `scenario`, `n_classes`, a length, and perhaps
-                `describe()`.
+            stream: has `name`, `scenario`, `n_classes`, a length, and perhaps `describe()`.
             **config: further JSON-able configuration, such as `training={...}`.
         """
         if reserved := {"method", "stream"} & set(config):
-            raise RecordError(
-                f"config must not use the names 'method' and 'stream'; got {reserved}"
-            )
-        described = stream.describe() if hasattr(stream, "describe") else _describe_stream(stream)
+            rule = "must not use the names 'method' and 'stream'"
+            raise RecordError(f"config {rule}, got {reserved}")
+        described = {"name": stream.name, "n_tasks": len(stream)}
+        described |= {"seed": int(stream.seed)} if hasattr(stream, "seed") else {}
+        described = stream.describe() if hasattr(stream, "describe") else described
         return cls(
             method=model.name,
             stream=stream.name,
@@ -106,21 +92,13 @@ class Record:
         return replace(self, tasks=(*self.tasks, result))
 
     def until(self, n: int) -> Record:
-        """This record as it was after its first `n` tasks.
-
-        Raises:
-            RecordError: `n` is not a number of tasks from 0 to those finished.
-        """
-        n = whole("n", n)
-        if not 0 <= n <= len(self.tasks):
-            raise RecordError(f"n must be 0 to {len(self.tasks)} finished tasks; got {n}")
+        """This record as it was after its first `n` tasks; raise `RecordError` if it has fewer."""
+        n, done = whole("n", n), len(self.tasks)
+        require(0 <= n <= done, f"n must be 0 to {done} finished tasks", n)
         return replace(self, tasks=self.tasks[:n])
 
     def brief(self) -> Record:
-        """This record without its arrays: accuracies, sizes and times, but no model and no picture.
-
-        See `save_brief`.
-        """
+        """This record without its arrays: accuracies, sizes and times, but no model, no picture."""
         return replace(self, tasks=tuple(task.brief() for task in self.tasks))
 
     @property
@@ -152,7 +130,7 @@ class Record:
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """Names of the finished tasks."""
+        """Of the finished tasks."""
         return tuple(task.name for task in self.tasks)
 
     def summary_line(self) -> str:
@@ -198,10 +176,8 @@ class Record:
         """
         header, stored, seconds = storage.load_folder(folder)
         try:
-            tasks = [
-                TaskResult.from_stored(*task, s) for task, s in zip(stored, seconds, strict=True)
-            ]
-            return cls(**header, tasks=tuple(tasks))
+            both = zip(stored, seconds, strict=True)
+            return cls(**header, tasks=tuple(TaskResult.from_stored(*task, s) for task, s in both))
         except (RecordError, TypeError, KeyError, AttributeError, ValueError) as error:
             raise RecordError(f"the record in {folder} breaks a rule: {error}") from error
 
@@ -217,7 +193,6 @@ class Record:
     __eq__ = same_as
 
     def __hash__(self) -> int:
-        """Hash of what identifies the run."""
         return hash((self.method, self.stream, self.seed, len(self.tasks)))
 
     def header(self) -> dict:
@@ -239,37 +214,27 @@ class Record:
 
         rows = []
         for t, task in enumerate(self.tasks):
-            of_task = {
-                "seconds": task.seconds,
-                "mean_rank": float(task.ranks.mean()) if task.ranks.size else math.nan,
-                "n_trainable": task.n_trainable,
-                "n_deployed": task.n_deployed,
-                "n_training_state": task.n_training_state,
-            }
+            mean_rank = float(task.ranks.mean()) if task.ranks.size else math.nan
+            sizes = {n: getattr(task, n) for n in ("n_trainable", "n_deployed", "n_training_state")}
+            of_task = {"seconds": task.seconds, "mean_rank": mean_rank, **sizes}
             for i in np.flatnonzero(~np.isnan(task.accuracy)).tolist():
                 name = self.tasks[i].name if i < len(self.tasks) else None
                 places = {"task_learned": t, "task_tested": i}
                 names = {"name_learned": task.name, "name_tested": name}
-                scores = {
-                    "accuracy": float(task.accuracy[i]),
-                    "oracle_accuracy": float(task.oracle_accuracy[i]),
-                }
+                scores = {n: float(getattr(task, n)[i]) for n in ("accuracy", "oracle_accuracy")}
                 rows.append({**places, **names, **scores, **of_task})
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
-        """One line: method, stream, seed, and how far it has come."""
         where = f"{self.method} on {self.stream}, seed {self.seed}"
         return f"<Record of {where}: {self.summary_line()}>"
 
     def _repr_html_(self) -> str:
-        """For a notebook: some lines of the run card, and the accuracy matrix."""
         from fmlora_kit.record.card import run_card
 
         card = run_card(self)
-        lines = [(label, card[label]) for label in display.LINES]
         title = f"{self.method}, seed {self.seed}: {self.summary_line()}"
-        shown = display.lines_as_html(title, lines)
+        shown = display.lines_as_html(title, [(label, card[label]) for label in display.LINES])
         if self.tasks:
             shown += display.matrix_as_html(self.task_names, self.accuracy[: len(self.tasks)])
         return shown
@@ -281,13 +246,8 @@ class Record:
         return matrix
 
 
-def _describe_stream(stream: object) -> dict:
-    described = {"name": stream.name, "n_tasks": len(stream)}
-    return described | ({"seed": int(stream.seed)} if hasattr(stream, "seed") else {})
-
-
 def _versions() -> dict[str, str]:
-    """Versions of what makes the numbers, from package metadata: torch stays out."""
+    """Of what makes the numbers, from package metadata: torch stays out."""
     found = {"python": platform.python_version()}
     for package in ("fmlora_kit", "numpy", "timm", "torch"):
         try:

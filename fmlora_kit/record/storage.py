@@ -60,15 +60,11 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The named arrays in safetensors bytes.
-
-    Raises:
-        RecordError: the bytes are not a safetensors file.
-    """
+    """The named arrays in safetensors bytes; raise `RecordError` if they are none."""
     try:
         return safetensors.numpy.load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"arrays must be in safetensors format; got: {error}") from error
+        raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -116,7 +112,7 @@ def save_folder(
         kept = "" if replace else " The record saved there before, if any, is unchanged."
         raise RecordError(
             f"cannot save the record in {folder}: the folder must be writable and the disk must "
-            f"have room; got: {error.strerror or error}.{kept}"
+            f"have room, got: {error.strerror or error}.{kept}"
         ) from error
     return folder
 
@@ -139,13 +135,10 @@ def load_folder(
         raise RecordError(f"{folder / RECORD_FILE}: 'tasks' must be a list of objects")
     tasks = []
     for index, entry in enumerate(listed):
-        digest = entry.pop("sha256", None)
-        name = entry.pop("file", None)
-        if name != task_file(index):
-            raise RecordError(
-                f"{folder / RECORD_FILE}: file of task {index} must be {task_file(index)!r}; "
-                f"got {name!r}"
-            )
+        digest, name, rule = entry.pop("sha256", None), entry.pop("file", None), task_file(index)
+        if name != rule:
+            where = f"{folder / RECORD_FILE}: file of task {index}"
+            raise RecordError(f"{where} must be {rule!r}, got {name!r}")
         data = _read_file(folder, name)
         if sha256(data) != digest:
             raise RecordError(
@@ -163,15 +156,18 @@ def to_json_text(value: object, indent: int = 0) -> str:
         return flat
     if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
         return flat
-    pad = " " * (indent + 1)
-    if isinstance(value, dict):
-        items = [
-            f"{json.dumps(key, ensure_ascii=False)}: {to_json_text(item, indent + 1)}"
-            for key, item in value.items()
-        ]
-        return "{\n" + ",\n".join(pad + item for item in items) + "\n" + " " * indent + "}"
-    items = [to_json_text(item, indent + 1) for item in value]
-    return "[\n" + ",\n".join(pad + item for item in items) + "\n" + " " * indent + "]"
+    named = isinstance(value, dict)
+    keys = (
+        [f"{json.dumps(key, ensure_ascii=False)}: " for key in value]
+        if named
+        else [""] * len(value)
+    )
+    items = value.values() if named else value
+    texts = [
+        f"{key}{to_json_text(item, indent + 1)}" for key, item in zip(keys, items, strict=True)
+    ]
+    inside = ",\n".join(" " * (indent + 1) + text for text in texts)
+    return f"{'[{'[named]}\n{inside}\n{' ' * indent}{']}'[named]}"
 
 
 def to_json_bytes(value: object) -> bytes:
@@ -223,32 +219,27 @@ def _read_json(folder: Path, name: str) -> dict:
             f"{folder / name} is not valid JSON: it is truncated or was altered ({error})"
         ) from error
     if not isinstance(document, dict):
-        raise RecordError(f"{folder / name} must hold a JSON object; got {type(document).__name__}")
+        raise RecordError(f"{folder / name} must hold a JSON object, got {type(document).__name__}")
     return document
 
 
 def _read_body(folder: Path) -> dict:
-    document = _read_json(folder, RECORD_FILE)
+    document, file = _read_json(folder, RECORD_FILE), folder / RECORD_FILE
     version, body = document.get("format_version"), document.get("record")
     if type(version) is not int or version < 1:
-        raise RecordError(
-            f"{folder / RECORD_FILE}: format_version must be a positive integer; got {version!r}"
-        )
+        raise RecordError(f"{file}: format_version must be a positive integer, got {version!r}")
     if version > FORMAT_VERSION:
         raise RecordError(
-            f"{folder / RECORD_FILE} has record format {version}, but the newest that this "
+            f"{file} has record format {version}, but the newest that this "
             f"fmlora_kit reads is format {FORMAT_VERSION}; update fmlora_kit"
         )
-    if not isinstance(body, dict) or _body_hash_or_none(body) != document.get("sha256"):
-        raise RecordError(f"{folder / RECORD_FILE} does not match its own hash: it was altered")
-    return body
-
-
-def _body_hash_or_none(body: dict) -> str | None:
     try:
-        return _body_hash(body)
+        matches = isinstance(body, dict) and _body_hash(body) == document.get("sha256")
     except ValueError:  # NaN or Infinity, which this module never writes
-        return None
+        matches = False
+    if not matches:
+        raise RecordError(f"{file} does not match its own hash: it was altered")
+    return body
 
 
 def _read_seconds(folder: Path, n_tasks: int) -> list[float]:
@@ -259,10 +250,9 @@ def _read_seconds(folder: Path, n_tasks: int) -> list[float]:
     if not isinstance(seconds, list) or not all(
         value is None or (isinstance(value, int | float) and value >= 0) for value in seconds
     ):
-        raise RecordError(
-            f"{folder / TIMING_FILE}: 'seconds' must be a list of numbers >= 0 or null"
-        )
-    seconds = [math.nan if value is None else float(value) for value in seconds[:n_tasks]]
+        rule = "'seconds' must be a list of numbers >= 0 or null"
+        raise RecordError(f"{folder / TIMING_FILE}: {rule}")
+    seconds = [float(value) for value in none_to_nan(seconds[:n_tasks])]
     return seconds + [math.nan] * (n_tasks - len(seconds))
 
 
@@ -279,7 +269,7 @@ def none_to_nan(values: Iterable[float | None]) -> list[float]:
 def write_atomically(folder: Path, name: str, data: bytes) -> None:
     """Write to a temporary name, flush to the disk, rename: readers see the old file or the new.
 
-    The temporary name is fixed, so what a killed run left behind is overwritten by the next one.
+    The temporary name is fixed: the next run overwrites what a killed one left behind.
     """
     temporary = folder / f".{name}.tmp"
     try:
@@ -291,12 +281,7 @@ def write_atomically(folder: Path, name: str, data: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(folder)
-
-
-def _sync_directory(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a directory be opened."""
-    try:
+    try:  # make the rename itself durable, where the system lets a directory be opened
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
         return

@@ -73,16 +73,14 @@ class TaskResult:
     n_bytes_left_out: int = 0
 
     def __post_init__(self) -> None:
-        """Copy and check every field."""
         put(self, "classes", tuple(int(c) for c in self.classes))
         put(self, "class_names", tuple(str(name) for name in self.class_names))
-        put(self, "accuracy", read_only("accuracy", self.accuracy, np.float64))
-        put(self, "oracle_accuracy", read_only("oracle_accuracy", self.oracle_accuracy, np.float64))
-        put(self, "predictions", read_only("predictions", self.predictions, np.int64))
-        put(self, "losses", read_only("losses", self.losses, np.float64))
-        put(self, "ranks", read_only("ranks", self.ranks, np.int64))
-        labels = np.asarray(self.test_labels, dtype=None if len(self.test_labels) else np.int64)
-        put(self, "test_labels", read_only("test_labels", labels, np.int64))
+        if not len(self.test_labels):
+            put(self, "test_labels", np.asarray(self.test_labels, dtype=np.int64))
+        for name in ("accuracy", "oracle_accuracy", "losses"):
+            put(self, name, read_only(name, getattr(self, name), np.float64))
+        for name in ("predictions", "ranks", "test_labels"):
+            put(self, name, read_only(name, getattr(self, name), np.int64))
         for name in ("n_test", "n_trainable", "n_deployed", "n_training_state", "n_bytes_left_out"):
             put(self, name, whole(name, getattr(self, name)))
         put(self, "seconds", float(self.seconds))
@@ -93,14 +91,12 @@ class TaskResult:
         check_task(self)
 
     def __repr__(self) -> str:
-        """One line: name, classes, size, and accuracy over its own test set."""
         seen = self.accuracy[~np.isnan(self.accuracy)]
         scores = ", ".join(f"{100 * a:.0f}" for a in seen[:20]) + (", …" if len(seen) > 20 else "")
         sizes = f"{len(self.classes)} classes, {self.n_trainable:,} numbers trained"
         return f"<TaskResult {self.name!r}: {sizes}, accuracy in % {scores}, {self.seconds:.1f} s>"
 
     def _repr_html_(self) -> str:
-        """The same line, escaped."""
         return f"<code>{escape(repr(self))}</code>"
 
     def same_as(self, other: object) -> bool:
@@ -114,7 +110,6 @@ class TaskResult:
     __eq__ = same_as
 
     def __hash__(self) -> int:
-        """Hash of what identifies the task."""
         return hash((self.name, self.classes, self.n_test))
 
     def __reduce__(self) -> tuple:
@@ -128,16 +123,9 @@ class TaskResult:
 
     def brief(self) -> TaskResult:
         """This result without predictions, losses, snapshot and traces: some hundred bytes."""
-        none = np.zeros(0, dtype=np.int64)
-        return replace(
-            self,
-            predictions=none,
-            test_labels=none,
-            losses=none,
-            state={},
-            traces={},
-            n_bytes_left_out=self.n_bytes,
-        )
+        names, none = ("predictions", "test_labels", "losses"), np.zeros(0, dtype=np.int64)
+        left_out = {**dict.fromkeys(names, none), "n_bytes_left_out": self.n_bytes}
+        return replace(self, state={}, traces={}, **left_out)
 
     @cached_property
     def sha256(self) -> str:
@@ -150,18 +138,14 @@ class TaskResult:
 
     def to_json(self) -> dict:
         """All but the arrays of the array file and `seconds`, JSON-able, NaN as None."""
-        entry = {
-            name: getattr(self, name)
-            for name in ("name", "n_test", "n_trainable", "n_deployed", "n_training_state")
-        }
-        entry["classes"] = list(self.classes)
-        entry["class_names"] = list(self.class_names)
-        entry["accuracy"] = storage.nan_to_none(self.accuracy.tolist())
-        entry["oracle_accuracy"] = storage.nan_to_none(self.oracle_accuracy.tolist())
+        names = ("name", "n_test", "n_trainable", "n_deployed", "n_training_state")
+        entry = {name: getattr(self, name) for name in names}
+        entry |= {name: list(getattr(self, name)) for name in ("classes", "class_names")}
+        for name in ("accuracy", "oracle_accuracy"):
+            entry[name] = storage.nan_to_none(getattr(self, name).tolist())
         entry["ranks"] = self.ranks.tolist()
-        entry["scalars"] = dict(
-            zip(self.scalars, storage.nan_to_none(self.scalars.values()), strict=True)
-        )
+        scalars = storage.nan_to_none(self.scalars.values())
+        entry["scalars"] = dict(zip(self.scalars, scalars, strict=True))
         if self.n_bytes_left_out:
             entry["n_bytes_left_out"] = self.n_bytes_left_out
         return entry
@@ -172,14 +156,14 @@ class TaskResult:
     ) -> TaskResult:
         """The inverse of `to_json` and `to_bytes`; a brief result has no array file to digest."""
         values = dict(entry)
-        values["accuracy"] = storage.none_to_nan(entry["accuracy"])
-        values["oracle_accuracy"] = storage.none_to_nan(entry["oracle_accuracy"])
-        values["scalars"] = dict(
-            zip(entry["scalars"], storage.none_to_nan(entry["scalars"].values()), strict=True)
-        )
+        for name in ("accuracy", "oracle_accuracy"):
+            values[name] = storage.none_to_nan(entry[name])
+        scalars = storage.none_to_nan(entry["scalars"].values())
+        values["scalars"] = dict(zip(entry["scalars"], scalars, strict=True))
         own = {name: arrays[name] for name in ("predictions", "losses")}
         own |= {name: arrays[name] for name in ("test_labels",) if name in arrays}
-        own["state"], own["traces"] = (_named(arrays, p) for p in (_STATE_PREFIX, _TRACE_PREFIX))
+        for name, start in (("state", _STATE_PREFIX), ("traces", _TRACE_PREFIX)):
+            own[name] = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
         result = cls(**values, **own, seconds=seconds)
         # The digest of the file as it was read; another safetensors version might encode otherwise.
         if sha256 is not None:
@@ -194,14 +178,10 @@ class TaskResult:
         return arrays | {_TRACE_PREFIX + name: array for name, array in self.traces.items()}
 
 
-def _named(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-
 def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
+    def facts(a: np.ndarray) -> tuple:
+        return a.dtype, a.shape, a.tobytes()
+
     return ours.keys() == theirs.keys() and all(
-        a.dtype == theirs[name].dtype
-        and a.shape == theirs[name].shape
-        and a.tobytes() == theirs[name].tobytes()
-        for name, a in ours.items()
+        facts(a) == facts(theirs[k]) for k, a in ours.items()
     )

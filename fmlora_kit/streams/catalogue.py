@@ -25,18 +25,9 @@ from fmlora_kit.streams.pacs import PACS, pacs
 from fmlora_kit.streams.task import Stream
 
 PUBLISHED_SIZE = 224  # pixels
-STREAMS: dict[str, Callable[..., Stream]] = {
-    "glyphs": glyphs,
-    "glyph_styles": glyph_styles,
-    "digits": digits,
-    "pacs": pacs,
-    "cub200": cub200,
-    "cifar100": cifar100,
-    "imagenet_r": imagenet_r,
-    "domainnet": domainnet,
-    "dn4il": dn4il,
-    "image_folder": image_folder,
-}
+_EMBEDDED = (glyphs, glyph_styles, digits)
+_OF_FILES = (pacs, cub200, cifar100, imagenet_r, domainnet, dn4il, image_folder)
+STREAMS: dict[str, Callable[..., Stream]] = {f.__name__: f for f in _EMBEDDED + _OF_FILES}
 DATA_SETS: dict[str, DataSet] = {
     data.name: data for data in (CIFAR100, IMAGENET_R, CUB200, DOMAINNET, DN4IL, PACS, IMAGE_FOLDER)
 }
@@ -80,9 +71,6 @@ def expected_hours(seconds_per_step: float, n_images: int, epochs: int, batch_si
         n_images: training images of the whole stream.
         epochs: passes over each task.
         batch_size: images per step.
-
-    Raises:
-        ValueError: a number that is not above 0.
     """
     seconds = checks.number("seconds_per_step", seconds_per_step, above=0)
     counts = {"n_images": n_images, "epochs": epochs, "batch_size": batch_size}
@@ -91,10 +79,6 @@ def expected_hours(seconds_per_step: float, n_images: int, epochs: int, batch_si
 
 
 def decoded_gigabytes(n_images: int, image_size: int) -> float:
-    """Gigabytes (10^9 bytes) of ``n_images`` decoded RGB images of ``image_size`` pixels squared.
-
-    Raises:
-        ValueError: a number below 1.
-    """
+    """Gigabytes (10^9 bytes) of ``n_images`` decoded RGB images, ``image_size`` pixels squared."""
     n_images = checks.integer("n_images", n_images, 1)
     return n_images * checks.integer("image_size", image_size, 1) ** 2 * 3 / 1e9

@@ -11,16 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
 from fmlora_kit.streams.images import fit
-from fmlora_kit.streams.sampling import (
-    ClassItems,
-    check_numbers,
-    class_incremental,
-    order_in_words,
-    order_of_classes,
-    partial_note,
-)
 from fmlora_kit.streams.task import Stream
 
 FILES = ("train", "test", "meta")
@@ -83,37 +76,35 @@ def cifar100(
 
     Args:
         folder: the unpacked data set, or the folder that cifar-100-python lies in; only read.
-        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        seed: decides which images a limit keeps; the split is the official one.
         n_tasks: must divide 100.
         image_size: height and width that images are brought to, in pixels; 32 is the original.
         n_train: at most so many training images per class; None: all.
         n_test: at most so many test images per class; None: all.
-        class_order: None for the official order (alphabetical); a number for the permutation that
-            this seed gives (1993: the one of iCaRL and PyCIL).
+        class_order: None: official (alphabetical); a number: the permutation of this seed.
 
     Raises:
         FileNotFoundError: the folder or a file is missing; says what to fetch.
         ValueError: an argument out of range, a file that is truncated, no CIFAR-100, or refused.
     """
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
-    order = order_of_classes(N_CLASSES, class_order)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
+    order = sampling.order_of_classes(N_CLASSES, class_order)
     root = CIFAR100.find_root(folder, FILES)
     (train, test), names = _read(root)
     images = np.concatenate([train[0], test[0]])
     where = [_positions(train[1], 0), _positions(test[1], len(train[1]))]
-    classes = [ClassItems(names[k].replace("_", " "), *(part[k] for part in where)) for k in order]
-    kept = [each.at_most(n_train, n_test, seed) for each in classes]
-    tasks = class_incremental(kept, n_tasks, partial(_images_at, images, image_size))
-    missing = [
-        f"{len(part[1]):,} of {n:,} {which} images"
-        for part, n, which in zip((train, test), CIFAR100.split, ("training", "test"), strict=True)
-        if len(part[1]) != n
-    ]
+    said = [name.replace("_", " ") for name in names]
+    classes = [sampling.ClassItems(*each) for each in zip(said, *where, strict=True)]
+    kept = [classes[k].at_most(n_train, n_test, seed) for k in order]
+    tasks = sampling.class_incremental(kept, n_tasks, partial(_images_at, images, image_size))
+    sizes = zip((train, test), CIFAR100.split, ("training", "test"), strict=True)
+    found = [(len(labels), n, which) for (_, labels), n, which in sizes]
+    missing = [f"{there:,} of {n:,} {which} images" for there, n, which in found if there != n]
     about = {
         "source": CIFAR100.title,
         "split": "official files",
-        "class_order": order_in_words(class_order, "official"),
-        "partial": partial_note(missing, n_train, n_test),
+        "class_order": sampling.order_in_words(class_order, "official"),
+        "partial": sampling.partial_note(missing, n_train, n_test),
     }
     return Stream("cifar100", "class-incremental", tasks, seed, about)
 
@@ -149,10 +140,8 @@ def _refuse_calls(path: Path) -> None:
         raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from None
     for code, value in calls:
         if code != "GLOBAL" or value not in HARMLESS:
-            raise ValueError(
-                f"{path} must hold plain arrays, lists and strings, refused: it would call "
-                f"{value or code!r}"
-            )
+            why = f"refused: it would call {value or code!r}"
+            raise ValueError(f"{path} must hold plain arrays, lists and strings, {why}")
 
 
 def _check_part(
@@ -160,20 +149,17 @@ def _check_part(
 ) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(targets)
     if len(names) != N_CLASSES or len(set(names)) != N_CLASSES:
+        got = f"{len(names)} names, {len(set(names))} of them different"
         raise ValueError(
-            f"{path.parent / 'meta'} must name {N_CLASSES} different classes, got {len(names)} "
-            f"names, {len(set(names))} of them different"
+            f"{path.parent / 'meta'} must name {N_CLASSES} different classes, got {got}"
         )
     if images.dtype != np.uint8 or labels.shape != (len(images),):
-        raise ValueError(
-            f"{path} must hold uint8 images and one label per image, got {images.dtype}, "
-            f"{len(images)} images and labels of shape {labels.shape}"
-        )
+        got = f"{images.dtype}, {len(images)} images and labels of shape {labels.shape}"
+        raise ValueError(f"{path} must hold uint8 images and one label per image, got {got}")
     if labels.dtype.kind not in "iu" or set(labels.tolist()) != set(range(N_CLASSES)):
-        raise ValueError(
-            f"{path} must have fine labels of all classes, 0 to {N_CLASSES - 1}, got "
-            f"{len(np.unique(labels))} labels from {labels.min()} to {labels.max()}"
-        )
+        rule = f"have fine labels of all classes, 0 to {N_CLASSES - 1}"
+        got = f"{len(np.unique(labels))} labels from {labels.min()} to {labels.max()}"
+        raise ValueError(f"{path} must {rule}, got {got}")
     return images, labels
 
 

@@ -30,7 +30,6 @@ def accuracy_by_colour(stream: Stream) -> float:
 
 def _colours(stream: Stream, part: str) -> tuple[np.ndarray, np.ndarray]:
     """(n, 3) mean colour and (n,) label of every image."""
-    images = [getattr(task, f"{part}_images").mean(axis=(1, 2)) for task in stream.tasks]
-    return np.concatenate(images), np.concatenate(
-        [getattr(task, f"{part}_labels") for task in stream.tasks]
-    )
+    colours = [getattr(task, f"{part}_images").mean(axis=(1, 2)) for task in stream.tasks]
+    labels = [getattr(task, f"{part}_labels") for task in stream.tasks]
+    return np.concatenate(colours), np.concatenate(labels)

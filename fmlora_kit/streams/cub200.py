@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
 from fmlora_kit.streams.files import classes_present, path_inside
 from fmlora_kit.streams.pixel_cache import reader
-from fmlora_kit.streams.sampling import (
-    ClassItems,
-    check_numbers,
-    class_incremental,
-    order_in_words,
-    order_of_classes,
-    partial_note,
-)
+from fmlora_kit.streams.sampling import ClassItems
 from fmlora_kit.streams.task import Stream
 
 LISTS = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt")
@@ -61,58 +55,55 @@ def cub200(
 
     Args:
         folder: the unpacked data set, or the folder that CUB_200_2011 lies in; only read.
-        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        seed: decides which images a limit keeps; the split is the official one.
         n_tasks: must divide the number of classes that are there.
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class; None: all.
         n_test: at most so many test images per class; None: all.
-        class_order: None for the official order; a number for the permutation of all 200 classes
-            that this seed gives (1993: the one of iCaRL and PyCIL).
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
+        class_order: None: official; a number: the permutation of all 200 that this seed gives.
+        decoded: a folder outside ``folder``, where one file holds decoded images; None: memory.
 
     Raises:
-        FileNotFoundError: the folder, a list, or some images of a class are missing; says what to
-            fetch.
+        FileNotFoundError: a folder, a list or images of a class are missing; says what to fetch.
         ValueError: an argument out of range, lists that are damaged or do not fit together, a path
             that leaves the folder, a broken image.
     """
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
-    order = order_of_classes(N_CLASSES, class_order)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
+    order = sampling.order_of_classes(N_CLASSES, class_order)
     root = CUB200.find_root(folder, LISTS)
     there, n_listed = _classes(root)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
-    tasks = class_incremental(kept, n_tasks, reader(root, image_size, decoded))
+    tasks = sampling.class_incremental(kept, n_tasks, reader(root, image_size, decoded))
     missing = CUB200.partial(len(there), CUB200.n_images)
     if n_listed != CUB200.n_images:
         missing.append(f"lists of {n_listed:,} instead of {CUB200.n_images:,} images")
     about = {
         "source": CUB200.title,
         "split": "official lists",
-        "class_order": order_in_words(class_order, "official"),
-        "partial": partial_note(missing, n_train, n_test),
+        "class_order": sampling.order_in_words(class_order, "official"),
+        "partial": sampling.partial_note(missing, n_train, n_test),
     }
     return Stream("cub200", "class-incremental", tasks, seed, about)
 
 
 def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
     """Official class number, from 0 -> its images, where they are there; how many are listed."""
-    names, paths, labels, training = (_read_list(root / name) for name in LISTS)
-    _check_lists(root, names, paths, labels, training)
-    parts: dict[str, dict[str, list[Path]]] = {k: {"1": [], "0": []} for k in names}
+    names, paths, labels, training = lists = [_read_list(root / name) for name in LISTS]
+    _check_lists(root, *lists)
+    parts: dict[str, dict[str, tuple[Path, ...]]] = {k: {"1": (), "0": ()} for k in names}
     for image, listed in paths.items():
         path = path_inside(root / "images", listed, root / LISTS[1])
         k = labels[image]
         if listed.rpartition("/")[0] != names[k]:
-            raise ValueError(
-                f"{root / LISTS[2]} must give every image the class of its folder, got {k!r} "
-                f"({names[k]}) for image {image}, {listed}"
-            )
-        parts[k][training[image]].append(path)
+            rule = "give every image the class of its folder"
+            got = f"{k!r} ({names[k]}) for image {image}, {listed}"
+            raise ValueError(f"{root / LISTS[2]} must {rule}, got {got}")
+        parts[k][training[image]] += (path,)
     listed_classes = {
-        int(k) - 1: ClassItems(_readable_name(name), tuple(parts[k]["1"]), tuple(parts[k]["0"]))
+        # "001.Black_footed_Albatross" is said "Black footed Albatross"
+        int(k) - 1: ClassItems(name.partition(".")[2].replace("_", " ") or name, *parts[k].values())
         for k, name in names.items()
-        if parts[k]["1"] or parts[k]["0"]
+        if any(parts[k].values())
     }
     there = classes_present(listed_classes, CUB200)
     if not there:
@@ -120,33 +111,24 @@ def _classes(root: Path) -> tuple[dict[int, ClassItems], int]:
     return there, len(paths)
 
 
-def _check_lists(
-    root: Path,
-    names: dict[str, str],
-    paths: dict[str, str],
-    labels: dict[str, str],
-    training: dict[str, str],
-) -> None:
+def _check_lists(root: Path, *lists: dict[str, str]) -> None:
+    names, paths, labels, training = lists
     foreign = [k for k in names if not 1 <= int(k) <= N_CLASSES]
     if foreign:
         raise ValueError(f"{root / LISTS[0]} must number classes 1 to {N_CLASSES}, got {foreign}")
-    counts = Counter(paths.values())
-    if twice := [listed for listed, n in counts.items() if n > 1]:
+    if twice := [listed for listed, n in Counter(paths.values()).items() if n > 1]:
         raise ValueError(f"{root / LISTS[1]} must list each image once, got {twice[0]!r} twice")
-    for name, content, allowed in zip(
-        LISTS[2:], (labels, training), (set(names), {"0", "1"}), strict=True
-    ):
+    rules = (
+        (LISTS[2], labels, set(names), f"classes of classes.txt (1 to {len(names)})"),
+        (LISTS[3], training, {"0", "1"}, "0 or 1"),
+    )
+    for name, content, allowed, what in rules:
         if content.keys() != paths.keys():
-            raise ValueError(
-                f"{root / name} must have one line for each image of images.txt "
-                f"({len(paths)}), with its number, got {len(content)}"
-            )
-        wrong = [image for image, value in content.items() if value not in allowed]
-        if wrong:
-            what = "0 or 1" if name == LISTS[3] else f"classes of classes.txt (1 to {len(names)})"
-            raise ValueError(
-                f"{root / name} must give {what}, got {content[wrong[0]]!r} for image {wrong[0]}"
-            )
+            rule = f"have one line for each image of images.txt ({len(paths)}), with its number"
+            raise ValueError(f"{root / name} must {rule}, got {len(content)}")
+        if wrong := [image for image, value in content.items() if value not in allowed]:
+            got = f"{content[wrong[0]]!r} for image {wrong[0]}"
+            raise ValueError(f"{root / name} must give {what}, got {got}")
 
 
 def _read_list(path: Path) -> dict[str, str]:
@@ -155,13 +137,7 @@ def _read_list(path: Path) -> dict[str, str]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         number, _, value = line.strip().partition(" ")
         if not number.isdecimal() or not value or number in content:
-            raise ValueError(
-                f"{path} must have lines 'NUMBER VALUE', each number once, got {line!r}"
-            )
+            rule = "have lines 'NUMBER VALUE', each number once"
+            raise ValueError(f"{path} must {rule}, got {line!r}")
         content[number] = value
     return content
-
-
-def _readable_name(name: str) -> str:
-    """As "001.Black_footed_Albatross" is said: "Black footed Albatross"."""
-    return name.partition(".")[2].replace("_", " ") or name

@@ -73,20 +73,15 @@ class DataSet:
     def find_root(self, folder: str | Path, needed: tuple[str, ...] = ()) -> Path:
         """The folder that holds the data set: ``folder`` itself, or its subfolder ``root``.
 
-        Args:
-            folder: where the user says that the data set is.
-            needed: files or folders that must lie in it.
-
         Raises:
-            FileNotFoundError: no such folder, or something in it is missing; says what to fetch.
+            FileNotFoundError: no such folder, or something ``needed`` in it; says what to fetch.
             ValueError: ``folder`` is no path.
         """
         folder = as_path("folder", folder)
         root = folder / self.root if (folder / self.root).is_dir() else folder
         if not root.is_dir():
-            raise FileNotFoundError(
-                f"folder must hold {self.root}, there is no folder {root}. {self.how_to_get}"
-            )
+            where = f"there is no folder {root}. {self.how_to_get}"
+            raise FileNotFoundError(f"folder must hold {self.root}, {where}")
         if missing := [part for part in needed if not (root / part).exists()]:
             raise self.lacks(root, ", ".join(missing))
         return root
@@ -96,23 +91,13 @@ class DataSet:
         return FileNotFoundError(f"{where} must hold {what}. {self.how_to_get}")
 
     def partial(self, n_classes: int, n_images: int, of_images: int | None = None) -> list[str]:
-        """What is there of the whole data set, in words; empty if all of it.
-
-        Args:
-            n_classes: how many classes are there.
-            n_images: how many images.
-            of_images: of how many; None: of all.
-        """
-        of_images = self.n_images if of_images is None else of_images
-        pairs = ((n_classes, self.n_classes, "classes"), (n_images, of_images, "images"))
+        """What is there of the whole data set (or of ``of_images``), in words; empty if all."""
+        official = self.n_images if of_images is None else of_images
+        pairs = ((n_classes, self.n_classes, "classes"), (n_images, official, "images"))
         return [f"{n:,} of {whole:,} {what}" for n, whole, what in pairs if n != whole]
 
 
 def as_path(name: str, value: object) -> Path:
-    """A path from what a caller calls one.
-
-    Raises:
-        ValueError: it is no path, or empty.
-    """
+    """A path from what a caller calls one; a ValueError if it is no path, or empty."""
     checks.instance(name, value, str | os.PathLike, "a path")
     return Path(checks.text(name, os.fspath(value)))

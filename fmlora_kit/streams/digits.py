@@ -29,7 +29,11 @@ def digits(n_tasks: int = 5, seed: int = 0) -> Stream:
     n_tasks = checks.integer("n_tasks", n_tasks, 1, 5)
     seed = checks.integer("seed", seed, 0, 2**32 - 1)  # what scikit-learn takes
     data = load_digits()
-    images = np.stack([_enlarge(scan) for scan in data.images])
+    grey = np.rint(data.images * (255 / 16)).astype(np.uint8)
+    large = (
+        Image.fromarray(scan).resize((IMAGE_SIZE, IMAGE_SIZE), Image.BILINEAR) for scan in grey
+    )
+    images = np.stack([np.asarray(picture.convert("RGB")) for picture in large])
     labels = data.target.astype(np.int64)
     train, test = train_test_split(
         np.arange(len(labels)), test_size=0.25, random_state=seed, stratify=labels
@@ -38,15 +42,7 @@ def digits(n_tasks: int = 5, seed: int = 0) -> Stream:
     for first in range(0, 2 * n_tasks, 2):
         pair = (first, first + 1)
         a, b = (part[np.isin(labels[part], pair)] for part in (train, test))
-        names = tuple(str(k) for k in pair)
-        tasks.append(
-            Task(
-                f"{first} and {first + 1}", pair, names, images[a], labels[a], images[b], labels[b]
-            )
-        )
+        names = tuple(map(str, pair))
+        arrays = images[a], labels[a], images[b], labels[b]
+        tasks.append(Task(" and ".join(names), pair, names, *arrays))
     return Stream("digits", "class-incremental", tuple(tasks), seed)
-
-
-def _enlarge(scan: np.ndarray) -> np.ndarray:
-    grey = Image.fromarray(np.rint(scan * (255 / 16)).astype(np.uint8))
-    return np.asarray(grey.resize((IMAGE_SIZE, IMAGE_SIZE), Image.BILINEAR).convert("RGB"))

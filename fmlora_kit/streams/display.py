@@ -63,15 +63,14 @@ def strip(task: Task) -> str:
 
 def _row(task: Task) -> str:
     words = f"{len(task.train_labels):,} training, {len(task.test_labels):,} test images"
-    image = (
-        f'<img src="{strip(task)}" alt="pictures of {escape(task.name)}" style="max-width:none">'
-    )
-    cells = (f"{CELL}{content}</td>" for content in (escape(task.name), image, words))
+    name = escape(task.name)
+    image = f'<img src="{strip(task)}" alt="pictures of {name}" style="max-width:none">'
+    cells = (f"{CELL}{content}</td>" for content in (name, image, words))
     return f'<tr style="background:none">{"".join(cells)}</tr>'
 
 
 def _card(title: str, facts: tuple[str, ...], rows: list[str], more: str = "") -> str:
-    lines = "<br>".join([f"<b>{escape(title)}</b>", escape(" · ".join(facts))])
+    lines = f"<b>{escape(title)}</b><br>{escape(' · '.join(facts))}"
     table = f"<table {TABLE}>{''.join(rows)}</table>"
     return f'<div style="color:inherit">{lines}{table}{escape(more)}</div>'
 

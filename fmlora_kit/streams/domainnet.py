@@ -9,20 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmlora_kit import checks
+from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import DataSet, Preset, as_path
 from fmlora_kit.streams.files import classes_present, count_present, listed_classes
 from fmlora_kit.streams.pixel_cache import Read, reader
-from fmlora_kit.streams.sampling import (
-    ClassItems,
-    check_domains,
-    check_numbers,
-    class_incremental,
-    make_tasks,
-    order_in_words,
-    order_of_classes,
-    partial_note,
-)
-from fmlora_kit.streams.task import SCENARIOS, Stream, Task
+from fmlora_kit.streams.sampling import ClassItems
+from fmlora_kit.streams.task import SCENARIOS, Stream
 
 Parts = dict[str, dict[int, ClassItems]]  # domain -> label -> class
 TREE = "DOMAIN_train.txt, DOMAIN_test.txt, DOMAIN/CLASS/*"
@@ -33,14 +25,14 @@ def list_names(domains: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{domain}_{part}.txt" for domain in domains for part in ("train", "test"))
 
 
-DOMAINNET_DOMAINS = {
-    "clipart": 48_129,
-    "infograph": 51_605,
-    "painting": 72_266,
-    "quickdraw": 172_500,
-    "real": 172_947,
-    "sketch": 69_128,
-}
+DOMAINNET_DOMAINS = dict(
+    clipart=48_129,
+    infograph=51_605,
+    painting=72_266,
+    quickdraw=172_500,
+    real=172_947,
+    sketch=69_128,
+)
 DOMAINNET = DataSet(
     "domainnet",
     "DomainNet",
@@ -68,14 +60,9 @@ DOMAINNET = DataSet(
         ),
     },
 )
-DN4IL_DOMAINS = {
-    "real": 15_967,
-    "clipart": 12_221,
-    "infograph": 12_900,
-    "painting": 14_771,
-    "sketch": 14_685,
-    "quickdraw": 16_000,
-}
+DN4IL_DOMAINS = dict(
+    real=15_967, clipart=12_221, infograph=12_900, painting=14_771, sketch=14_685, quickdraw=16_000
+)
 DN4IL = DataSet(
     "dn4il",
     "DN4IL",
@@ -121,22 +108,20 @@ def domainnet(
 
     Args:
         folder: the unpacked data set, or the folder that domainnet lies in; only read.
-        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        seed: decides which images a limit keeps; the split is the official one.
         scenario: "domain-incremental" or "class-incremental".
         domains: the domains, in the order they are learnt; default: alphabetical.
         n_tasks: class-incremental: must divide the number of classes; default: 5.
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class (and task); None: all.
         n_test: at most so many test images per class (and task); None: all.
-        class_order: class-incremental: None for the official order; a number for the permutation
-            of all 345 classes that this seed gives (1993: the one of iCaRL, PyCIL and SD-LoRA).
+        class_order: class-incremental: None: official; a number: the permutation of all 345 classes
+            that this seed gives.
         lists: the folder of the lists, if they do not lie in ``folder``.
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
+        decoded: a folder outside ``folder``, where one file holds decoded images; None: memory.
 
     Raises:
-        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
-            fetch.
+        FileNotFoundError: a folder, a list or images of a class are missing; says what to fetch.
         ValueError: an argument out of range, lists that are damaged or do not fit together, a path
             that leaves the folder, a broken image.
     """
@@ -145,23 +130,23 @@ def domainnet(
     for what, value in (("n_tasks", n_tasks), ("class_order", class_order)):
         if by_domain and value is not None:
             raise checks.fail(what, "None if a task is a domain", value)
-    domains = check_domains(domains, DOMAINNET.domains)
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
-    order = order_of_classes(DOMAINNET.n_classes, class_order)
+    domains = sampling.check_domains(domains, DOMAINNET.domains)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
+    order = sampling.order_of_classes(DOMAINNET.n_classes, class_order)
     parts = _read(DOMAINNET, folder, lists, domains)
     read = reader(DOMAINNET.find_root(folder), image_size, decoded)
-    about = {"source": DOMAINNET.title, "split": "official lists"}
     if by_domain:
-        kept, left_out = _in_every_domain(parts)
-        about |= left_out
-        tasks = _domain_tasks(kept, read, n_train, n_test, seed)
-    else:
-        merged = _merge_domains(parts)
-        some = [merged[k].at_most(n_train, n_test, seed) for k in order if k in merged]
-        tasks = class_incremental(some, 5 if n_tasks is None else n_tasks, read)
-        about["class_order"] = order_in_words(class_order, "official")
-        about["domains"] = ", ".join(domains)
-    about["partial"] = partial_note(_partial(DOMAINNET, parts), n_train, n_test)
+        return _domain_stream(DOMAINNET, parts, read, n_train, n_test, seed)
+    merged = _merge_domains(parts)
+    some = [merged[k].at_most(n_train, n_test, seed) for k in order if k in merged]
+    tasks = sampling.class_incremental(some, 5 if n_tasks is None else n_tasks, read)
+    about = {
+        "source": DOMAINNET.title,
+        "split": "official lists",
+        "class_order": sampling.order_in_words(class_order, "official"),
+        "domains": ", ".join(domains),
+        "partial": sampling.partial_note(_partial(DOMAINNET, parts), n_train, n_test),
+    }
     return Stream("domainnet", scenario, tasks, seed, about)
 
 
@@ -182,59 +167,39 @@ def dn4il(
 
     Args:
         folder: the images and the lists, or the folder that dn4il lies in; only read.
-        seed: decides which images a limit keeps, and nothing else: the split is the official one.
+        seed: decides which images a limit keeps; the split is the official one.
         domains: the domains, in the order they are learnt; default: the authors' order.
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class and domain; None: all.
         n_test: at most so many test images per class and domain; None: all.
         lists: the folder of the lists, if they do not lie in ``folder``.
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
+        decoded: a folder outside ``folder``, where one file holds decoded images; None: memory.
 
     Raises:
-        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
-            fetch.
-        ValueError: an argument out of range, lists that are damaged or do not fit together, a path
-            that leaves the folder, a broken image.
+        FileNotFoundError, ValueError: as `domainnet`.
     """
-    domains = check_domains(domains, DN4IL.domains)
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
+    domains = sampling.check_domains(domains, DN4IL.domains)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     parts = _read(DN4IL, folder, lists, domains)
-    kept, left_out = _in_every_domain(parts)
     read = reader(DN4IL.find_root(folder), image_size, decoded)
-    about = {
-        "source": DN4IL.title,
-        "split": "official lists",
-        **left_out,
-        "partial": partial_note(_partial(DN4IL, parts), n_train, n_test),
-    }
-    tasks = _domain_tasks(kept, read, n_train, n_test, seed)
-    return Stream("dn4il", "domain-incremental", tasks, seed, about)
+    return _domain_stream(DN4IL, parts, read, n_train, n_test, seed)
 
 
 def _read(
     data: DataSet, folder: str | Path, lists: str | Path | None, domains: Sequence[str]
 ) -> Parts:
-    """What the lists of these domains say, as far as their images are there.
-
-    Args:
-        data: which data set.
-        folder: the images, and the lists unless ``lists`` is given; only read.
-        lists: the folder of the lists, if it is another one.
-        domains: which, in the order they are learnt.
-
-    Raises:
-        FileNotFoundError: a folder, a list, or some images of a class are missing.
-        ValueError: lists that are damaged or do not fit together.
-    """
+    """What the lists of these domains say, as far as their images are there."""
     where = folder if lists is None else as_path("lists", lists)
     where = data.find_root(where, list_names(domains))
     root = data.find_root(folder, domains)
-    listed = {}
+    listed, names = {}, {}
     for domain in domains:
         two = tuple(where / name for name in list_names([domain]))
         listed[domain] = listed_classes(root, two, data.n_classes)
-    _check_same_names(where, listed)
+        for k, each in listed[domain].items():
+            if (before := names.setdefault(k, each.name)) != each.name:
+                got = f"label {k} for {each.name!r} in {domain}, and for {before!r} before"
+                raise ValueError(f"{where} must have lists that label classes alike, got {got}")
     parts = {domain: classes_present(classes, data) for domain, classes in listed.items()}
     if empty := [domain for domain, classes in parts.items() if not classes]:
         raise data.lacks(root / empty[0], "the listed images, got none")
@@ -249,11 +214,7 @@ def _partial(data: DataSet, parts: Parts) -> list[str]:
 
 
 def _in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
-    """The classes that every domain can be trained on, and for `describe` which are left out.
-
-    Raises:
-        ValueError: no class has training images in every domain.
-    """
+    """The classes that every domain can be trained on, and for `describe` which are left out."""
     trained = {d: {k for k, each in classes.items() if each.train} for d, classes in parts.items()}
     common = set.intersection(*trained.values())
     if not common:
@@ -268,15 +229,20 @@ def _in_every_domain(parts: Parts) -> tuple[Parts, dict[str, str]]:
     return kept, {"left_out": "; ".join(lacking[:5] + more)} if lacking else {}
 
 
-def _domain_tasks(
-    parts: Parts, read: Read, n_train: int | None, n_test: int | None, seed: int
-) -> tuple[Task, ...]:
+def _domain_stream(
+    data: DataSet, parts: Parts, read: Read, n_train: int | None, n_test: int | None, seed: int
+) -> Stream:
     """One task per domain, all with the same classes, and at most so many images of each."""
-    plans = {
-        domain: [each.at_most(n_train, n_test, seed) for each in classes.values()]
-        for domain, classes in parts.items()
+    shared, left_out = _in_every_domain(parts)
+    plans = {d: [k.at_most(n_train, n_test, seed) for k in shared[d].values()] for d in shared}
+    about = {
+        "source": data.title,
+        "split": "official lists",
+        **left_out,
+        "partial": sampling.partial_note(_partial(data, parts), n_train, n_test),
     }
-    return make_tasks(plans, read)
+    tasks = sampling.make_tasks(plans, read)
+    return Stream(data.name, "domain-incremental", tasks, seed, about)
 
 
 def _merge_domains(parts: Parts) -> dict[int, ClassItems]:
@@ -284,17 +250,6 @@ def _merge_domains(parts: Parts) -> dict[int, ClassItems]:
     merged: dict[int, ClassItems] = {}
     for classes in parts.values():
         for k, each in classes.items():
-            before = merged.get(k, ClassItems(each.name, (), ()))
-            merged[k] = ClassItems(each.name, before.train + each.train, before.test + each.test)
+            train, test = (merged[k].train, merged[k].test) if k in merged else ((), ())
+            merged[k] = ClassItems(each.name, train + each.train, test + each.test)
     return {k: each for k, each in merged.items() if each.train}
-
-
-def _check_same_names(where: Path, listed: Parts) -> None:
-    names: dict[int, str] = {}
-    for domain, classes in listed.items():
-        for k, each in classes.items():
-            if names.setdefault(k, each.name) != each.name:
-                raise ValueError(
-                    f"{where} must have lists that label classes alike, got label {k} for "
-                    f"{each.name!r} in {domain}, and for {names[k]!r} before"
-                )

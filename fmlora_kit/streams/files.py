@@ -16,12 +16,7 @@ LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")  # beside images, like .DS_Store,
 
 
 def path_inside(root: Path, listed: str, where: Path) -> Path:
-    """A path of a list as a path below ``root``.
-
-    Args:
-        root: the folder that listed paths begin in.
-        listed: the path as it is written, with forward slashes.
-        where: the list, for the error.
+    """A path that a list (``where``) writes, with forward slashes, as one below ``root``.
 
     Raises:
         ValueError: the path is absolute or climbs out of ``root``.
@@ -37,27 +32,23 @@ def subfolders(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 def image_files(folder: Path) -> list[Path]:
     """The image files in a folder, sorted by name, without hidden ones."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    return sorted(path for path in folder.iterdir() if _is_image(path))
 
 
 def count_images(folder: Path) -> int:
     """How many image files lie in a folder and in its folders, linked ones too, three deep."""
     found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
-    return sum(path.suffix.lower() in SUFFIXES and path.name[0] != "." for path in found)
+    return sum(map(_is_image, found))
 
 
 def class_files(root: Path) -> dict[str, list[Path]]:
-    """Each folder in ``root``, a class, with its image files.
-
-    Raises:
-        ValueError: a folder holds no image.
-    """
+    """Each folder in ``root``, a class, with its image files; a ValueError if one has none."""
     classes = {name: image_files(root / name) for name in subfolders(root)}
     if empty := [name for name, files in classes.items() if not files]:
         raise ValueError(f"{root / empty[0]} must hold images ({', '.join(SUFFIXES)}), got none")
@@ -67,22 +58,16 @@ def class_files(root: Path) -> dict[str, list[Path]]:
 def presplit_files(
     root: Path, test: str = "test"
 ) -> dict[str, tuple[tuple[Path, ...], tuple[Path, ...]]]:
-    """Class -> training images and test images, from ``root/train/CLASS`` and ``root/test/CLASS``.
-
-    Args:
-        root: the folder that holds both.
-        test: what the folder of the test images is called.
+    """Class -> training images and test images, from ``root/train/CLASS`` and ``root/TEST/CLASS``.
 
     Raises:
         ValueError: the two folders have different classes, or a class without images.
     """
-    parts = [class_files(root / part) for part in ("train", test)]
-    if different := sorted(set(parts[0]) ^ set(parts[1])):
-        raise ValueError(
-            f"{root} must have the same classes in train and {test}, got {different[:5]} in one of "
-            "them only"
-        )
-    return {name: (tuple(parts[0][name]), tuple(parts[1][name])) for name in parts[0]}
+    trained, tested = class_files(root / "train"), class_files(root / test)
+    if different := sorted(set(trained) ^ set(tested)):
+        rule = f"have the same classes in train and {test}"
+        raise ValueError(f"{root} must {rule}, got {different[:5]} in one of them only")
+    return {name: (tuple(paths), tuple(tested[name])) for name, paths in trained.items()}
 
 
 def read_list(path: Path) -> list[tuple[str, int]]:
@@ -94,8 +79,8 @@ def read_list(path: Path) -> list[tuple[str, int]]:
         ValueError: the list is empty, or damaged; names the list and the line.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    pairs = _parse_yaml(path, lines) if path.suffix == ".yaml" else _parse_lines(path, lines)
-    if not pairs:
+    parse = _parse_yaml if path.suffix == ".yaml" else _parse_lines
+    if not (pairs := parse(path, lines)):
         raise ValueError(f"{path} must list at least one image, got none")
     return pairs
 
@@ -121,39 +106,31 @@ def listed_classes(
     seen: set[str] = set()
     for path, part in zip(lists, parts, strict=True):
         for listed, label in read_list(path):
+            got = f"got {label} for {listed}"
             if not 0 <= label < n_classes:
-                raise ValueError(
-                    f"{path} must give labels from 0 to {n_classes - 1}, got {label} for {listed}"
-                )
+                raise ValueError(f"{path} must give labels from 0 to {n_classes - 1}, {got}")
             below = listed.removeprefix(prefix)
             place = path_inside(root, below, path)
             folder = below.rpartition("/")[0]
-            if labels.setdefault(folder, label) != label:
-                raise ValueError(
-                    f"{path} must give one label to all of {folder}, got {label} for {listed}, and "
-                    f"{labels[folder]} before"
-                )
-            if names.setdefault(label, folder) != folder:
-                raise ValueError(
-                    f"{path} must give each label to one folder, got {label} for {listed}, and for "
-                    f"{names[label]} before"
-                )
+            if (before := labels.setdefault(folder, label)) != label:
+                rule = f"give one label to all of {folder}"
+                raise ValueError(f"{path} must {rule}, {got}, and {before} before")
+            if (before := names.setdefault(label, folder)) != folder:
+                rule = "give each label to one folder"
+                raise ValueError(f"{path} must {rule}, {got}, and for {before} before")
             if below in seen:
-                raise ValueError(
-                    f"{lists[0]} and {lists[1].name} must list each image once, got {listed} twice"
-                )
+                both = f"{lists[0]} and {lists[1].name}"
+                raise ValueError(f"{both} must list each image once, got {listed} twice")
             seen.add(below)
             part.setdefault(label, []).append(place)
-    return {k: _make_class(names[k], *(part.get(k, []) for part in parts)) for k in sorted(names)}
+    said = {k: folder.rpartition("/")[2].replace("_", " ") for k, folder in sorted(names.items())}
+    return {k: ClassItems(said[k], *(tuple(part.get(k, ())) for part in parts)) for k in said}
 
 
 def classes_present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[int, ClassItems]:
-    """The classes whose images are there: of each class all listed images must be, or none.
+    """The classes whose images are there: of each class all must be, or none (FileNotFoundError).
 
     Folders are listed once instead of asking for each file, which is slow on a network drive.
-
-    Raises:
-        FileNotFoundError: some images of a class are missing.
     """
     there: dict[int, ClassItems] = {}
     for label, each in classes.items():
@@ -161,11 +138,8 @@ def classes_present(classes: Mapping[int, ClassItems], data: DataSet) -> dict[in
         names = {folder: _names_in(folder) for folder in {path.parent for path in paths}}
         missing = [path for path in paths if path.name not in names[path.parent]]
         if missing and len(missing) < len(paths):
-            raise data.lacks(
-                missing[0].parent,
-                f"all {len(paths)} listed images or none, {len(missing)} are missing, first "
-                f"{missing[0].name}",
-            )
+            lost = f"{len(missing)} are missing, first {missing[0].name}"
+            raise data.lacks(missing[0].parent, f"all {len(paths)} listed images or none, {lost}")
         if not missing:
             there[label] = each
     return there
@@ -195,16 +169,12 @@ def _parse_yaml(path: Path, lines: list[str]) -> list[tuple[str, int]]:
         elif current is not None and line.startswith("- "):
             current.append(line[2:].strip())
         else:
-            raise ValueError(
-                f"{path} must hold 'data:' and 'targets:', then lines '- VALUE', got {line!r} in "
-                f"line {number}"
-            )
+            rule = "hold 'data:' and 'targets:', then lines '- VALUE'"
+            raise ValueError(f"{path} must {rule}, got {line!r} in line {number}")
     data, targets = found.values()
     if len(data) != len(targets):
-        raise ValueError(
-            f"{path} must have one target per image, got {len(data)} images and {len(targets)} "
-            "targets"
-        )
+        got = f"{len(data)} images and {len(targets)} targets"
+        raise ValueError(f"{path} must have one target per image, got {got}")
     if wrong := [value for value in targets if not _is_integer(value)]:
         raise ValueError(f"{path} must have numbers as targets, got {wrong[0]!r}")
     return [(listed, int(target)) for listed, target in zip(data, targets, strict=True)]
@@ -212,11 +182,6 @@ def _parse_yaml(path: Path, lines: list[str]) -> list[tuple[str, int]]:
 
 def _is_integer(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
-
-
-def _make_class(folder: str, train: list[Path], test: list[Path]) -> ClassItems:
-    name = folder.rpartition("/")[2].replace("_", " ")
-    return ClassItems(name, tuple(train), tuple(test))
 
 
 def _names_in(folder: Path) -> set[str]:

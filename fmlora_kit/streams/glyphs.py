@@ -50,10 +50,8 @@ def glyphs(
     how = {"n_train": n_train, "n_test": n_test, "styles": _names("styles", styles, STYLES)}
     tasks, first = [], 0
     for script, bar in plan:
-        name = f"{script}, barred" if bar else script
-        characters = SCRIPTS[script]
-        classes = range(first, first + len(characters))
-        tasks.append(_task(name, characters, classes, seed, barred=bar, **how))
+        name, characters = script + ", barred" * bar, SCRIPTS[script]
+        tasks.append(_task(name, characters, first, seed, barred=bar, **how))
         first += len(characters)
     return Stream("glyphs", "class-incremental", tuple(tasks), seed)
 
@@ -83,7 +81,7 @@ def glyph_styles(
     checks.different("characters", tuple(checks.text("characters", characters)))
     how = {"n_train": n_train, "n_test": n_test}
     tasks = [
-        _task(style, characters, range(len(characters)), seed, styles=(style,), **how)
+        _task(style, characters, 0, seed, styles=(style,), **how)
         for style in tuple(STYLES)[:n_tasks]
     ]
     return Stream("glyph_styles", "domain-incremental", tuple(tasks), seed)
@@ -91,8 +89,7 @@ def glyph_styles(
 
 def _names(what: str, names: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
     """The names, if they are at least one, different and known."""
-    names = checks.different(what, names)
-    if not names:
+    if not (names := checks.different(what, names)):
         raise checks.fail(what, "at least one name", names)
     return tuple(checks.choice(what, name, among) for name in names)
 
@@ -100,7 +97,7 @@ def _names(what: str, names: Sequence[str], among: Collection[str]) -> tuple[str
 def _task(
     name: str,
     characters: str,
-    classes: range,
+    first: int,
     seed: int,
     *,
     styles: Sequence[str],
@@ -110,14 +107,12 @@ def _task(
 ) -> Task:
     n_train, n_test = checks.integer("n_train", n_train, 1), checks.integer("n_test", n_test, 1)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    classes = np.arange(first, first + len(characters), dtype=np.int64)
 
     def pictures(n: int) -> tuple[np.ndarray, np.ndarray]:
-        images = [
-            render(character, styles[rng.integers(len(styles))], rng, barred=barred)
-            for character in characters
-            for _ in range(n)
-        ]
-        return np.stack(images), np.array(classes, dtype=np.int64).repeat(n)
+        each = (character for character in characters for _ in range(n))
+        images = [render(c, styles[rng.integers(len(styles))], rng, barred=barred) for c in each]
+        return np.stack(images), classes.repeat(n)
 
-    names = tuple(character + "\u0332" if barred else character for character in characters)
-    return Task(name, tuple(classes), names, *pictures(n_train), *pictures(n_test))
+    names = tuple(character + "\u0332" * barred for character in characters)
+    return Task(name, tuple(classes.tolist()), names, *pictures(n_train), *pictures(n_test))

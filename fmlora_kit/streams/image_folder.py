@@ -7,28 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmlora_kit import checks
+from fmlora_kit.streams import files, sampling
 from fmlora_kit.streams.data_set import DataSet, as_path
-from fmlora_kit.streams.files import (
-    LEFT_BY_SYSTEMS,
-    SUFFIXES,
-    class_files,
-    image_files,
-    presplit_files,
-    subfolders,
-)
 from fmlora_kit.streams.pixel_cache import reader
-from fmlora_kit.streams.sampling import (
-    ClassItems,
-    check_domains,
-    check_numbers,
-    check_share,
-    class_incremental,
-    make_tasks,
-    order_in_words,
-    order_of_classes,
-    partial_note,
-    split,
-)
+from fmlora_kit.streams.sampling import ClassItems
 from fmlora_kit.streams.task import Stream
 
 CLASSES, SPLIT, DOMAINS = "CLASS/*", "train/CLASS/* and test/CLASS/*", "DOMAIN/CLASS/*"
@@ -36,7 +18,7 @@ IMAGE_FOLDER = DataSet(
     "image_folder",
     "a folder of images",
     f"A folder of your images must hold {CLASSES}, {SPLIT} (or val for test), or {DOMAINS} with "
-    f"the same classes in every domain; images are {', '.join(SUFFIXES)}.",
+    f"the same classes in every domain; images are {', '.join(files.SUFFIXES)}.",
     tree="CLASS/*, or train/CLASS/* and test/CLASS/*, or DOMAIN/CLASS/*",
     tries={"class-incremental": {"n_tasks": 1}, "domain-incremental": {}},
 )
@@ -70,40 +52,40 @@ def image_folder(
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class (and domain); None: all.
         n_test: at most so many test images per class (and domain); None: all.
-        class_order: class-incremental: None for alphabetical; a number for the permutation that
-            this seed gives.
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
+        class_order: class-incremental: None: alphabetical; a number: the permutation of this seed.
+        decoded: a folder outside ``folder``, where one file holds decoded images; None: memory.
 
     Raises:
         FileNotFoundError: there is no such folder, or nothing in it.
         ValueError: an argument out of range or of no use in the layout, another layout, a class
             with fewer than two images, a broken image.
     """
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
-    test_share = check_share(test_share)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
+    test_share = sampling.check_share(test_share)
     root = as_path("folder", folder)
     layout = layout_of(root)
     by_class = {"n_tasks": n_tasks, "class_order": class_order}
-    _check_unused(layout, by_class if layout == DOMAINS else {"domains": domains})
+    for what, value in (by_class if layout == DOMAINS else {"domains": domains}).items():
+        if value is not None:
+            raise checks.fail(what, f"None for a folder of {layout}", value)
     read = reader(root, image_size, decoded, upright=True)
     if layout == DOMAINS:
         found = _read_domains(root, domains, test_share, seed)
         plans = {d: [c.at_most(n_train, n_test, seed) for c in found[d]] for d in found}
-        tasks = make_tasks(plans, read)
+        tasks = sampling.make_tasks(plans, read)
     else:
         classes = _read_classes(root, layout, test_share, seed)
-        order = order_of_classes(len(classes), class_order)
+        order = sampling.order_of_classes(len(classes), class_order)
         kept = [classes[k].at_most(n_train, n_test, seed) for k in order]
-        tasks = class_incremental(kept, n_tasks, read)
+        tasks = sampling.class_incremental(kept, n_tasks, read)
     by_seed = f"random by seed, {test_share:g} of each class for testing"
     about = {
         "source": f"folder {root.resolve().name}",
         "layout": layout,
         "split": "folders" if layout == SPLIT else by_seed,
-        "class_order": order_in_words(class_order, "alphabetical"),
+        "class_order": sampling.order_in_words(class_order, "alphabetical"),
         **other_files(root, layout),
-        "partial": partial_note([], n_train, n_test),
+        "partial": sampling.partial_note([], n_train, n_test),
     }
     scenario = "domain-incremental" if layout == DOMAINS else "class-incremental"
     return Stream("image_folder", scenario, tasks, seed, about)
@@ -119,16 +101,13 @@ def layout_of(root: Path) -> str:
     how = IMAGE_FOLDER.how_to_get
     if not root.is_dir():
         raise FileNotFoundError(f"folder must be there, there is no folder {root}. {how}")
-    names = subfolders(root)
-    if not names:
+    if not (names := files.subfolders(root)):
         raise IMAGE_FOLDER.lacks(root, "folders of images, got none")
-    nested = [name for name in names if subfolders(root / name)]
-    flat = [name for name in names if image_files(root / name)]
+    nested = [name for name in names if files.subfolders(root / name)]
+    flat = [name for name in names if files.image_files(root / name)]
     if nested and flat:
-        raise ValueError(
-            f"{root} must hold folders of images or folders of folders, got images in {flat[0]!r} "
-            f"and folders in {nested[0]!r}. {how}"
-        )
+        got = f"images in {flat[0]!r} and folders in {nested[0]!r}. {how}"
+        raise ValueError(f"{root} must hold folders of images or folders of folders, got {got}")
     if not nested:
         return CLASSES
     return SPLIT if set(names) in ({"train", "test"}, {"train", "val"}) else DOMAINS
@@ -136,49 +115,37 @@ def layout_of(root: Path) -> str:
 
 def other_files(root: Path, layout: str) -> dict[str, str]:
     """For `describe`: files that are left out because they are no images, or in no class."""
-    within = "*/*" if layout == CLASSES else "*/*/*"
     found = Counter(
         path.suffix.lower() or "no suffix"
-        for path in root.glob(within)
-        if path.is_file() and path.suffix.lower() not in SUFFIXES and not _is_left_by_system(path)
+        for path in root.glob("*/*" if layout == CLASSES else "*/*/*")
+        if path.is_file()
+        and path.suffix.lower() not in files.SUFFIXES
+        and path.name[0] != "."
+        and path.name.lower() not in files.LEFT_BY_SYSTEMS
     )
     kinds = ", ".join(f"{n} of {suffix}" for suffix, n in sorted(found.items()))
     words = [f"files that are no images: {kinds}"] if kinds else []
-    if loose := len(image_files(root)):  # deeper, `layout_of` refuses them
+    if loose := len(files.image_files(root)):  # deeper, `layout_of` refuses them
         words.append(f"images that lie in no class: {loose}")
     return {"left_out": "; ".join(words)} if words else {}
 
 
-def _is_left_by_system(path: Path) -> bool:
-    return path.name[0] == "." or path.name.lower() in LEFT_BY_SYSTEMS
-
-
-def _check_unused(layout: str, options: dict[str, object]) -> None:
-    for what, value in options.items():
-        if value is not None:
-            raise checks.fail(what, f"None for a folder of {layout}", value)
-
-
 def _read_classes(root: Path, layout: str, test_share: float, seed: int) -> list[ClassItems]:
-    if layout == SPLIT:
-        test = "test" if (root / "test").is_dir() else "val"
-        return [ClassItems(name, *parts) for name, parts in presplit_files(root, test).items()]
-    return [split(name, each, test_share, seed, name) for name, each in class_files(root).items()]
+    if layout == CLASSES:
+        return sampling.split_all(files.class_files(root), test_share, seed)
+    test = "test" if (root / "test").is_dir() else "val"
+    return [ClassItems(name, *parts) for name, parts in files.presplit_files(root, test).items()]
 
 
 def _read_domains(
     root: Path, domains: Sequence[str] | None, test_share: float, seed: int
 ) -> dict[str, list[ClassItems]]:
-    names = subfolders(root)
-    chosen = check_domains(names if domains is None else domains, names)
-    found = {domain: class_files(root / domain) for domain in chosen}
-    everywhere = {name for each in found.values() for name in each}
+    names = files.subfolders(root)
+    chosen = sampling.check_domains(names if domains is None else domains, names)
+    found = {domain: files.class_files(root / domain) for domain in chosen}
+    everywhere = set().union(*found.values())
     for domain, each in found.items():
         if lacking := sorted(everywhere - set(each)):
-            raise ValueError(
-                f"{root} must have the same classes in every domain, {domain} lacks {lacking[:5]}"
-            )
-    return {
-        d: [split(name, files, test_share, seed, f"{d}/{name}") for name, files in each.items()]
-        for d, each in found.items()
-    }
+            rule = f"have the same classes in every domain, {domain} lacks {lacking[:5]}"
+            raise ValueError(f"{root} must {rule}")
+    return {d: sampling.split_all(each, test_share, seed, f"{d}/") for d, each in found.items()}

@@ -7,26 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmlora_kit import checks
+from fmlora_kit.streams import files, sampling
 from fmlora_kit.streams.data_set import DataSet, Preset, as_path
-from fmlora_kit.streams.files import (
-    class_files,
-    classes_present,
-    count_present,
-    listed_classes,
-    presplit_files,
-    subfolders,
-)
 from fmlora_kit.streams.pixel_cache import reader
-from fmlora_kit.streams.sampling import (
-    ClassItems,
-    check_numbers,
-    check_share,
-    class_incremental,
-    order_in_words,
-    order_of_classes,
-    partial_note,
-)
-from fmlora_kit.streams.sampling import split as split_at_random
+from fmlora_kit.streams.sampling import ClassItems
 from fmlora_kit.streams.task import Stream
 
 LISTS = ("imagenet-r_train.yaml", "imagenet-r_test.yaml")
@@ -40,21 +24,18 @@ WNID = re.compile(r"n\d{8}")
 NAMES = re.compile(r"^(n\d{8}) (.+)$", re.MULTILINE)  # how README.txt of the archive names classes
 
 
-def _coda(n_tasks: int) -> Preset:
-    return Preset(
-        "imagenet_r",
-        "CODA-Prompt (2211.13218), its lists and its first repeat, without shuffling; the later "
-        "repeats shuffle classes with Python's own generator",
-        {"n_tasks": n_tasks, "split": "fixed"},
-    )
+CODA = (
+    "CODA-Prompt (2211.13218), its lists and its first repeat, without shuffling; the later "
+    "repeats shuffle classes with Python's own generator"
+)
+SD_LORA = "SD-LoRA (2501.13198): class seed 1995 over the folders train and test of LAMDA-PILOT"
 
 
-def _sd_lora(n_tasks: int) -> Preset:
-    return Preset(
-        "imagenet_r",
-        "SD-LoRA (2501.13198): class seed 1995 over the folders train and test of LAMDA-PILOT",
-        {"n_tasks": n_tasks, "split": "folders", "class_order": 1995},
-    )
+def _presets(prefix: str, whose: str, **options: object) -> dict[str, Preset]:
+    numbers = (5, 10, 20)
+    return {
+        f"{prefix}-{n}": Preset("imagenet_r", whose, {"n_tasks": n, **options}) for n in numbers
+    }
 
 
 IMAGENET_R = DataSet(
@@ -72,8 +53,8 @@ IMAGENET_R = DataSet(
     files=LISTS,
     tries={f"split={split!r}": {"split": split, "n_tasks": 1} for split in SPLITS},
     presets={
-        **{f"imagenet-r-{n}": _coda(n) for n in (5, 10, 20)},
-        **{f"imagenet-r-sdlora-{n}": _sd_lora(n) for n in (5, 10, 20)},
+        **_presets("imagenet-r", CODA, split="fixed"),
+        **_presets("imagenet-r-sdlora", SD_LORA, split="folders", class_order=1995),
         "imagenet-r-random-10": Preset(
             "imagenet_r",
             "L2P and InfLoRA: a random fifth for testing; which images differs from theirs, "
@@ -115,36 +96,33 @@ def imagenet_r(
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class; None: all.
         n_test: at most so many test images per class; None: all.
-        class_order: None for the order of the classes' numbers; a number for the permutation that
-            this seed gives, of all 200 classes (fixed) or of those that are there.
+        class_order: None: by number; a number: the permutation that this seed gives, of all 200
+            classes (fixed) or of those that are there.
         lists: the folder of the fixed lists, if they do not lie in ``folder``.
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
+        decoded: a folder outside ``folder``, where one file holds decoded images; None: memory.
 
     Raises:
-        FileNotFoundError: a folder, a list, or some images of a class are missing; says what to
-            fetch.
+        FileNotFoundError: a folder, a list or images of a class are missing; says what to fetch.
         ValueError: an argument out of range, lists that are damaged or do not fit together, a path
             that leaves the folder, a folder that is no class, a broken image.
     """
     checks.choice("split", split, SPLITS)
-    test_share = check_share(test_share)
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
+    test_share = sampling.check_share(test_share)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     fixed = split == "fixed"
     there = _read_listed(folder, lists) if fixed else _read_folders(folder, split, test_share, seed)
     there = _with_readable_names(there)
-    order = order_of_classes(IMAGENET_R.n_classes if fixed else len(there), class_order)
+    order = sampling.order_of_classes(IMAGENET_R.n_classes if fixed else len(there), class_order)
     kept = [there[k].at_most(n_train, n_test, seed) for k in order if k in there]
     root = IMAGENET_R.find_root(folder)
-    tasks = class_incremental(kept, n_tasks, reader(root, image_size, decoded))
+    tasks = sampling.class_incremental(kept, n_tasks, reader(root, image_size, decoded))
+    missing = IMAGENET_R.partial(len(there), files.count_present(there))
     about = {
         "source": IMAGENET_R.title,
         "split": SPLITS[split].format(test_share),
         "class_numbers": "of the lists" if fixed else "sorted names of the folders",
-        "class_order": order_in_words(class_order, "by number"),
-        "partial": partial_note(
-            IMAGENET_R.partial(len(there), count_present(there)), n_train, n_test
-        ),
+        "class_order": sampling.order_in_words(class_order, "by number"),
+        "partial": sampling.partial_note(missing, n_train, n_test),
     }
     return Stream("imagenet_r", "class-incremental", tasks, seed, about)
 
@@ -153,9 +131,8 @@ def _read_listed(folder: str | Path, lists: str | Path | None) -> dict[int, Clas
     where = IMAGENET_R.find_root(folder if lists is None else as_path("lists", lists), LISTS)
     root = IMAGENET_R.find_root(folder)
     names = tuple(where / name for name in LISTS)
-    there = classes_present(
-        listed_classes(root, names, IMAGENET_R.n_classes, LISTED_FROM), IMAGENET_R
-    )
+    listed = files.listed_classes(root, names, IMAGENET_R.n_classes, LISTED_FROM)
+    there = files.classes_present(listed, IMAGENET_R)
     if not there:
         raise IMAGENET_R.lacks(root, "the listed images, got none")
     return there
@@ -166,23 +143,19 @@ def _read_folders(
 ) -> dict[int, ClassItems]:
     needed = ("train", "test") if split == "folders" else ()
     root = IMAGENET_R.find_root(folder, needed)
-    names = subfolders(root / "train" if split == "folders" else root)
+    names = files.subfolders(root / "train" if split == "folders" else root)
     if foreign := [name for name in names if not WNID.fullmatch(name)]:
-        raise ValueError(
-            f"{root} must hold folders of classes, nXXXXXXXX, got {foreign[:5]}; split='folders' "
-            "reads them in train and test"
-        )
+        got = f"{foreign[:5]}; split='folders' reads them in train and test"
+        raise ValueError(f"{root} must hold folders of classes, nXXXXXXXX, got {got}")
     if not names:
         raise IMAGENET_R.lacks(root, "folders of classes, got none")
     if split == "random":
-        classes = class_files(root).items()
-        return dict(enumerate(split_at_random(k, v, test_share, seed, k) for k, v in classes))
-    classes = presplit_files(root)
+        return dict(enumerate(sampling.split_all(files.class_files(root), test_share, seed)))
+    classes = files.presplit_files(root)
     for name, (train, test) in classes.items():
         if both := {path.name for path in train} & {path.name for path in test}:
-            raise ValueError(
-                f"{root} must have each image in train or in test, got {name}/{min(both)} in both"
-            )
+            got = f"{name}/{min(both)} in both"
+            raise ValueError(f"{root} must have each image in train or in test, got {got}")
     return dict(enumerate(ClassItems(name, *parts) for name, parts in classes.items()))
 
 

@@ -43,10 +43,7 @@ def read_images(paths: Sequence[Path], image_size: int, upright: bool = False) -
 
 
 def decode(
-    paths: Sequence[Path],
-    image_size: int,
-    upright: bool,
-    put: Callable[[int, np.ndarray], None],
+    paths: Sequence[Path], image_size: int, upright: bool, put: Callable[[int, np.ndarray], None]
 ) -> None:
     """Decode image files, several at once in threads: Pillow works without the interpreter's lock.
 
@@ -90,12 +87,7 @@ def fit(picture: Image.Image, image_size: int) -> np.ndarray:
 
 
 def shorter_side(path: Path) -> int:
-    """Pixels of the shorter side of an image file; only its header is read.
-
-    Raises:
-        FileNotFoundError: the file is missing.
-        ValueError: it is no image.
-    """
+    """Pixels of the shorter side of an image file; only its header is read."""
     with _open_image(path) as picture:
         return min(picture.size)
 

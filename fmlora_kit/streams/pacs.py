@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import DataSet, Preset
 from fmlora_kit.streams.files import image_files, subfolders
 from fmlora_kit.streams.images import shorter_side
 from fmlora_kit.streams.pixel_cache import reader
-from fmlora_kit.streams.sampling import (
-    check_domains,
-    check_numbers,
-    check_share,
-    make_tasks,
-    partial_note,
-    split,
-)
 from fmlora_kit.streams.task import Stream
 
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
@@ -68,31 +61,28 @@ def pacs(
         n_train: at most so many training images per class and domain; None: all.
         n_test: at most so many test images per class and domain; None: all.
         test_share: fraction of each class and domain held out for testing.
-        decoded: a folder of yours, outside the data set's, in which the decoded images are kept in
-            one file that memory need not hold; None: they are held in memory.
+        decoded: a folder outside ``folder``, where one file holds decoded images; None: memory.
 
     Raises:
         FileNotFoundError: the folder, a domain or a class is missing; says what to fetch.
         ValueError: an argument out of range, a class that PACS does not have, a broken image.
     """
-    domains = check_domains(domains, DOMAINS)
-    test_share = check_share(test_share)
-    seed, image_size, n_train, n_test = check_numbers(seed, image_size, n_train, n_test)
+    domains = sampling.check_domains(domains, DOMAINS)
+    test_share = sampling.check_share(test_share)
+    seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     root = PACS.find_root(folder, domains)
     files = {domain: _files(root, domain) for domain in domains}
-    plans = {
-        domain.replace("_", " "): [
-            split(name, each, test_share, seed, f"{domain}/{name}").at_most(n_train, n_test, seed)
-            for name, each in classes.items()
-        ]
-        for domain, classes in files.items()
-    }
+    plans = {}
+    for domain, classes in files.items():
+        parts = sampling.split_all(classes, test_share, seed, f"{domain}/")
+        kept = [each.at_most(n_train, n_test, seed) for each in parts]
+        plans[domain.replace("_", " ")] = kept
     about = {
         "source": PACS.title,
         "split": f"random by seed, {test_share:g} of each class and domain for testing",
-        "partial": partial_note(_missing(files), n_train, n_test),
+        "partial": sampling.partial_note(_missing(files), n_train, n_test),
     }
-    tasks = make_tasks(plans, reader(root, image_size, decoded))
+    tasks = sampling.make_tasks(plans, reader(root, image_size, decoded))
     return Stream("pacs", "domain-incremental", tasks, seed, about)
 
 

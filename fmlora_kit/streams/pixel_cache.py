@@ -57,9 +57,7 @@ def _map_parts(
 ) -> list[np.ndarray]:
     """The parts of a stream, end to end in one file, which is made where there is none that fits.
 
-    Raises:
-        OSError: the disk has too little room, or cannot be written to.
-        ValueError: an image is broken; nothing is left of the file then.
+    Of a broken image, or a disk without room, no file is left.
     """
     paths = list(chain.from_iterable(parts))
     ends = np.cumsum([0, *map(len, parts)])
@@ -72,7 +70,11 @@ def _map_parts(
         with FileLock(folder / f"{name}.lock"):  # other processes may want the same
             whole = _open_if_same(folder / name, key, shape)
             if whole is None:
-                _check_room(folder, shape)
+                needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
+                if needed > free:
+                    rule = f"have room for {shape[0]:,} images of {image_size} pixels"
+                    got = f"{needed:,} bytes, got {free:,} bytes free in {folder}"
+                    raise OSError(f"decoded must {rule}, {got}")
                 _write(folder / name, key, shape, partial(decode, paths, image_size, upright))
                 whole = np.load(folder / f"{name}.npy", mmap_mode="r")
     return [whole[a:b] for a, b in pairwise(ends)]
@@ -107,17 +109,7 @@ def _open_if_same(path: Path, key: dict[str, object], shape: tuple[int, ...]) ->
         whole = np.load(f"{path}.npy", mmap_mode="r")
     except (FileNotFoundError, ValueError, EOFError):  # none, or a damaged one
         return None
-    fits = found == key and whole.shape == shape and whole.dtype == np.uint8
-    return whole if fits else None
-
-
-def _check_room(folder: Path, shape: tuple[int, ...]) -> None:
-    needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
-    if needed > free:
-        raise OSError(
-            f"decoded must have room for {shape[0]:,} images of {shape[1]} pixels, {needed:,} "
-            f"bytes, got {free:,} bytes free in {folder}"
-        )
+    return whole if (found, whole.shape, whole.dtype) == (key, shape, np.uint8) else None
 
 
 def _write(path: Path, key: dict[str, object], shape: tuple[int, ...], fill: Callable) -> None:
@@ -127,9 +119,8 @@ def _write(path: Path, key: dict[str, object], shape: tuple[int, ...], fill: Cal
         with part.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
-            with tqdm(
-                total=shape[0], desc=f"decoding {path.name}", unit="image", leave=False
-            ) as bar:
+            words = {"desc": f"decoding {path.name}", "unit": "image", "leave": False}
+            with tqdm(total=shape[0], **words) as bar:
                 fill(_RowWriter(file, int(np.prod(shape[1:])), bar.update))
             file.flush()
             os.fsync(file.fileno())
@@ -152,7 +143,6 @@ class _RowWriter:
         self.start, self.lock = file.tell(), threading.Lock()
 
     def __call__(self, first: int, images: np.ndarray) -> None:
-        """Write images that begin in row ``first``."""
         with self.lock:
             try:
                 self.file.seek(self.start + first * self.size)

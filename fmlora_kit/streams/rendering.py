@@ -7,11 +7,9 @@ the style ``print``; the streams use the others, so that adapting to them is wor
 Everything is Pillow's and numpy's scalar arithmetic, rounded to bytes: no threads, no BLAS, no
 hardware-dependent kernels. A checksum in the tests guards it.
 
-The characters of every task, and the symbols the backbone was pre-trained on.
-
-Ten characters a writing system, chosen so that no two of them, in any task, look the same (Latin A
-is not asked for again as Greek or Cyrillic). The pre-training symbols are disjoint from all of
-them.
+`SCRIPTS` has ten characters a writing system, chosen so that no two of them, in any task, look the
+same (Latin A is not asked for again as Greek or Cyrillic). The symbols that the backbone was
+pre-trained on are disjoint from all of them.
 """
 
 from __future__ import annotations
@@ -52,8 +50,7 @@ def character_mask(character: str, face: str = FACES[0], barred: bool = False) -
         raise ValueError(f"character must leave ink in {face}, got {character!r}")
     ink = Image.new("L", (width, height), 0)
     ImageDraw.Draw(ink).text((-left, -top), character, fill=255, font=font)
-    room_width, room_height = (46, 34) if barred else (46, 46)
-    zoom = min(room_width / width, room_height / height)
+    zoom = min(46 / width, (34 if barred else 46) / height)
     ink = ink.resize((max(1, round(width * zoom)), max(1, round(height * zoom))), Image.BOX)
     canvas = Image.new("L", (_MASK_SIZE, _MASK_SIZE), 0)
     middle = 26 if barred else 32
@@ -81,17 +78,12 @@ def draw(
     c = centre - a * (middle + shift_x) - b * (middle + shift_y)
     f = centre - d * (middle + shift_x) - e * (middle + shift_y)
     soft = mask.filter(ImageFilter.BoxBlur(0.5))  # half the sampling step: no aliasing
-    return soft.transform(
-        (IMAGE_SIZE, IMAGE_SIZE), Image.AFFINE, (a, b, c, d, e, f), Image.BILINEAR
-    )
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    return soft.transform(size, Image.AFFINE, (a, b, c, d, e, f), Image.BILINEAR)
 
 
 def render(character: str, style: str, rng: np.random.Generator, **how: object) -> np.ndarray:
-    """One picture of ``character`` in ``style``: uint8, (32, 32, 3).
-
-    Raises:
-        ValueError: ``style`` is not one of `STYLES`, or no face draws the character.
-    """
+    """One picture of ``character`` in ``style``, one of `STYLES`: uint8, (32, 32, 3)."""
     if style not in STYLES:
         raise ValueError(f"style must be one of {sorted(STYLES)}, got {style!r}")
     picture = STYLES[style](draw(character, rng, **how), rng)
@@ -196,18 +188,8 @@ def mosaic(mask, rng):
     return _blend(_ink(small), _colour(rng, 170, 230), _colour(rng, 10, 80)) + tiles
 
 
-STYLES: dict[str, Style] = {
-    "print": print_light,
-    "inverted": inverted,
-    "outline": outline,
-    "sketch": sketch,
-    "neon": neon,
-    "scan": scan,
-    "stripes": stripes,
-    "gradient": gradient,
-    "relief": relief,
-    "mosaic": mosaic,
-}
+_UNSEEN = (inverted, outline, sketch, neon, scan, stripes, gradient, relief, mosaic)
+STYLES: dict[str, Style] = {"print": print_light} | {style.__name__: style for style in _UNSEEN}
 
 
 SCRIPTS: dict[str, str] = {

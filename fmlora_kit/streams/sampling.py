@@ -18,13 +18,7 @@ PARTS = ("train", "test")
 
 @dataclass(frozen=True)
 class ClassItems:
-    """One class: what its images are read from, such as paths; nothing is decoded yet.
-
-    Attributes:
-        name: what a person calls the class.
-        train: one item per training image.
-        test: one item per test image.
-    """
+    """One class, as a person calls it, and what each of its images is read from, such as a path."""
 
     name: str
     train: tuple
@@ -39,11 +33,7 @@ class ClassItems:
 def draw(items: Sequence, n: int | None, seed: int, key: str) -> tuple:
     """At most ``n`` items at random, in the order they came; more items for a larger ``n``.
 
-    Args:
-        items: what to draw from.
-        n: how many; None, or more than there are: all.
-        seed: decides which.
-        key: makes draws with one seed independent of each other.
+    None, or more than there are, are all. The ``key`` makes draws with one seed independent.
     """
     if n is None or n >= len(items):
         return tuple(items)
@@ -54,8 +44,7 @@ def draw(items: Sequence, n: int | None, seed: int, key: str) -> tuple:
 def split(name: str, items: Sequence, test_share: float, seed: int, key: str) -> ClassItems:
     """A class whose images are divided at random: ``test_share`` of them, rounded, for testing.
 
-    Raises:
-        ValueError: fewer than two images, so that a part would be empty.
+    Fewer than two images, of which a part would be empty, are a ValueError.
     """
     if len(items) < 2:
         raise ValueError(f"{key} must have at least 2 images (train and test), got {len(items)}")
@@ -65,17 +54,19 @@ def split(name: str, items: Sequence, test_share: float, seed: int, key: str) ->
     return ClassItems(name, tuple(item for item in items if item not in held_out), test)
 
 
+def split_all(
+    classes: Mapping[str, Sequence], test_share: float, seed: int, within: str = ""
+) -> list[ClassItems]:
+    """`split` for each class, name -> items; ``within``, such as a domain, goes before its key."""
+    return [split(name, each, test_share, seed, within + name) for name, each in classes.items()]
+
+
 def order_of_classes(n_classes: int, class_order: int | None) -> list[int]:
     """The official class numbers, from 0, in the order they are learnt.
 
-    Args:
-        n_classes: how many classes the whole data set has.
-        class_order: None for the data set's own order; a number for the permutation that
-            ``numpy.random.seed(class_order); numpy.random.permutation(n_classes)`` gives. 1993 is
-            the one of iCaRL and PyCIL.
-
-    Raises:
-        ValueError: ``class_order`` is no seed that NumPy takes.
+    None is the data set's own order; a number, which must be a seed that NumPy takes, means the
+    permutation of ``numpy.random.seed(class_order); numpy.random.permutation(n_classes)``. 1993 is
+    the one of iCaRL, PyCIL and SD-LoRA.
     """
     if class_order is None:
         return list(range(n_classes))
@@ -93,13 +84,7 @@ def class_incremental(
 ) -> tuple[Task, ...]:
     """Equally many classes per task, in the given order, numbered from 0 in that order.
 
-    Args:
-        classes: in the order they are learnt.
-        n_tasks: must divide the number of classes.
-        read: as in `make_tasks`.
-
-    Raises:
-        ValueError: ``n_tasks`` does not divide the number of classes.
+    ``n_tasks`` must divide the number of classes (else a ValueError); ``read`` as in `make_tasks`.
     """
     n = len(classes)
     fitting = [k for k in range(1, n + 1) if n % k == 0]
@@ -108,13 +93,9 @@ def class_incremental(
         raise ValueError(f"n_tasks must divide the {n} classes ({fitting}), got {got}")
     each = n // n_tasks
     firsts = range(0, n, each)
-    plans = {
-        f"classes {first} to {first + each - 1}" if each > 1 else f"class {first}": classes[
-            first : first + each
-        ]
-        for first in firsts
-    }
-    return make_tasks(plans, read, firsts)
+    names = [f"classes {k} to {k + each - 1}" if each > 1 else f"class {k}" for k in firsts]
+    plans = (classes[k : k + each] for k in firsts)
+    return make_tasks(dict(zip(names, plans, strict=True)), read, firsts)
 
 
 def make_tasks(
@@ -141,11 +122,7 @@ def make_tasks(
 
 
 def check_domains(domains: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
-    """The domains, if they are different names ``among`` those there are.
-
-    Raises:
-        ValueError: none, a name twice, or one that is not there.
-    """
+    """The domains, if they are at least one, and different names ``among`` those there are."""
     rule = f"different names among {tuple(among)}"
     if isinstance(domains, str) or not isinstance(domains, Iterable):
         raise checks.fail("domains", rule, domains)
@@ -157,11 +134,7 @@ def check_domains(domains: Sequence[str], among: Collection[str]) -> tuple[str, 
 
 
 def check_share(test_share: float) -> float:
-    """The fraction held out for testing, if it leaves something on both sides.
-
-    Raises:
-        ValueError: it does not.
-    """
+    """The fraction held out for testing, if it is above 0 and below 1 (else a ValueError)."""
     return checks.number("test_share", test_share, above=0, below=1)
 
 
@@ -170,14 +143,8 @@ def check_numbers(
 ) -> tuple[int, int, int | None, int | None]:
     """What every stream of files takes, as Python's own numbers.
 
-    Args:
-        seed: at least 0.
-        image_size: at least 1 pixel.
-        n_train: None, or at least 1 training image per class.
-        n_test: None, or at least 1 test image per class.
-
-    Raises:
-        ValueError: one is no whole number, or out of range.
+    The seed is at least 0, ``image_size`` at least 1 pixel; ``n_train`` and ``n_test``, images per
+    class, are at least 1, or None. Anything else is a ValueError.
     """
     limits = (("n_train", n_train), ("n_test", n_test))
     return (
@@ -190,10 +157,7 @@ def check_numbers(
 def partial_note(missing: Sequence[str], n_train: int | None, n_test: int | None) -> str | None:
     """What a stream lacks of its data set, in words; None if nothing.
 
-    Args:
-        missing: what is not on the disk, one phrase each.
-        n_train: the asked limit of training images per class.
-        n_test: the asked limit of test images per class.
+    That is what is ``missing`` on the disk, one phrase each, and the asked limits per class.
     """
     limits = (("training", n_train), ("test", n_test))
     asked = [f"at most {n} {which} images per class" for which, n in limits if n is not None]

@@ -7,6 +7,7 @@ two photographs that come with scikit-learn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def picture(class_: int, image: int, domain: int = 0) -> Image.Image:
 def _imagenet_r_tree(preset: Preset) -> Tree:
     n, split = CLASSES_PER_TASK * preset.options["n_tasks"], preset.options["split"]
     names = [f"n{k:08}" for k in range(1, n + 1)]
-    spoken = "".join(f"{name} stripes_{k}\n" for k, name in enumerate(names))
+    spoken = _join_lines([f"{name} stripes_{k}" for k, name in enumerate(names)])
     tree: Tree = {"imagenet-r/README.txt": f"Made up, not ImageNet-R.\n\n{spoken}"}
     listed: dict[str, list[tuple[str, int]]] = {"train": [], "test": []}
     for k, name in enumerate(names):
@@ -82,25 +83,26 @@ def _imagenet_r_tree(preset: Preset) -> Tree:
             listed[part].append((f"{LISTED_FROM}{below}", k))
     if split == "fixed":
         for name, pairs in zip(IMAGENET_R.files, listed.values(), strict=True):
-            data = "".join(f"- {path}\n" for path, _ in pairs)
-            targets = "".join(f"- {k}\n" for _, k in pairs)
-            tree[f"imagenet-r/{name}"] = f"data:\n{data}targets:\n{targets}"
+            paths, labels = zip(*pairs, strict=True)
+            values = ["data:", *(f"- {p}" for p in paths), "targets:", *(f"- {k}" for k in labels)]
+            tree[f"imagenet-r/{name}"] = _join_lines(values)
     return tree
 
 
 def _cub200_tree(preset: Preset) -> Tree:
     n = CLASSES_PER_TASK * preset.options["n_tasks"]
     lines: dict[str, list[str]] = {name: [] for name in CUB200.files}
+    classes, images, labels, training = lines.values()
     tree: Tree = {}
     for k in range(1, n + 1):
         folder = f"{k:03}.Made_up_bird_{k}"
-        lines["classes.txt"].append(f"{k} {folder}")
+        classes.append(f"{k} {folder}")
         for i, part in enumerate(PARTS):
-            number = len(lines["images.txt"]) + 1
-            lines["images.txt"].append(f"{number} {folder}/bird_{i}.jpg")
-            lines["image_class_labels.txt"].append(f"{number} {k}")
-            lines["train_test_split.txt"].append(f"{number} {int(part == 'train')}")
-            tree[f"CUB_200_2011/images/{folder}/bird_{i}.jpg"] = picture(k, i)
+            number, path = len(images) + 1, f"{folder}/bird_{i}.jpg"
+            images.append(f"{number} {path}")
+            labels.append(f"{number} {k}")
+            training.append(f"{number} {int(part == 'train')}")
+            tree[f"CUB_200_2011/images/{path}"] = picture(k, i)
     return tree | {f"CUB_200_2011/{name}": _join_lines(content) for name, content in lines.items()}
 
 
@@ -135,8 +137,8 @@ def _join_lines(lines: list[str]) -> str:
 
 _TREES: dict[str, Callable[[Preset], Tree]] = {
     "cub200": _cub200_tree,
-    "dn4il": lambda preset: _domain_tree(DN4IL, preset),
-    "domainnet": lambda preset: _domain_tree(DOMAINNET, preset),
+    "dn4il": partial(_domain_tree, DN4IL),
+    "domainnet": partial(_domain_tree, DOMAINNET),
     "imagenet_r": _imagenet_r_tree,
     "pacs": _pacs_tree,
 }
@@ -147,17 +149,15 @@ def write_tree(folder: str | Path, content: Mapping[str, Image.Image | str]) -> 
 
     What an earlier call wrote is written again, so that an interrupted one does no harm.
 
-    Args:
-        folder: new, empty, or of the same content.
-        content: path below the folder, with forward slashes -> a picture, or a text.
+    The keys of ``content`` are paths below the folder, with forward slashes.
 
     Raises:
         ValueError: there are other files in ``folder``, which is then left as it is.
     """
     root = as_path("folder", folder)
     wanted = {root / path: what for path, what in content.items()}
-    foreign = sorted(path for path in root.rglob("*") if path.is_file() and path not in wanted)
-    if foreign:
+    files = (path for path in root.rglob("*") if path.is_file())
+    if foreign := sorted(set(files) - set(wanted)):
         raise ValueError(f"folder must be new, empty or made by this function, got {foreign[0]}")
     for path, what in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,11 +189,8 @@ def write_photos(folder: str | Path) -> Path:
     a test crop: the two come from different regions, so that the folder is easy, not trivial. The
     photographs are from Flickr, by danielbuechele and from vultilion's pages, under CC BY 2.0.
 
-    Args:
-        folder: new, empty, or written by this function before.
-
     Raises:
-        ValueError: there are other files in ``folder``, which is then left as it is.
+        ValueError: ``folder`` holds files that are not of this function; it is left as it is.
     """
     from sklearn.datasets import load_sample_images
 

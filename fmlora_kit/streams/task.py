@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -28,6 +29,10 @@ class Task:
         train_labels: int64, (n,), values from ``classes``; a copy of any integers given.
         test_images: like ``train_images``.
         test_labels: like ``train_labels``.
+
+    Raises:
+        ValueError: a part is empty, has another type, dtype or shape, labels foreign to the task,
+            or a class without a training image.
     """
 
     name: str
@@ -39,40 +44,29 @@ class Task:
     test_labels: np.ndarray
 
     def __post_init__(self) -> None:
-        """Check what training relies on.
-
-        Raises:
-            ValueError: a part is empty, has another type, dtype or shape, labels foreign to the
-                task, or a class without a training image.
-        """
         checks.text("task name", self.name)
         where = f"task {self.name!r}:"
-        object.__setattr__(self, "classes", self._class_ids(where))
-        object.__setattr__(self, "class_names", self._class_names(where))
+        put = partial(object.__setattr__, self)
+        put("classes", self._class_ids(f"{where} classes"))
+        put("class_names", self._class_names(f"{where} class_names"))
         for part in ("train", "test"):
-            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            images = _checked_images(f"{where} {part}_images", images)
-            labels = _checked_labels(f"{where} {part}_labels", labels, len(images), self.classes)
-            object.__setattr__(self, f"{part}_images", images)
-            object.__setattr__(self, f"{part}_labels", labels)
-        unseen = sorted(set(self.classes) - set(np.unique(self.train_labels).tolist()))
-        if unseen:
+            x, y = f"{part}_images", f"{part}_labels"
+            put(x, _checked_images(f"{where} {x}", getattr(self, x)))
+            n = len(getattr(self, x))
+            put(y, _checked_labels(f"{where} {y}", getattr(self, y), n, self.classes))
+        if unseen := sorted(set(self.classes) - set(self.train_labels.tolist())):
             raise ValueError(f"{where} train_labels must show every class, missing {unseen[:5]}")
         sizes = self.train_images.shape[1:], self.test_images.shape[1:]
         if sizes[0] != sizes[1]:
-            raise ValueError(
-                f"{where} train and test images must have one size, got {sizes[0]} and {sizes[1]}"
-            )
+            got = f"{sizes[0]} and {sizes[1]}"
+            raise ValueError(f"{where} train and test images must have one size, got {got}")
 
-    def _class_ids(self, where: str) -> tuple[int, ...]:
-        name = f"{where} classes"
-        listed = checks.different(name, self.classes)
-        if not listed:
+    def _class_ids(self, name: str) -> tuple[int, ...]:
+        if not (listed := checks.different(name, self.classes)):
             raise checks.fail(name, "at least one", listed)
         return tuple(checks.integer(name, k, 0) for k in listed)
 
-    def _class_names(self, where: str) -> tuple[str, ...]:
-        name = f"{where} class_names"
+    def _class_names(self, name: str) -> tuple[str, ...]:
         checks.instance(name, self.class_names, list | tuple, "a tuple of names")
         if len(self.class_names) != len(self.classes):
             rule = f"one name per class ({len(self.classes)})"
@@ -112,8 +106,7 @@ def _checked_labels(name: str, labels: object, n: int, classes: tuple[int, ...])
         raise ValueError(f"{name} must be one per image, shape ({n},), got {labels.shape}")
     if labels.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, got {labels.dtype}")
-    foreign = sorted(set(np.unique(labels).tolist()) - set(classes))
-    if foreign:
+    if foreign := sorted(set(labels.tolist()) - set(classes)):
         raise ValueError(f"{name} must be classes of the task, got {foreign[:5]}")
     own = np.array(labels, dtype=np.int64, order="C", subok=False)
     own.flags.writeable = False
@@ -131,6 +124,10 @@ class Stream:
         tasks: the tasks, in order.
         seed: what the images were drawn with.
         about: further words for `describe`, such as the source, the split, and what is partial.
+
+    Raises:
+        ValueError: a value of another type, unknown scenario, no task, images of several sizes,
+            classes that overlap (class-incremental) or differ (domain-incremental).
     """
 
     name: str
@@ -140,12 +137,6 @@ class Stream:
     about: Mapping[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that the tasks fit the scenario.
-
-        Raises:
-            ValueError: a value of another type, unknown scenario, no task, images of several
-                sizes, classes that overlap (class-incremental) or differ (domain-incremental).
-        """
         checks.text("stream name", self.name)
         checks.choice("scenario", self.scenario, SCENARIOS)
         checks.instance("tasks", self.tasks, list | tuple, "a tuple of tasks")
@@ -172,10 +163,8 @@ class Stream:
         for task in self.tasks:
             for k in task.classes:
                 if k in owner:
-                    raise ValueError(
-                        "tasks of a class-incremental stream must have disjoint classes, got class "
-                        f"{k} in {owner[k]!r} and in {task.name!r}"
-                    )
+                    rule = "tasks of a class-incremental stream must have disjoint classes"
+                    raise ValueError(f"{rule}, got class {k} in {owner[k]!r} and in {task.name!r}")
                 owner[k] = task.name
 
     def describe(self) -> dict:
@@ -210,7 +199,7 @@ class Stream:
         """All tasks as one: what joint training, the upper bound, sees."""
         parts = ("train_images", "train_labels", "test_images", "test_labels")
         pairs = [zip(t.classes, t.class_names, strict=True) for t in self.tasks]
-        names = {k: name for pair in pairs for k, name in pair}
+        names = dict(chain.from_iterable(pairs))
         together = {p: _end_to_end([getattr(t, p) for t in self.tasks]) for p in parts}
         task = Task("all tasks", tuple(names), tuple(names.values()), **together)
         return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed, self.about)
@@ -226,11 +215,9 @@ class Stream:
         return display.stream_card(self)
 
     def __len__(self) -> int:
-        """How many tasks there are."""
         return len(self.tasks)
 
     def __iter__(self) -> Iterator[Task]:
-        """The tasks, in order."""
         return iter(self.tasks)
 
     def __getitem__(self, index: int | slice) -> Task | tuple[Task, ...]:

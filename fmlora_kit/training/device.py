@@ -32,12 +32,9 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def describe_device(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
-    """What a record says of where a model of this ``dtype`` is trained, and in which numbers.
-
-    Autocast leaves float64 as it is.
-    """
+    """What a record says of where a model of this ``dtype`` trains, and in which numbers."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     numbers = str(dtype).removeprefix("torch.")
-    if device.type == "cuda" and dtype == torch.float32:
+    if device.type == "cuda" and dtype == torch.float32:  # autocast leaves float64 as it is
         numbers = "float32, bfloat16 autocast"
     return {"device": name, "numbers": numbers}

@@ -54,7 +54,6 @@ class Job:
         return f"{self.label}, seed {self.seed}"
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown method or stream."""
         choice("method", self.method, METHODS)
         choice("stream", self.stream, (*STREAMS, *PRESETS))
         integer("seed", self.seed, 0)
@@ -76,7 +75,7 @@ class FailedRuns(RuntimeError):
     """
 
     def __init__(self, reasons: dict[str, str]):
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        told = "; ".join(map(": ".join, reasons.items()))
         super().__init__(f"these runs failed (finished ones are kept): {told}")
         self.reasons = reasons
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -39,11 +40,7 @@ def domain_stream(seed: int = 0) -> Stream:
 
 
 def model(stream: Stream, method: str = "fmlora", *, seed: int = 0) -> Method:
-    """A fresh method with its defaults, in double precision, on the GPU if there is one.
-
-    Raises:
-        ValueError: ``stream`` is none, or ``method`` is unknown.
-    """
+    """A fresh method with its defaults, in double precision, on the GPU if there is one."""
     checks.instance("stream", stream, Stream, "a stream")
     checks.choice("method", method, METHODS)
     options = {"n_tasks": len(stream)} if METHODS[method].needs_n_tasks else {}
@@ -61,13 +58,9 @@ def record(
 
     Args:
         stream: one of the two above.
-        method: a name in `fmlora_kit.methods.METHODS`.
+        method: a name in `fmlora_kit.methods.METHODS`; any other is a ValueError.
         seed: of the method.
-        folder: where the records are kept, each in a folder of its own.
-
-    Raises:
-        ValueError: ``method`` is unknown.
-        RecordError: ``folder`` cannot be written.
+        folder: where the records are kept, each in a folder of its own; must be writable.
     """
     learner = model(stream, method, seed=seed)
     place = as_path("folder", folder) / f"{stream.name}-{method}-{seed}"
@@ -105,8 +98,7 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
 def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
     """What codes and papers say: "settings" of published codes, and "accuracies".
 
-    Args:
-        file: like ``published.json`` among the kit's data; default: that one.
+    They stand in ``file``, one like ``published.json`` among the kit's data; default: that one.
 
     Raises:
         ValueError: an accuracy without a link to its source, of an unknown preset, or not in %.
@@ -131,13 +123,8 @@ def paper_records(folder: str | Path = "../build/paper") -> tuple[Record, ...]:
 def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench") -> dict | None:
     """What `make bench` measured of one training step of a method, at its latest task.
 
-    Args:
-        method: a side of the bench.
-        folder: where its summary lies.
-
-    Returns:
-        "backbone", "image_size", "device", "batch_size", "task", "seconds" (median) and "gigabytes"
-        (peak); None if there is no summary, or the method is not in it.
+    That is "backbone", "image_size", "device", "batch_size", "task", "seconds" (median) and
+    "gigabytes" (peak); None if ``folder`` has no summary, or the method is not in it.
     """
     file = as_path("folder", folder) / "summary.json"
     summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"steps": []}
@@ -164,9 +151,8 @@ def device_line() -> str:
 
 def _load_if_same(place: Path, fresh: Record) -> Record | None:
     """What ``place`` holds of the very run that ``fresh`` begins; None if nothing."""
+    same = attrgetter("method", "stream", "seed", "config", "versions")
     with suppress(RecordError):
-        earlier = Record.load(place)
-        same = ("method", "stream", "seed", "config", "versions")
-        if all(getattr(earlier, name) == getattr(fresh, name) for name in same):
+        if same(earlier := Record.load(place)) == same(fresh):
             return earlier
     return None

@@ -53,7 +53,6 @@ class Budget:
     augmentation: Annotated[str, one_of(AUGMENTATIONS)] = "none"
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a field of another type or out of range."""
         check_fields(self)
 
     def n_steps(self, n_images: int) -> int:
@@ -156,8 +155,7 @@ def train_task(
 ) -> TaskResult:
     """Learn ``task`` in one call: see `train_steps`."""
     steps = train_steps(model, task, stream, budget)
-    bar = tqdm(desc=task.name, unit="step", disable=not show_progress, leave=False)
-    with bar:
+    with tqdm(desc=task.name, unit="step", disable=not show_progress, leave=False) as bar:
         while True:
             try:
                 step = next(steps)
@@ -177,10 +175,8 @@ def count(groups: list[dict]) -> int:
 def _place(model: Method, task: Task, stream: Stream) -> int:
     place = model.n_tasks_done
     if place >= len(stream) or stream[place] is not task:
-        raise ValueError(
-            f"task must be the stream's next one, number {place + 1} of {len(stream)}, "
-            f"got {task.name!r}"
-        )
+        rule = f"the stream's next one, number {place + 1} of {len(stream)}"
+        raise ValueError(f"task must be {rule}, got {task.name!r}")
     if model.head.current:
         raise ValueError(
             f"model must have finished its task before {task.name!r} begins, got one left in the "
@@ -267,11 +263,8 @@ def _test(
         if i <= place:
             predictions.append(scores.predictions)
         yield Step("testing", i, place + 1 + ahead)
-    return {
-        "accuracy": accuracy,
-        "oracle_accuracy": oracle,
-        "predictions": np.concatenate(predictions),
-    }
+    scores = {"accuracy": accuracy, "oracle_accuracy": oracle}
+    return scores | {"predictions": np.concatenate(predictions)}
 
 
 def _result(
@@ -283,8 +276,7 @@ def _result(
     n_trainable: int,
     seconds: float,
 ) -> TaskResult:
-    traces = [step.traces for step in steps]
-    watched = [seen for seen in traces if seen]
+    watched = [step.traces for step in steps if step.traces]
     return TaskResult(
         name=task.name,
         classes=task.classes,
@@ -300,21 +292,16 @@ def _result(
         state=model.snapshot(),
         seconds=seconds,
         test_labels=task.test_labels,
-        traces={name: np.stack([w[name] for w in watched]) for name in (watched or [{}])[0]},
+        traces={name: np.stack([w[name] for w in watched]) for name in (*watched, {})[0]},
     )
 
 
 def describe(budget: Budget) -> dict:
     """For the record's run card."""
     facts = asdict(budget)
-    augmentation = AUGMENTATIONS[facts.pop("augmentation")]
-    return {
-        **facts,
-        "optimiser": "AdamW",
-        "weight_decay": 0.0,
-        "schedule": "cosine per task",
-        "augmentation": augmentation,
-    }
+    last = {"augmentation": AUGMENTATIONS[facts.pop("augmentation")]}
+    how = {"optimiser": "AdamW", "weight_decay": 0.0, "schedule": "cosine per task"}
+    return facts | how | last
 
 
 @dataclass(frozen=True)
@@ -336,17 +323,12 @@ def evaluate(model: Method, task: Task) -> Scores:
     """Predict the task's test images, over all classes seen and over the task's own."""
     model.hold(task.test_images)
     features = model.extract(task.test_images)
-    predictions = _best(model.scores(features), model.seen)
-    oracle = _best(model.scores(features, task.classes), task.classes)
-    return Scores(
-        predictions,
-        float(np.mean(predictions == task.test_labels)),
-        float(np.mean(oracle == task.test_labels)),
+    choices = (
+        (model.seen, model.scores(features)),
+        (task.classes, model.scores(features, task.classes)),
     )
-
-
-def _best(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
-    return np.asarray(classes, dtype=np.int64)[scores.argmax(axis=1)]
+    best = [np.asarray(ids, dtype=np.int64)[scores.argmax(axis=1)] for ids, scores in choices]
+    return Scores(best[0], *(float(np.mean(found == task.test_labels)) for found in best))
 
 
 def crop_flip(images: Tensor, rng: np.random.Generator) -> Tensor:

@@ -102,10 +102,9 @@ class Group:
         for number, other in enumerate(others, 1):
             for what in first:
                 if other.get(what) != first[what]:
-                    raise ValueError(
-                        f"{what} must be the same in every process, got {first[what]!r} in "
-                        f"process 0 and {other.get(what)!r} in process {number}"
-                    )
+                    given = f"{first[what]!r} in process 0 and {other.get(what)!r} in process"
+                    rule = f"{what} must be the same in every process"
+                    raise ValueError(f"{rule}, got {given} {number}")
 
 
 def group_of(accelerator: Accelerator | None) -> Group | None:
@@ -148,13 +147,9 @@ def launch(
 
     integer("n_processes", n_processes, 1)
     try:
-        accelerate.notebook_launcher(
-            _begin,
-            (function, not is_cuda_available() if cpu is None else cpu),
-            num_processes=n_processes,
-            rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0",
-        )
+        given = function, not is_cuda_available() if cpu is None else cpu
+        where = {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0"}
+        accelerate.notebook_launcher(_begin, given, num_processes=n_processes, **where)
     except ChildFailedError as error:
         reasons = {rank: _reason(one.message) for rank, one in sorted(error.failures.items())}
         own = [rank for rank, reason in reasons.items() if not _lost(reason)]
@@ -163,17 +158,12 @@ def launch(
 
 
 def import_accelerate() -> ModuleType:
-    """The package `accelerate`.
-
-    Raises:
-        ImportError: it is not installed; says how to install it.
-    """
+    """The package `accelerate`; raise ImportError, which says how to install it, if it is not."""
     try:
         import accelerate
     except ImportError as error:
-        raise ImportError(
-            "one run in several processes needs accelerate: pip install 'fmlora_kit[scale]'"
-        ) from error
+        how = "pip install 'fmlora_kit[scale]'"
+        raise ImportError(f"one run in several processes needs accelerate: {how}") from error
     return accelerate
 
 

@@ -75,10 +75,8 @@ def run_many(
         raise ValueError(f"workers must not be given with a cluster, which has its own; {workers=}")
     if not jobs:
         return {}
-    if cluster is None:
-        failed = _on_this_machine(jobs, workers, say)
-    else:
-        failed = on_cluster(jobs, cluster, say)
+    here = cluster is None
+    failed = _on_this_machine(jobs, workers, say) if here else _on_cluster(jobs, cluster, say)
     if failed:
         raise FailedRuns({job.name: str(error) for job, error in failed.items()})
     records: dict[str, list[Record]] = {}
@@ -90,14 +88,14 @@ def run_many(
 def _on_this_machine(
     jobs: Sequence[Job], workers: int | None, say: Callable[[str], None]
 ) -> dict[Job, BaseException]:
-    failed = _pooled(jobs, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
+    failed = _in_pool(jobs, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
     for job in [job for job, error in failed.items() if isinstance(error, BrokenProcessPool)]:
         del failed[job]
-        failed |= _pooled([job], 1, say)
+        failed |= _in_pool([job], 1, say)
     return failed
 
 
-def _pooled(
+def _in_pool(
     jobs: Sequence[Job], workers: int, say: Callable[[str], None]
 ) -> dict[Job, BaseException]:
     """Do the jobs in processes of their own; return those that failed, and why."""
@@ -164,32 +162,22 @@ def _work(job: Job) -> Path:
     return run_job(job, _lines.put, device=_device)
 
 
-def on_cluster(
+def _on_cluster(
     jobs: Sequence[Job], cluster: str | Cluster, say: Callable[[str], None]
 ) -> dict[Job, BaseException]:
     """Do the jobs on the workers of ``cluster``; return those that failed, and why.
 
     Stopped by Ctrl-C, it takes back what has not begun; what has begun ends with its present task.
-
-    Args:
-        jobs: what to do; relative folders are relative to this process's.
-        cluster: the scheduler's address, or a Dask cluster.
-        say: told one line after every task.
-
-    Raises:
-        ImportError: `distributed` is not installed.
-        OSError: no scheduler answers at the address.
+    Relative folders are relative to this process's.
     """
     lines: queue.Queue[str] = queue.Queue()
     topic = f"fmlora_kit-{uuid.uuid4().hex}"
     with _distributed().Client(cluster, set_as_default=False) as client:
         client.subscribe_topic(topic, lambda event: lines.put(event[1]))
-        futures = {
-            client.submit(
-                _work_on_cluster, _absolute(job), topic, key=f"{job.name}-{topic}-{k}"
-            ): job
-            for k, job in enumerate(jobs)
-        }
+        futures = {}
+        for k, job in enumerate(jobs):
+            key = f"{job.name}-{topic}-{k}"
+            futures[client.submit(_work_on_cluster, _absolute(job), topic, key=key)] = job
         try:
             listen(futures, lines, say)
         except BaseException:
@@ -203,9 +191,8 @@ def _distributed() -> ModuleType:
     try:
         import distributed
     except ImportError as error:
-        raise ImportError(
-            "runs on a cluster need Dask's distributed: pip install 'fmlora_kit[scale]'"
-        ) from error
+        how = "pip install 'fmlora_kit[scale]'"
+        raise ImportError(f"runs on a cluster need Dask's distributed: {how}") from error
     return distributed
 
 
@@ -230,13 +217,10 @@ def _error(future: Future, job: Job) -> BaseException | None:
 
 
 def _work_on_cluster(job: Job, topic: str) -> None:
-    """What a worker does."""
     worker = _distributed().get_worker()
     if worker.state.nthreads != 1:
-        raise ValueError(
-            "workers must have one thread each (dask worker --nthreads 1), got "
-            f"{worker.state.nthreads}"
-        )
+        rule = "have one thread each (dask worker --nthreads 1)"
+        raise ValueError(f"workers must {rule}, got {worker.state.nthreads}")
     torch.set_num_threads(1)
     key = worker.get_current_task()
 

@@ -13,7 +13,7 @@ from fmlora_kit.backbones import load_backbone
 from fmlora_kit.checks import choice, fail, integer
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.methods.base import option_kinds
-from fmlora_kit.record import Record, TaskResult
+from fmlora_kit.record import Record
 from fmlora_kit.record.card import IDENTITY, PIXELS, options_of
 
 
@@ -70,13 +70,9 @@ def models_over_time(record: Record, backbone: VisionTransformer | None = None) 
     """
     model = from_record(record, 0, backbone)
     for result in record.tasks:
-        _restore(model, result)
+        with torch.no_grad():
+            model.restore(result.classes, result.state)
         yield model
-
-
-@torch.no_grad()
-def _restore(model: Method, result: TaskResult) -> None:
-    model.restore(result.classes, result.state)
 
 
 def replay(model: Method, record: Record, after: int | None = None) -> None:
@@ -87,37 +83,32 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
             ``model`` has learned something already.
     """
     if model.n_tasks_done:
-        raise ValueError(
-            f"model must be fresh, got one that has learned {model.n_tasks_done} tasks"
-        )
+        given = f"one that has learned {model.n_tasks_done} tasks"
+        raise ValueError(f"model must be fresh, got {given}")
     described, recorded = model.describe(), record.config["method"]
     # Words may be put better in a later version; older records do not have the pixels' facts.
     same = [what for what in (*IDENTITY, *PIXELS) if what in recorded or what in IDENTITY]
+    both = (model.name, model.seed, described), (record.method, record.seed, recorded)
     here, there = (
         (*identity, options_of(facts), {what: facts.get(what) for what in same})
-        for identity, facts in (
-            ((model.name, model.seed), described),
-            ((record.method, record.seed), recorded),
-        )
+        for *identity, facts in both
     )
     if _plain(here) != _plain(there):
         raise ValueError(f"the record must come from the same method: it has {there}, got {here}")
-    for result in record.tasks[:after]:
-        _restore(model, result)
+    with torch.no_grad():
+        for result in record.tasks[:after]:
+            model.restore(result.classes, result.state)
 
 
 def _options(method: type[Method], recorded: dict) -> dict:
     """The options of a method, of the kinds that its signature names, from a record."""
-    rules = option_kinds(method)
-    return {
-        name: _dataclass_in(rules[name])(**value) if isinstance(value, dict) else value
-        for name, value in recorded.items()
-    }
-
-
-def _dataclass_in(kind: object) -> type:
-    """`FLoRA` of the annotation ``FLoRA | None``."""
-    return next(part for part in (kind, *get_args(kind)) if is_dataclass(part))
+    options = dict(recorded)
+    for name, value in recorded.items():
+        if isinstance(value, dict):
+            kind = option_kinds(method)[name]  # such as ``FLoRA | None``
+            fields = next(part for part in (kind, *get_args(kind)) if is_dataclass(part))
+            options[name] = fields(**value)
+    return options
 
 
 def _plain(value: object) -> object:

@@ -117,11 +117,10 @@ def _resume(model: Method, fresh: Record, kept: Record, folder: str | Path) -> R
 
 def _difference(there: dict, here: dict) -> str:
     """Where two runs differ, in words: ``training.device 'cpu' there, 'mps' here``."""
-    found = []
-    kept, fresh = flat(there), flat(here)
+    found, kept, fresh = [], flat(there), flat(here)
     for name in dict.fromkeys((*kept, *fresh)):
-        values = [side.get(name, NOT_RECORDED) for side in (kept, fresh)]
-        if values[0] != values[1]:
-            found.append(f"{name.removeprefix('config.')} {values[0]!r} there, {values[1]!r} here")
+        old, new = (side.get(name, NOT_RECORDED) for side in (kept, fresh))
+        if old != new:
+            found.append(f"{name.removeprefix('config.')} {old!r} there, {new!r} here")
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return "; ".join(found[:3]) + more

@@ -64,18 +64,17 @@ class RunComparison(ipywidgets.VBox):
 
     def _show(self) -> None:
         chosen = {name: self._records[name] for name in self.records.value}
-        self.status.value = self._say(len(chosen))
         for name, draw in _VIEWS.items():
             try:
                 figure = draw(chosen)
             except ValueError as error:  # nothing chosen, or a run too short for this view
                 figure = notice(name.capitalize(), html.escape(str(error)), height=120)
             self.boxes[name].show(figure)
-
-    def _say(self, chosen: int) -> str:
-        lines = [f"{chosen} of {len(self._records)} records shown. Ctrl or Shift chooses several."]
-        lines += [f"Not readable: <b>{_text(k)}</b>: {_text(v)}" for k, v in self._problems.items()]
-        return "<br>".join(lines)
+        shown = f"{len(chosen)} of {len(self._records)} records shown."
+        lines = [f"{shown} Ctrl or Shift chooses several."]
+        for name, reason in self._problems.items():
+            lines.append(f"Not readable: <b>{html.escape(name)}</b>: {html.escape(reason)}")
+        self.status.value = "<br>".join(lines)
 
     def _comparable(self, stream: str | None) -> tuple[str, ...]:
         """The records of one stream: the named one, or the commonest (the longest of several)."""
@@ -83,7 +82,3 @@ class RunComparison(ipywidgets.VBox):
         if stream is None and streams:
             stream = max(streams, key=lambda each: (streams.count(each), each[1]))[0]
         return tuple(name for name, record in self._records.items() if record.stream == stream)
-
-
-def _text(value: str) -> str:
-    return html.escape(value)

@@ -11,13 +11,8 @@ def make_choice(
     name: str, options: Sequence, tooltip: str, *, width: int, **settings: object
 ) -> ipywidgets.Dropdown:
     """A drop-down with its name to the left of it, ``width`` pixels in all."""
-    return ipywidgets.Dropdown(
-        description=name,
-        options=options,
-        tooltip=tooltip,
-        layout={"width": f"{width}px"},
-        **settings,
-    )
+    common = {"description": name, "tooltip": tooltip, "layout": {"width": f"{width}px"}}
+    return ipywidgets.Dropdown(options=options, **common, **settings)
 
 
 def make_task_slider(n: int, tooltip: str) -> ipywidgets.IntSlider:
@@ -31,7 +26,7 @@ def make_row(
     controls: Iterable[ipywidgets.Widget], draw: Callable[[object], None]
 ) -> ipywidgets.HBox:
     """The controls side by side, or below each other on a narrow page; each calls ``draw``."""
-    controls = list(controls)
-    for control in controls:
+    row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
+    for control in row.children:
         control.observe(draw, names="value")
-    return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"})
+    return row

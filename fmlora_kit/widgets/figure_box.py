@@ -29,9 +29,6 @@ class FigureBox(ipywidgets.Output):
         """Show ``figure`` in the place of the one before."""
         if figure.layout.height:  # the page must not jump while the new figure is drawn
             self.layout.min_height = f"{figure.layout.height:g}px"
-        data = {PLOTLY: json.loads(figure.to_json()), "text/plain": _title(figure)}
+        title = figure.layout.title.text or "a figure"
+        data = {PLOTLY: json.loads(figure.to_json()), "text/plain": title}
         self.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
-
-
-def _title(figure: go.Figure) -> str:
-    return figure.layout.title.text or "a figure"

@@ -89,8 +89,12 @@ class LiveTraining(ipywidgets.VBox):
         Raises:
             ValueError: ``record`` is of a stream of another length, or has all its tasks.
         """
-        self._check(record)
-        self.stopped, self.button.disabled = False, False
+        n = len(self._names)
+        if record.n_tasks != n:
+            raise ValueError(f"record must be of a stream of {n} tasks, got {record.n_tasks}")
+        if len(record.tasks) == n:
+            raise ValueError(f"record must have a task left to learn, got all {n}")
+        self.stopped = self.button.disabled = False
         try:
             result = await self._advance(record, steps)
             if result is not None:
@@ -99,9 +103,8 @@ class LiveTraining(ipywidgets.VBox):
         except BaseException as error:
             self.button.disabled = True
             reason = str(error) or type(error).__name__
-            self.say(
-                f"Failed in {self._task(len(record.tasks))}: {reason}. {_what_is_kept(record)}"
-            )
+            where = self._task(len(record.tasks))
+            self.say(f"Failed in {where}: {reason}. {_what_is_kept(record)}")
             raise
         finally:
             steps.close()
@@ -128,8 +131,7 @@ class LiveTraining(ipywidgets.VBox):
             if step.phase == "training":
                 self._follow(record, losses, step)
             elif step.phase in ("finishing", "testing"):
-                done = 0 if step.phase == "finishing" else step.index + 1
-                tests = f" {done} of {step.n_steps}" if done else ""
+                tests = f" {step.index + 1} of {step.n_steps}" * (step.phase == "testing")
                 self.say(f"Testing{tests} after {self._task(len(record.tasks))}")
 
     def _follow(self, record: Record, losses: list[float], step: TrainingStep) -> None:
@@ -141,7 +143,8 @@ class LiveTraining(ipywidgets.VBox):
         self.progress.value = len(record.tasks) + done / step.n_steps
         task = self._task(len(record.tasks))
         self.say(f"In {task}: step {done} of {step.n_steps}, loss {step.loss:.3f}")
-        self._draw(record, losses, step.n_steps, self._ranks)
+        more = {"n_steps": step.n_steps, "expected_rank": self._ranks}
+        self.box.show(training_progress(record, losses, task_names=self._names, **more))
 
     def _conclude(self, record: Record, *, finished: bool) -> None:
         done = len(record.tasks)
@@ -155,44 +158,17 @@ class LiveTraining(ipywidgets.VBox):
             self.say(f"Stopped {where}. {_what_is_kept(record)}")
         else:
             self.say(f"{done} of {record.n_tasks} tasks learned.")
-        self._draw(record)
-
-    def _draw(
-        self,
-        record: Record,
-        losses: list[float] = (),
-        n_steps: int = 0,
-        expected_rank: Sequence[float] | None = None,
-    ) -> None:
-        figure = training_progress(
-            record,
-            losses,
-            task_names=self._names,
-            n_steps=n_steps,
-            expected_rank=expected_rank,
-        )
-        self.box.show(figure)
+        self.box.show(training_progress(record, task_names=self._names))
 
     def _task(self, index: int) -> str:
         return f"task {index + 1} of {len(self._names)}, {self._names[index]}"
 
-    def _check(self, record: Record) -> None:
-        if record.n_tasks != len(self._names):
-            raise ValueError(
-                f"record must be of a stream of {len(self._names)} tasks, got {record.n_tasks}"
-            )
-        if len(record.tasks) == record.n_tasks:
-            raise ValueError(f"record must have a task left to learn, got all {record.n_tasks}")
-
     def _stop(self, _: ipywidgets.Button) -> None:
-        self.stopped = True
-        self.button.disabled = True
+        self.stopped = self.button.disabled = True
         self.say("Stopping …")
 
 
 def _what_is_kept(record: Record) -> str:
-    """What a stop or an error leaves: the finished tasks."""
     done = len(record.tasks)
-    if not done:
-        return "The record has no finished task yet."
-    return f"The record keeps {done} finished task{'s' if done > 1 else ''}."
+    kept = f"keeps {done} finished task{'s' * (done > 1)}" if done else "has no finished task yet"
+    return f"The record {kept}."

@@ -32,31 +32,20 @@ class RankWhatIf(ipywidgets.VBox):
     def __init__(self, table: TruncationTable):
         if not isinstance(table, TruncationTable):
             method = getattr(table, "method", None)
-            of = f" of method {method!r}" if method else ""
-            raise ValueError(
-                f"table must be a TruncationTable, measured for a method with pairs M_t N_t; "
-                f"got {type(table).__name__}{of}"
-            )
+            got = type(table).__name__ + (f" of method {method!r}" if method else "")
+            rule = "a TruncationTable, measured for a method with pairs M_t N_t"
+            raise ValueError(f"table must be {rule}, got {got}")
         self._table = table
-        narrow = {"description_width": "48px"}
-        self.task = make_choice(
-            "Task", table.task_names, "Whose update is cut", width=300, style=narrow
-        )
-        self.layer = make_choice(
-            "Layer",
-            table.layer_choices,
-            "Cut it in all layers, or in one",
-            width=300,
-            value=ALL_LAYERS,
-            style=narrow,
-        )
+        look = {"width": 300, "style": {"description_width": "48px"}}
+        self.task = make_choice("Task", table.task_names, "Whose update is cut", **look)
+        layers, where = table.layer_choices, "Cut it in all layers, or in one"
+        self.layer = make_choice("Layer", layers, where, value=ALL_LAYERS, **look)
         self.rank = ipywidgets.SelectionSlider(
             options=[0],
             description="Rank",
             tooltip="How many columns of the update are left; rightmost: nothing cut",
-            continuous_update=True,
             layout={"width": "300px"},
-            style=narrow,
+            style=look["style"],
         )
         self.box = FigureBox()
         super().__init__([ipywidgets.HBox([self.task, self.layer, self.rank]), self.box])

@@ -8,13 +8,8 @@ from collections.abc import Callable
 import ipywidgets
 import plotly.graph_objects as go
 
+from fmlora_kit.figures import confusion
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
-from fmlora_kit.figures.confusion import (
-    class_confusion,
-    class_forgetting,
-    forgotten_to,
-    task_confusion,
-)
 from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.panel import frames
 from fmlora_kit.figures.ranks import rank_allocation
@@ -54,15 +49,13 @@ class TaskStepper(ipywidgets.VBox):
             for title, draw in _views(record)
         }
         self.task = make_task_slider(n, "How many tasks have been learned")
-        self.play = ipywidgets.Play(
-            value=n, min=1, max=n, interval=1500, tooltip="Play the run task by task"
-        )
+        hint = "Play the run task by task"
+        self.play = ipywidgets.Play(value=n, min=1, max=n, interval=1500, tooltip=hint)
         self.link = ipywidgets.jslink((self.play, "value"), (self.task, "value"))
         self.status = ipywidgets.HTML()
         self.boxes = {title: FigureBox() for title in self._frames}
-        grid = ipywidgets.GridBox(
-            list(self.boxes.values()), layout={"grid_template_columns": "repeat(2, minmax(0, 1fr))"}
-        )
+        columns = {"grid_template_columns": "repeat(2, minmax(0, 1fr))"}
+        grid = ipywidgets.GridBox(list(self.boxes.values()), layout=columns)
         self.task.observe(lambda _: self._show(), names="value")
         self._show()
         super().__init__([ipywidgets.HBox([self.play, self.task, self.status]), grid])
@@ -84,19 +77,18 @@ def _try_to_draw(draw: Callable[[Record], go.Figure], record: Record) -> go.Figu
 
 def _views(record: Record) -> list[View]:
     """Titles and figures of the views that the record has the numbers for."""
+    ranks = ("Rank chosen for each layer and task", rank_allocation)
+    curves = ("Accuracy as tasks are learned", accuracy_curves)
     views: list[View] = [("Accuracy (%) after each task", accuracy_matrix)]
-    if record.ranks.size:
-        views.append(("Rank chosen for each layer and task", rank_allocation))
-    else:
-        views.append(("Accuracy as tasks are learned", accuracy_curves))
+    views.append(ranks if record.ranks.size else curves)
     by_class = record.scenario == "domain-incremental"
     if not by_class:
-        views.append(("Which task is taken for which (%)", task_confusion))
+        views.append(("Which task is taken for which (%)", confusion.task_confusion))
     if not all(task.test_labels.size for task in record.tasks):
         return views
     if by_class:
-        views.append(("Which class is taken for which (%)", class_confusion))
+        views.append(("Which class is taken for which (%)", confusion.class_confusion))
     if len(record.tasks) > 1:
-        lost = class_forgetting if by_class else forgotten_to
+        lost = confusion.class_forgetting if by_class else confusion.forgotten_to
         views.append(("What was forgotten (points), and to whom", lost))
     return views

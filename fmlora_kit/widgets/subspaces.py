@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import partial
 
 import ipywidgets
 
@@ -14,7 +15,7 @@ from fmlora_kit.record import Record
 from fmlora_kit.widgets.controls import make_choice, make_row
 from fmlora_kit.widgets.figure_box import FigureBox
 
-_SHARES = {"90 %": 0.9, "95 %": 0.95, "99 %": 0.99, "100 %": 1.0}
+_SHARES = (("90 %", 0.9), ("95 %", 0.95), ("99 %", 0.99), ("100 %", 1.0))
 
 
 class SubspaceExplorer(ipywidgets.VBox):
@@ -37,17 +38,14 @@ class SubspaceExplorer(ipywidgets.VBox):
 
     def __init__(self, record: Record):
         self.record = single(record, least=2)
-        names = record.task_names
-        one = "One of the two tasks that are compared"
-        self.task = make_choice("Task", names, one, width=230)
+        choose = partial(make_choice, width=230)
+        names, layers = record.task_names, (ALL_LAYERS, *record.layers)
+        self.task = choose("Task", names, "One of the two tasks that are compared")
         other = "The task it is compared with"
-        self.other = make_choice("Against", names, other, value=names[-1], width=230)
-        layers = (ALL_LAYERS, *record.layers)
-        where = "An adapted map, or the mean over all"
-        self.layer = make_choice("Layer", layers, where, width=230)
+        self.other = choose("Against", names, other, value=names[-1])
+        self.layer = choose("Layer", layers, "An adapted map, or the mean over all")
         strong = "Only the strongest directions count: those that hold this share of an update"
-        shares = tuple(_SHARES.items())
-        self.energy = make_choice("Energy", shares, strong, value=ENERGY, width=230)
+        self.energy = choose("Energy", _SHARES, strong, value=ENERGY)
         self.status = ipywidgets.HTML()
         self.box = FigureBox()
         row = make_row((self.task, self.other, self.layer, self.energy), self._show)

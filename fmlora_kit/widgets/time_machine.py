@@ -39,9 +39,11 @@ class TimeMachine(ipywidgets.VBox):
             names = [e.method for e in listed]
             raise checks.fail("explanations", "by different methods", names)
         first = listed[0]
-        self.image = make_choice(
-            "Image", _image_names(first), "Which test picture is explained", width=260
-        )
+        # numbers keep pictures of one class apart
+        labels = [class_label(first, target) for target in first.targets.tolist()]
+        images = [(f"{i + 1}: {label}", i) for i, label in enumerate(labels)]
+        which = "Which test picture is explained"
+        self.image = make_choice("Image", images, which, width=260)
         methods = [(ATTRIBUTION_METHODS[name], name) for name in self._by_method]
         tooltip = "Which method of attribution says what the score rests on"
         self.method = make_choice("Method", methods, tooltip, width=280)
@@ -54,11 +56,3 @@ class TimeMachine(ipywidgets.VBox):
     def _draw(self, change: object = None) -> None:
         explained = self._by_method[self.method.value]
         self.box.show(explanation_at(explained, self.image.value, self.task.value - 1))
-
-
-def _image_names(explanations: Explanations) -> list[tuple[str, int]]:
-    """Number, class and task of every image; numbers keep pictures of one class apart."""
-    return [
-        (f"{i + 1}: {class_label(explanations, target)}", i)
-        for i, target in enumerate(explanations.targets.tolist())
-    ]
