@@ -121,7 +121,10 @@ def test_to_timm_is_a_plain_vit_whose_weights_load_into_a_fresh_one():
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
-        (("q", "w"), r"maps must be among \('q', 'k', 'v', 'proj', 'fc1', 'fc2'\), got 'w'"),
+        (
+            ("q", "w"),
+            r"maps must be among \('q', 'k', 'v', 'proj', 'fc1', 'fc2'\), .* got \('q', 'w'\)",
+        ),
         ((), r"maps must be among .*, each once, at least one, got \(\)"),
         (("q", "q"), r"each once, at least one, got \('q', 'q'\)"),
     ],

@@ -132,3 +132,25 @@ def test_other_bad_arguments_are_named():
         class_confusion(confused(), 2, task=2)
     with pytest.raises(ValueError, match="record must have a finished task, got none"):
         task_confusion(make_record(n_done=0))
+
+
+@pytest.mark.parametrize("domains", [False, True])
+@pytest.mark.parametrize("task", [None, 0, 1])
+def test_class_confusion_counts_image_by_image(domains, task):
+    record = confused(domains=domains)
+    table = class_confusion(record, task=task)
+    counts = np.zeros_like(table.counts)
+    at = {c: k for k, c in enumerate(table.classes.tolist())}
+    predicted = np.split(record.tasks[-1].predictions, np.cumsum(record.n_test[:-1]))
+    for i in range(len(record.tasks)) if task is None else [task]:
+        pairs = zip(record.tasks[i].test_labels.tolist(), predicted[i].tolist(), strict=True)
+        for label, guess in pairs:
+            counts[at[label], at[guess]] += 1
+    np.testing.assert_array_equal(table.counts, counts)
+
+
+@pytest.mark.parametrize("wrong", [None, "runs/fmlora", [confused()]])
+@pytest.mark.parametrize("function", [task_confusion, lost_images, class_history, class_confusion])
+def test_what_is_no_record_is_named(function, wrong):
+    with pytest.raises(ValueError, match="record must be a Record, got"):
+        function(wrong)

@@ -47,7 +47,7 @@ def test_paired_difference_removes_what_the_seeds_share():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="at least one; got \\[\\]"):
+    with pytest.raises(ValueError, match="at least one, got \\[\\]"):
         mean_ci95([])
-    with pytest.raises(ValueError, match="one value per seed each; got 2 and 3"):
+    with pytest.raises(ValueError, match="one value per seed each, got 2 and 3"):
         paired_difference([1, 2], [1, 2, 3])

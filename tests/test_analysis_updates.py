@@ -137,3 +137,17 @@ def test_bad_input_is_named():
         task_updates(make_record(config=config))
     with pytest.raises(ValueError, match="tolerance must be at least 0 and below 1, got 1"):
         Update(np.eye(2), np.eye(2)).svd(1)
+
+
+def test_core_energy_stays_zero_where_nothing_changed():
+    state = {"blocks.0.q.a": np.zeros((2, 1)), "blocks.0.q.b": np.array([[1.0, 2, 3]])}
+    record = lora_record([state, state], rank=1, alpha=3.0)
+    np.testing.assert_array_equal(core_energy(record), [[0], [0]])
+    np.testing.assert_array_equal(update_energy(record), [[0], [0]])
+
+
+@pytest.mark.parametrize("wrong", [None, "runs/fmlora", 3])
+@pytest.mark.parametrize("function", [task_updates, core_energy, update_energy, shared_bases])
+def test_what_is_no_record_is_named(function, wrong):
+    with pytest.raises(ValueError, match="record must be a Record, got"):
+        function(wrong)

@@ -80,7 +80,7 @@ def test_the_same_stream_gives_the_same_figure():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="per_class must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="per_class must be at least 1, got 0"):
         samples(make_stream(), per_class=0)
-    with pytest.raises(ValueError, match="max_columns must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="max_columns must be at least 1, got 0"):
         samples(make_stream(), max_columns=0)

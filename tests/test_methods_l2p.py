@@ -64,7 +64,7 @@ def test_the_query_is_the_class_token_of_the_frozen_vit_without_prompts():
     model, _, _ = trained()
     with torch.no_grad():
         tokens = models.vit().forward_features(pixels(IMAGES))
-    torch.testing.assert_close(model.queries(torch.tensor(IMAGES)), tokens[:, 0])
+    torch.testing.assert_close(model.query(torch.tensor(IMAGES)), tokens[:, 0])
 
 
 def test_the_selection_is_that_of_numpy():
@@ -185,7 +185,7 @@ def test_the_use_of_the_pool_is_in_the_record():
 def test_a_collapsed_selection_is_seen():
     stream, model = models.stream(), l2p(lr=0.0)
     with torch.no_grad():
-        mean = model.queries(torch.tensor(stream[0].train_images)).mean(0)
+        mean = model.query(torch.tensor(stream[0].train_images)).mean(0)
         model.pool.keys.copy_(-mean.expand(6, -1))
         model.pool.keys[:3] = mean
     result = fk.train_task(model, stream[0], stream, models.BUDGET)

@@ -81,7 +81,7 @@ def test_evaluation_keeps_the_terms_of_earlier_tasks(finished):
     )
     current_alone = features_by_hand(plain_vit_by_hand(states, terms=[2]))
     assert (features - current_alone).abs().max() > 0.01
-    evaluated = fk.training.evaluate.evaluate(model, models.stream()[0])
+    evaluated = fk.training.loop.evaluate(model, models.stream()[0])
     np.testing.assert_array_equal(
         evaluated.predictions, model.logits(models.stream()[0].test_images).argmax(1)
     )

@@ -136,8 +136,8 @@ def test_a_method_without_pairs_is_named():
     record = models.record_of(model, tasks, models.learn(model, tasks))
     with pytest.raises(ValueError, match="pairs M_t N_t, got 'sequential_lora'"):
         truncate_ranks(record, tasks, backbone=models.vit())
-    frozen = replace(record, method="frozen_backbone", layers=(), tasks=())
-    with pytest.raises(ValueError, match="pairs M_t N_t; 'frozen_backbone' has none"):
+    frozen = replace(record, method="frozen_backbone", layers=())
+    with pytest.raises(ValueError, match="pairs M_t N_t, got 'frozen_backbone'"):
         truncate_ranks(frozen, tasks)
 
 
@@ -145,11 +145,20 @@ def test_bad_input_is_named():
     record, tasks = trained()
     with pytest.raises(ValueError, match="n_images must be at least one per class, 3 .*, got 2"):
         truncate_ranks(record, tasks, n_images=2, backbone=backbone())
-    with pytest.raises(ValueError, match="levels must be ranks from 0"):
+    with pytest.raises(ValueError, match="levels must be at least 0, got -1"):
         truncate_ranks(record, tasks, levels=(-1, 2), backbone=backbone())
     with pytest.raises(ValueError, match="layer_levels must be ranks from 0"):
         truncate_ranks(record, tasks, layer_levels=(), backbone=backbone())
     with pytest.raises(ValueError, match="stream must be the one of the record, 'tiny glyphs'"):
         truncate_ranks(record, models.stream(seed=1), backbone=backbone())
-    with pytest.raises(ValueError, match="must have a finished task; got none"):
+    with pytest.raises(ValueError, match="must have a finished task, got none"):
         truncate_ranks(replace(record, tasks=()), tasks, backbone=backbone())
+
+
+@pytest.mark.parametrize("wrong", [None, "runs/fmlora", 3])
+def test_what_is_no_record_or_stream_is_named(wrong):
+    record, tasks = trained()
+    with pytest.raises(ValueError, match="record must be a Record, got"):
+        truncate_ranks(wrong, tasks)
+    with pytest.raises(ValueError, match="stream must be a Stream, got"):
+        truncate_ranks(record, wrong, backbone=backbone())

@@ -79,7 +79,7 @@ def test_a_move_of_a_control_draws_once(monkeypatch):
 
 
 def test_what_has_no_pairs_is_named():
-    with pytest.raises(ValueError, match="pairs M_t N_t; got Record of method 'sequential_lora'"):
+    with pytest.raises(ValueError, match="pairs M_t N_t, got Record of method 'sequential_lora'"):
         RankWhatIf(make_record(method="sequential_lora"))
     with pytest.raises(ValueError, match="got dict"):
         RankWhatIf({})

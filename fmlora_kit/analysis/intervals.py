@@ -59,7 +59,7 @@ def mean_ci95(values: Sequence[float]) -> Interval:
 
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not values.size:
-        raise ValueError(f"values must be one number per seed, at least one; got {values.tolist()}")
+        raise ValueError(f"values must be one number per seed, at least one, got {values.tolist()}")
     n = values.size
     if n == 1:
         return Interval(mean=float(values[0]), ci95=float("nan"), n=1)
@@ -75,5 +75,5 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> Interval:
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
-        raise ValueError(f"a and b must have one value per seed each; got {a.size} and {b.size}")
+        raise ValueError(f"a and b must have one value per seed each, got {a.size} and {b.size}")
     return mean_ci95(a - b)

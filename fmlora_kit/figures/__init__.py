@@ -15,11 +15,7 @@ from fmlora_kit.figures.confusion import (
     task_confusion,
 )
 from fmlora_kit.figures.features import embedding, feature_drift
-from fmlora_kit.figures.forgetting import (
-    fall_per_step,
-    forgetting_curves,
-    forgetting_definitions,
-)
+from fmlora_kit.figures.forgetting import fall_per_step, forgetting_curves, forgetting_definitions
 from fmlora_kit.figures.prompts import meta_prompt_similarity, prompt_effect, prompt_movement
 from fmlora_kit.figures.ranks import complexity_and_rank, gate_probabilities, rank_allocation
 from fmlora_kit.figures.run import run_card_table, training_progress

@@ -14,43 +14,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
-from fmlora_kit.analysis.accuracy import END, GIVEN, LEARNED, average_accuracy
-from fmlora_kit.analysis.accuracy import accuracy_parts as mean_accuracies
+from fmlora_kit.analysis import accuracy
 from fmlora_kit.analysis.names import NAMES, OURS, run_name
-from fmlora_kit.figures.curves import (
-    Curve,
-    Records,
-    add_curve,
-    by_label,
-    curve,
-    join_notes,
-    longest,
-    seeds_note,
-    single,
-    stream_names,
-    task_axis,
-)
+from fmlora_kit.figures import curves, style
 from fmlora_kit.figures.maps import cell_texts, color_bar, task_map
-from fmlora_kit.figures.style import (
-    AVERAGE_COLOR,
-    FRACTION_SCALE,
-    INK,
-    OKABE_ITO,
-    LineStyle,
-    cell,
-    grid,
-    method_styles,
-    new_figure,
-    short,
-    task_colors,
-)
 from fmlora_kit.record import Record
 
-_AVERAGE_STYLE = LineStyle(AVERAGE_COLOR, "solid", "circle")
+_AVERAGE_STYLE = style.LineStyle(style.AVERAGE_COLOR, "solid", "circle")
+_LEGEND_BELOW = {"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xanchor": "center"}
 _MATRIX_HOVER = "%{z:.1f} % on <b>%{customdata[1]}</b><br>after learning %{customdata[0]}"
 
 
-def accuracy_matrix(records: Records, *, oracle: bool = False) -> go.Figure:
+def accuracy_matrix(records: curves.Records, *, oracle: bool = False) -> go.Figure:
     """Heat map of a[t, i]: accuracy in % on each task (columns) after learning each task (rows).
 
     Records by label: a map each, side by side on one colour scale; several seeds of one label are
@@ -65,12 +40,12 @@ def accuracy_matrix(records: Records, *, oracle: bool = False) -> go.Figure:
         ValueError: a record has no finished task.
     """
     if not isinstance(records, Record):
-        return _matrices(by_label(records), oracle)
-    record = single(records)
+        return _matrices(curves.by_label(records), oracle)
+    record = curves.single(records)
     n = len(record.tasks)
-    percent = _percent([record], oracle)
+    percent, names = _percent([record], oracle), record.task_names
     what = "with task identity given" if oracle else "over all classes seen"
-    figure = new_figure(
+    figure = style.new_figure(
         f"Accuracy on each task, after each task: {run_name(record)}",
         f"{_progress(record)}Read down a column to see a task being forgotten; arg-max {what}.",
         height=max(450, 140 + 26 * n),
@@ -78,10 +53,10 @@ def accuracy_matrix(records: Records, *, oracle: bool = False) -> go.Figure:
     task_map(
         figure,
         percent,
-        (record.task_names, record.task_names),
+        (names, names),
         ("after learning task", "test set of task"),
         limits=(0, 100),
-        colorscale=FRACTION_SCALE,
+        colorscale=style.FRACTION_SCALE,
         text=cell_texts(percent, digits=1 if n <= 12 else 0),
         size=12 if n <= 12 else 10,
         hover=_MATRIX_HOVER,
@@ -92,7 +67,7 @@ def accuracy_matrix(records: Records, *, oracle: bool = False) -> go.Figure:
 
 
 def accuracy_curves(
-    records: Records, *, average: str = "micro", by_task: bool = False
+    records: curves.Records, *, average: str = "micro", by_task: bool = False
 ) -> go.Figure:
     """Accuracy in % as more tasks are learned.
 
@@ -111,55 +86,50 @@ def accuracy_curves(
     """
     checks.choice("average", average, ("micro", "macro"))
     if checks.flag("by_task", by_task):
-        return _draw_each_task(by_label(records))
+        return _draw_each_task(curves.by_label(records))
 
     def measure(record: Record) -> np.ndarray:
-        return average_accuracy(record.accuracy, record.n_test, average=average)
+        return accuracy.average_accuracy(record.accuracy, record.n_test, average=average)
 
     if isinstance(records, Record):
-        record = single(records)
-        mean = curve("average of tasks seen", [record], measure)
-        return _task_curves(record, mean, average)
-    table = by_label(records)
-    curves = [curve(label, runs, measure) for label, runs in table.items()]
-    streams = stream_names(table)
-    figure = new_figure(
-        f"Average accuracy on the tasks seen so far: {streams}",
-        join_notes(f"{average} average over the tasks seen", seeds_note(curves)),
+        mean = curves.curve("average of tasks seen", [curves.single(records)], measure)
+        return _task_curves(records, mean, average)
+    table = curves.by_label(records)
+    lines = [curves.curve(label, runs, measure) for label, runs in table.items()]
+    figure = style.new_figure(
+        f"Average accuracy on the tasks seen so far: {curves.stream_names(table)}",
+        curves.join_notes(f"{average} average over the tasks seen", curves.seeds_note(lines)),
     )
-    styles = method_styles(table)
-    for one in curves:
-        add_curve(figure, one, styles[one.label])
-    figure.update_xaxes(task_axis(longest(table)))
+    curves.add_curves(figure, lines, table)
+    figure.update_xaxes(curves.task_axis(curves.longest(table)))
     figure.update_yaxes(title_text="average accuracy (%)", rangemode="tozero")
     return figure
 
 
-def _task_curves(record: Record, mean: Curve, average: str) -> go.Figure:
+def _task_curves(record: Record, mean: curves.Curve, average: str) -> go.Figure:
     n = len(record.tasks)
-    figure = new_figure(
+    figure = style.new_figure(
         f"Accuracy as more tasks are learned: {run_name(record)}",
         f"{_progress(record)}Each line starts when its task is learned; "
         "arg-max over all classes seen.",
     )
-    accuracy = 100 * record.accuracy
-    for i, color in zip(range(n), task_colors(record.n_tasks), strict=False):
+    percent = 100 * record.accuracy
+    for i, color in zip(range(n), style.task_colors(record.n_tasks), strict=False):
         name = record.task_names[i]
         figure.add_scatter(
             x=np.arange(i + 1, n + 1),
-            y=accuracy[i:n, i],
+            y=percent[i:n, i],
             mode="lines+markers",
             line={"color": color, "width": 1.6},
             marker={"size": 6, "color": color},
-            name=f"{i + 1} {short(name)}",
+            name=f"{i + 1} {style.short(name)}",
             text=record.task_names[i:n],
-            hovertemplate=(
-                f"<b>{name}</b> %{{y:.1f}} %<br>after task %{{x}}, %{{text}}<extra></extra>"
-            ),
+            hovertemplate=f"<b>{name}</b> %{{y:.1f}} %<br>after task %{{x}}, %{{text}}"
+            "<extra></extra>",
         )
-    add_curve(figure, mean, _AVERAGE_STYLE, width=4)
+    curves.add_curve(figure, mean, _AVERAGE_STYLE, width=4)
     figure.data[-1].name = f"average ({average})"
-    figure.update_xaxes(task_axis(record.n_tasks))
+    figure.update_xaxes(curves.task_axis(record.n_tasks))
     figure.update_yaxes(title_text="accuracy (%)", range=[0, 101])
     if n > 12:  # a legend of one column would be taller than the figure
         figure.update_layout(legend_font_size=10, height=min(170 + 20 * (n + 1), 660))
@@ -181,24 +151,20 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
     columns = min(_MATRIX_COLUMNS, len(table))
     rows = math.ceil(len(table) / columns)
     given = " With task identity given." if oracle else ""
-    figure = grid(
+    bar = color_bar("accuracy (%)", len=250, lenmode="pixels", y=1, yanchor="top")
+    figure = style.grid(
         "Accuracy on each task (columns) after learning each task (rows)",
         f"In %, one colour scale. Down a column: a task's life.{given}",
         rows=rows,
         cols=columns,
-        panels=[short(label, 34) for label in table],
+        panels=[style.short(label, 34) for label in table],
         spacing=(0.13, 0.26 / rows),
         height=120 + 300 * rows,
         margin={"t": 95},
-        coloraxis={
-            "cmin": 0,
-            "cmax": 100,
-            "colorscale": FRACTION_SCALE,
-            "colorbar": color_bar("accuracy (%)", len=250, lenmode="pixels", y=1, yanchor="top"),
-        },
+        coloraxis={"cmin": 0, "cmax": 100, "colorscale": style.FRACTION_SCALE, "colorbar": bar},
     )
     for k, runs in enumerate(table.values()):
-        where = cell(k, columns)
+        where = style.cell(k, columns)
         percent = _percent(runs, oracle)
         n = len(percent)
         task_map(
@@ -213,11 +179,9 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
             hoverongaps=False,
             **where,
         )
-        numbers = list(range(n))
-        ticks = {"tickvals": numbers, "showgrid": False}
-        figure.update_xaxes(ticks | {"ticktext": [str(k + 1) for k in numbers]}, **where)
-        names = [f"{short(runs[0].task_names[k], 11)} {k + 1}" for k in numbers]
-        figure.update_yaxes(ticks | {"ticktext": names, "autorange": "reversed"}, **where)
+        names = [f"{style.short(runs[0].task_names[k], 11)} {k + 1}" for k in range(n)]
+        figure.update_xaxes(style.name_ticks(map(str, range(1, n + 1))), **where)
+        figure.update_yaxes(style.name_ticks(names, autorange="reversed"), **where)
     figure.update_xaxes(title_text="test set of task", row=rows)
     return figure
 
@@ -242,29 +206,28 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
     n_rows = math.ceil(n / n_cols)
     lives = [
         [
-            curve(label, runs, lambda r, k=k: r.accuracy[:, k], skip=k)
+            curves.curve(label, runs, lambda r, k=k: r.accuracy[:, k], skip=k)
             for label, runs in table.items()
         ]
         for k in range(n)
     ]
-    note = seeds_note([one for curves in lives for one in curves])
-    figure = grid(
+    note = curves.seeds_note([one for lines in lives for one in lines])
+    figure = style.grid(
         f"Accuracy on each task, as further tasks come: {first.stream}",
-        join_notes("From when it was learned on", note),
+        curves.join_notes("From when it was learned on", note),
         rows=n_rows,
         cols=n_cols,
-        panels=[f"{k + 1} {short(first.task_names[k], 16)}" for k in range(n)],
+        panels=[f"{k + 1} {style.short(first.task_names[k], 16)}" for k in range(n)],
         panel_size=12.5,
         spacing=(0.02, 0.2 / n_rows),
         sharing="xy",
         height=170 + _PANEL * n_rows,
         margin={"t": 105, "b": 90},
-        legend={"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xanchor": "center"},
+        legend=_LEGEND_BELOW,
     )
-    styles = method_styles(table)
-    for k, curves in enumerate(lives):
-        for one in curves:
-            add_curve(figure, one, styles[one.label], width=2, showlegend=k == 0, **cell(k, n_cols))
+    for k, lines in enumerate(lives):
+        settings = {"width": 2, "showlegend": k == 0, **style.cell(k, n_cols)}
+        curves.add_curves(figure, lines, table, **settings)
     figure.update_traces(marker_size=5, selector={"mode": "lines+markers"})
     figure.update_xaxes(range=[0.5, n + 0.5], dtick=1 if n <= 5 else 3, tick0=1)
     figure.update_xaxes(title_text="tasks learned", row=n_rows)
@@ -275,28 +238,27 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
 
 def _span(figure: go.Figure) -> list[float]:
     """Room for all lines; intervals may run out of it."""
-    lines = [t.y for t in figure.data if t.mode == "lines+markers"]
-    every = np.concatenate([np.asarray(y, dtype=float) for y in lines])
+    lines = [trace.y for trace in figure.data if trace.mode == "lines+markers"]
+    every = np.concatenate(lines).astype(float)
     low, high = np.nanmin(every), np.nanmax(every)
     pad = 0.08 * (high - low) or 1
     return [max(low - pad, 0), min(high + pad, 101)]
 
 
 _DOTS = {  # colour and shape of the three accuracies
-    LEARNED: (OKABE_ITO[5], "circle-open"),
-    GIVEN: (OKABE_ITO[0], "square"),
-    END: (OKABE_ITO[1], "diamond"),
+    accuracy.LEARNED: (style.OKABE_ITO[5], "circle-open"),
+    accuracy.GIVEN: (style.OKABE_ITO[0], "square"),
+    accuracy.END: (style.OKABE_ITO[1], "diamond"),
 }
 _ROW = 24  # pixels
 
 
-def accuracy_parts(records: Records) -> go.Figure:
+def accuracy_parts(records: curves.Records) -> go.Figure:
     """A row per method, the best at the end on top: three accuracies and what lies between them.
 
     From the first dot to the second: forgetting by drift, what a task's own classes lost by later
     training. From the second to the third: competition, images of a task that are given to other
-    tasks' classes.
-    Means over tasks, and over seeds.
+    tasks' classes. Means over tasks, and over seeds.
 
     Args:
         records: a record, or records (or lists of them, one per seed) by label. Of
@@ -305,17 +267,18 @@ def accuracy_parts(records: Records) -> go.Figure:
     Raises:
         ValueError: there is none, or one has no finished task.
     """
-    table = by_label(records)
+    table = curves.by_label(records)
     means = {label: _means(runs) for label, runs in table.items()}
     labels = sorted(means, key=lambda label: -means[label][-1])
     percent = 100 * np.array([means[label] for label in labels])  # (methods, 3)
     first = next(iter(table.values()))[0]
-    figure = new_figure(
+    figure = style.new_figure(
         f"Where accuracy goes: {first.stream}, {first.n_tasks} tasks",
         "First dot to second: drift. Second to third: competition between tasks.",
         height=165 + _ROW * len(labels),
         margin={"t": 75, "b": 85, "l": 140},
-        legend={"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xanchor": "center"},
+        legend=_LEGEND_BELOW,
+        barmode="overlay",
     )
     heights = np.arange(len(labels))
     _add_bars(figure, percent[:, 2], percent[:, 1], "competition", "#f3d2bd")
@@ -331,18 +294,16 @@ def accuracy_parts(records: Records) -> go.Figure:
             hovertemplate="%{customdata}<extra></extra>",
         )
     figure.update_xaxes(title_text="accuracy, mean over tasks (%)", rangemode="tozero")
-    figure.update_yaxes(
-        tickvals=heights,
-        ticktext=[_bold(short(label, 20)) for label in labels],
-        range=[len(labels) - 0.4, -0.6],
-        tickfont={"size": 11.5},
-    )
+    names = [style.short(label, 20) for label in labels]
+    names = [f"<b>{name}</b>" if name == NAMES[OURS] else name for name in names]
+    limits = [len(labels) - 0.4, -0.6]
+    figure.update_yaxes(tickvals=heights, ticktext=names, range=limits, tickfont_size=11.5)
     return figure
 
 
 def _means(runs: Sequence[Record]) -> list[float]:
-    parts = [mean_accuracies(record) for record in runs]
-    return [float(np.mean([part[name] for part in parts])) for name in _DOTS]
+    found = [accuracy.accuracy_parts(record) for record in runs]
+    return [float(np.mean([one[name] for one in found])) for name in _DOTS]
 
 
 def _add_bars(figure: go.Figure, low: np.ndarray, high: np.ndarray, name: str, color: str) -> None:
@@ -353,11 +314,10 @@ def _add_bars(figure: go.Figure, low: np.ndarray, high: np.ndarray, name: str, c
         y=np.arange(len(low)),
         orientation="h",
         width=0.5,
-        marker={"color": color, "line": {"color": INK, "width": 0}},
+        marker={"color": color, "line": {"color": style.INK, "width": 0}},
         name=name,
         hoverinfo="skip",
     )
-    figure.update_layout(barmode="overlay")
 
 
 def _hover(label: str, row: Sequence[float]) -> str:
@@ -367,7 +327,3 @@ def _hover(label: str, row: Sequence[float]) -> str:
         f"<b>{label}</b><br>just learned, task given: {before:.1f} %"
         f"<br>at the end, task given: {given:.1f} %<br>at the end: {end:.1f} %"
     )
-
-
-def _bold(label: str) -> str:
-    return f"<b>{label}</b>" if label == NAMES[OURS] else label

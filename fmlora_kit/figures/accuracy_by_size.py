@@ -33,9 +33,9 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
         ValueError: the records do not compare.
     """
     records = list(records)
-    comparison, kept = compare_records(records), measure_storage(records)
-    learners = [one for one in kept.values() if one.kind != SAMPLES]
-    least = min(one.deployed.min() for one in kept.values())
+    comparison, found = compare_records(records), measure_storage(records)
+    learners = [one for one in found.values() if one.kind != SAMPLES]
+    least = min(one.deployed.min() for one in found.values())
     ends = [[one.numbers[k] - least for k in (0, -1)] for one in learners]
     some = [end for pair in ends for end in pair if end > 0]
     zero = 10 ** (math.floor(math.log10(min(some, default=10))) - 0.5)
@@ -55,9 +55,8 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
     _add_points(figure, learners, spans, heights, comparison)
     _add_names(figure, learners, spans, heights, axes)
     _add_bound(figure, comparison)
-    figure.update_xaxes(
-        type="log", title_text="numbers stored besides backbone and head", **axes[0]
-    )
+    title = "numbers stored besides backbone and head"
+    figure.update_xaxes(type="log", title_text=title, **axes[0])
     figure.update_yaxes(title_text="final accuracy (%)", **axes[1])
     return figure
 
@@ -81,14 +80,8 @@ def _axes(
 
 def _add_arrow(figure: go.Figure, first: float, last: float, height: float, color: str) -> None:
     figure.add_annotation(
-        x=math.log10(last),
-        ax=math.log10(first),
-        y=height,
-        ay=height,
-        xref="x",
-        axref="x",
-        yref="y",
-        ayref="y",
+        **{"x": math.log10(last), "ax": math.log10(first), "y": height, "ay": height},
+        **{"xref": "x", "axref": "x", "yref": "y", "ayref": "y"},
         text="",
         arrowhead=2,
         arrowsize=1.2,
@@ -99,30 +92,20 @@ def _add_arrow(figure: go.Figure, first: float, last: float, height: float, colo
     )
 
 
-def _add_points(
-    figure: go.Figure,
-    learners: Sequence[MethodStorage],
-    spans: Sequence[Sequence[float]],
-    heights: Sequence[float],
-    comparison: Comparison,
-) -> None:
+def _add_points(figure, learners: Sequence[MethodStorage], spans, heights, comparison) -> None:
     groups = {display_name(OURS): [k for k, one in enumerate(learners) if one.method == OURS]}
     for kind in KINDS:
-        some = [k for k, one in enumerate(learners) if one.kind == kind and one.method != OURS]
-        groups[f"stores {kind}"] = some
+        others = [k for k, one in enumerate(learners) if one.kind == kind and one.method != OURS]
+        groups[f"stores {kind}"] = others
     styles = [OURS_STYLE, *KIND_STYLES.values()]
     for (name, some), style in zip(groups.items(), styles, strict=True):
         if some:
+            size, edge = 13 if style is OURS_STYLE else 10, {"color": "white", "width": 1}
             figure.add_scatter(
                 x=[spans[k][1] for k in some],
                 y=[heights[k] for k in some],
                 mode="markers",
-                marker={
-                    "color": style.color,
-                    "symbol": style.symbol,
-                    "size": 13 if style is OURS_STYLE else 10,
-                    "line": {"color": "white", "width": 1},
-                },
+                marker={"color": style.color, "symbol": style.symbol, "size": size, "line": edge},
                 name=name,
                 customdata=[_hover(learners[k], comparison) for k in some],
                 hovertemplate="%{customdata}<extra></extra>",
@@ -138,13 +121,7 @@ def _hover(one: MethodStorage, comparison: Comparison) -> str:
     )
 
 
-def _add_names(
-    figure: go.Figure,
-    learners: Sequence[MethodStorage],
-    spans: Sequence[Sequence[float]],
-    heights: Sequence[float],
-    axes: tuple[dict, dict],
-) -> None:
+def _add_names(figure, learners: Sequence[MethodStorage], spans, heights, axes) -> None:
     """Write each name beside its point."""
     points = [
         (_pixels(math.log10(last), axes[0], _WIDTH), _pixels(height, axes[1], _HEIGHT))
@@ -182,9 +159,8 @@ def _pixels(value: float, axis: dict, length: float) -> float:
 def _add_bound(figure: go.Figure, comparison: Comparison) -> None:
     for row in comparison.rows:
         if row.method == BOUND:
-            mean = 100 * row.final_accuracy.mean
             figure.add_hline(
-                y=mean,
+                y=100 * row.final_accuracy.mean,
                 line={"color": INK, "dash": "dash", "width": 1.5},
                 annotation={"text": f"{display_name(BOUND)}, a bound: keeps all images"},
                 annotation_position="top right",

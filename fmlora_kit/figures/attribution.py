@@ -51,16 +51,15 @@ def attribution_over_time(
     return figure
 
 
-def _add_row(
-    figure: go.Figure, e: Explanations, image: int, limit: float, cells: list, above: str
-) -> None:
+def _add_row(figure, e: Explanations, image: int, limit: float, cells: list, above: str) -> None:
     """Add the picture and its map after each task."""
     name = class_label(e, int(e.targets[image]))
     add_picture(figure, e.images[image], *cells[0])
     add_caption(figure, cells[0], above, name.replace(", ", "<br>", 1))
     for t, panel in enumerate(cells[1:]):
         add_explained(figure, e.images[image], e.maps[t, image], limit, *panel)
-        add_caption(figure, panel, _learned(e, t), verdict(e, image, t))
+        learned = f"after {t + 1}<br><b>{short(e.task_names[t], 16)}</b>"
+        add_caption(figure, panel, learned, verdict(e, image, t))
 
 
 def attribution_methods(
@@ -84,12 +83,12 @@ def attribution_methods(
     first = listed[0]
     after = first.check(image, after)
     signed = [e for e in listed if e.signed]
-    reading = "Darker: matters more."
-    if signed:
-        reading = (
-            "Integrated gradients: vermillion speaks for the class, blue against it; "
-            "the others have no sign."
-        )
+    reading = (
+        "Integrated gradients: vermillion speaks for the class, blue against it; the others have "
+        "no sign."
+        if signed
+        else "Darker: matters more."
+    )
     figure, cells = _picture_grid(
         f"One picture, several answers: {first.run}, after {first.task_names[after]}",
         f"{reading} Each map has a scale of its own.",
@@ -156,9 +155,7 @@ def _same_pictures(e: Explanations, other: Explanations) -> bool:
     )
 
 
-def _picture_grid(
-    title: str, subtitle: str, n: int, per_row: int
-) -> tuple[go.Figure, list[tuple[int, int]]]:
+def _picture_grid(title: str, subtitle: str, n: int, per_row: int) -> tuple[go.Figure, list]:
     """A figure with room for ``n`` square panels with captions, and their (row, col)."""
     cols = min(n, per_row)
     rows = -(-n // cols)
@@ -172,11 +169,10 @@ def _picture_grid(
         height=round(85 + rows * (side + 85)),
         margin={"l": 15, "t": 100, "b": 65, "r": 20},
     )
-    cells = [cell(k, cols) for k in range(rows * cols)]
-    for where in cells[n:]:
-        figure.update_xaxes(visible=False, **where)
-        figure.update_yaxes(visible=False, **where)
-    return figure, [(where["row"], where["col"]) for where in cells[:n]]
+    for k in range(n, rows * cols):
+        figure.update_xaxes(visible=False, **cell(k, cols))
+        figure.update_yaxes(visible=False, **cell(k, cols))
+    return figure, [tuple(cell(k, cols).values()) for k in range(n)]
 
 
 def add_caption(figure: go.Figure, panel: tuple[int, int], above: str, beneath: str) -> None:
@@ -211,14 +207,8 @@ def verdict(explanations: Explanations, image: int, after: int) -> str:
     first = "not learned yet" if np.isnan(p) else f"P({own}) = {100 * p:.0f} %"
     color, mark = (_RIGHT, "✓") if guess == target else (_WRONG, "✗")
     letter, task = class_label(e, guess).split(", ", 1)
-    return (
-        f"{first}<br><span style='color:{color}'>{mark} says <b>{letter}</b>"
-        f"<br>{short(task, 16)}</span>"
-    )
-
-
-def _learned(explanations: Explanations, t: int) -> str:
-    return f"after {t + 1}<br><b>{short(explanations.task_names[t], 16)}</b>"
+    says = f"<span style='color:{color}'>{mark} says <b>{letter}</b><br>{short(task, 16)}</span>"
+    return f"{first}<br>{says}"
 
 
 def _how_to_read(explanations: Explanations) -> str:
@@ -230,19 +220,10 @@ def _how_to_read(explanations: Explanations) -> str:
 
 
 # Blue and vermillion of Okabe and Ito, told apart with any colour vision; zero is see-through.
-SIGNED_SCALE = (
-    (0.0, "rgba(0,70,130,1)"),
-    (0.25, "rgba(0,114,178,0.75)"),
-    (0.5, "rgba(0,114,178,0)"),
-    (0.5, "rgba(213,94,0,0)"),
-    (0.75, "rgba(213,94,0,0.75)"),
-    (1.0, "rgba(150,50,0,1)"),
-)
-POSITIVE_SCALE = (
-    (0.0, "rgba(213,94,0,0)"),
-    (0.5, "rgba(213,94,0,0.75)"),
-    (1.0, "rgba(150,50,0,1)"),
-)
+_BLUES = ("rgba(0,70,130,1)", "rgba(0,114,178,0.75)", "rgba(0,114,178,0)")
+_REDS = ("rgba(213,94,0,0)", "rgba(213,94,0,0.75)", "rgba(150,50,0,1)")
+SIGNED_SCALE = tuple(zip((0.0, 0.25, 0.5, 0.5, 0.75, 1.0), _BLUES + _REDS, strict=True))
+POSITIVE_SCALE = tuple(zip((0.0, 0.5, 1.0), _REDS, strict=True))
 UNITS = {
     "integrated_gradients": "logits per pixel",
     "saliency": "logits per unit of pixel",
@@ -250,20 +231,14 @@ UNITS = {
     "attention_rollout": "share of attention",
 }
 _FADE = 0.35  # how much of a picture's contrast is left under a map
-_HIDDEN = {
-    "showticklabels": False,
-    "showgrid": False,
-    "showline": False,
-    "ticks": "",
-    "constrain": "domain",
-}
+_HIDDEN = {"showticklabels": False, "showgrid": False, "showline": False, "ticks": ""}
 
 
 def add_picture(figure: go.Figure, picture: np.ndarray, row: int, col: int) -> None:
     """Add a picture as it is: uint8 (H, W, 3), crisp pixels, no axes."""
     figure.add_trace(go.Image(z=picture, hoverinfo="skip"), row=row, col=col)
-    figure.update_xaxes(**_HIDDEN, row=row, col=col)
-    figure.update_yaxes(**_HIDDEN, row=row, col=col)
+    figure.update_xaxes(**_HIDDEN, constrain="domain", row=row, col=col)
+    figure.update_yaxes(**_HIDDEN, constrain="domain", row=row, col=col)
 
 
 def add_explained(
@@ -313,6 +288,7 @@ def color_axis(explanations: Explanations, limit: float | None, **bar: object) -
         bar: where the colour bar stands.
     """
     signed = explanations.signed
+    title = "own scale" if limit is None else UNITS[explanations.method]
     ticks = (-1, 0, 1) if signed else (0, 1)
     texts = ["against", "0", "for"] if signed else ["0", "most"]
     if limit is not None:
@@ -323,17 +299,10 @@ def color_axis(explanations: Explanations, limit: float | None, **bar: object) -
         "cmin": -1 if signed else 0,
         "cmax": 1,
         "colorbar": {
-            "title": {
-                "text": "own scale" if limit is None else UNITS[explanations.method],
-                "side": "right",
-                "font": {"size": 12},
-            },
+            "title": {"text": title, "side": "right", "font": {"size": 12}},
             "tickfont": {"size": 11},
             "tickvals": ticks,
             "ticktext": texts,
-            "thickness": 14,
-            "outlinewidth": 1,
-            "outlinecolor": "#888888",
-            **bar,
+            **{"thickness": 14, "outlinewidth": 1, "outlinecolor": "#888888", **bar},
         },
     }

@@ -16,28 +16,10 @@ from fmlora_kit.analysis.attribution import (
     top_classes,
 )
 from fmlora_kit.analysis.intervals import mean_ci95
-from fmlora_kit.figures.attribution import (
-    add_caption,
-    add_explained,
-    add_picture,
-    class_label,
-    color_axis,
-    limit_of,
-)
-from fmlora_kit.figures.style import (
-    DASHES,
-    INK,
-    OKABE_ITO,
-    SYMBOLS,
-    faded,
-    grid,
-    method_styles,
-    name_axis,
-    new_figure,
-    short,
-    task_colors,
-)
+from fmlora_kit.figures import attribution, style
+from fmlora_kit.figures.curves import add_band
 
+_HOVER = "<b>%{{y:.2f}}</b>, {}<br>after learning %{{customdata}}<extra></extra>"
 _SINCE = {
     "learned": "against the map when its class was just learned",
     "previous": "against the map one task before",
@@ -70,7 +52,7 @@ def explanation_movement(
         raise checks.fail("explanations", "of the same tasks to be compared", names)
     methods = " / ".join(dict.fromkeys(ATTRIBUTION_METHODS[e.method] for e in table.values()))
     moved = {label: attribution_movement(e, since=since) for label, e in table.items()}
-    figure = new_figure(
+    figure = style.new_figure(
         f"How far explanations moved ({methods})" + ("" if several else f": {first.run}"),
         f"1 − rank correlation of a picture's map {_SINCE[since]}."
         "<br>0: the same pixels matter. Dotted: what maps of two different pictures come to.",
@@ -87,31 +69,27 @@ def explanation_movement(
 
 def _add_images(figure: go.Figure, e: Explanations, moved: np.ndarray) -> None:
     """Add a line per image; images of one task share its colour and differ in dash and marker."""
-    colors, used = task_colors(max(e.n_tasks, len(e.task_names))), {}
+    colors, used = style.task_colors(max(e.n_tasks, len(e.task_names))), {}
     for i, target in enumerate(e.targets.tolist()):
         task = e.task_of(target)
         k = used[task] = used.get(task, -1) + 1
-        label = class_label(e, target)
+        label = attribution.class_label(e, target)
         figure.add_scatter(
             x=np.arange(len(moved)),
             y=np.round(moved[:, i], 4),
             mode="lines+markers",
-            line={"color": colors[task], "dash": DASHES[k % len(DASHES)], "width": 2},
-            marker={"symbol": SYMBOLS[k % len(SYMBOLS)], "size": 8},
+            line={"color": colors[task], "dash": style.DASHES[k % len(style.DASHES)], "width": 2},
+            marker={"symbol": style.SYMBOLS[k % len(style.SYMBOLS)], "size": 8},
             name=label,
             customdata=list(e.task_names),
-            hovertemplate=(
-                f"<b>%{{y:.2f}}</b>, {label}<br>after learning %{{customdata}}<extra></extra>"
-            ),
+            hovertemplate=_HOVER.format(label),
         )
     _add_reference(figure, movement_between_images(e))
 
 
-def _add_means(
-    figure: go.Figure, table: Mapping[str, Explanations], moved: Mapping[str, np.ndarray]
-) -> None:
+def _add_means(figure, table: Mapping[str, Explanations], moved: Mapping[str, np.ndarray]) -> None:
     """Add, per label, the mean over images learned earlier and its 95% band."""
-    for label, style in method_styles(table).items():
+    for label, line_style in style.method_styles(table).items():
         e = table[label]
         mean, half = np.full((2, len(e.task_names)), np.nan)
         for t in range(len(mean)):
@@ -122,41 +100,28 @@ def _add_means(
                 mean[t], half[t] = interval.mean, interval.ci95
         x = np.arange(len(mean))
         wide = np.isfinite(half)
-        figure.add_scatter(
-            x=np.concatenate([x[wide], x[wide][::-1]]),
-            y=np.round(np.concatenate([(mean + half)[wide], (mean - half)[wide][::-1]]), 4),
-            fill="toself",
-            fillcolor=faded(style.color),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            name=f"{label}, 95% interval",
-        )
+        band = (x[wide], *np.round([mean - half, mean + half], 4)[:, wide], line_style.color)
+        add_band(figure, *band, name=f"{label}, 95% interval", showlegend=False)
         figure.add_scatter(
             x=x,
             y=np.round(mean, 4),
             mode="lines+markers",
-            line={"color": style.color, "dash": style.dash, "width": 2.5},
-            marker={"symbol": style.symbol, "size": 9},
+            line={"color": line_style.color, "dash": line_style.dash, "width": 2.5},
+            marker={"symbol": line_style.symbol, "size": 9},
             name=label,
             customdata=list(e.task_names),
-            hovertemplate=(
-                f"<b>%{{y:.2f}}</b>, {label}<br>after learning %{{customdata}}<extra></extra>"
-            ),
+            hovertemplate=_HOVER.format(label),
         )
-    between = float(np.mean([movement_between_images(e) for e in table.values()]))
-    _add_reference(figure, between)
+    _add_reference(figure, float(np.mean([movement_between_images(e) for e in table.values()])))
 
 
 def _add_reference(figure: go.Figure, value: float) -> None:
     if np.isfinite(value):
-        n = figure.data[-1].x[-1]
         figure.add_scatter(
-            x=[-0.2, n + 0.2],
+            x=[-0.2, figure.data[-1].x[-1] + 0.2],
             y=np.round([value, value], 4),
             mode="lines",
-            line={"color": INK, "dash": "dot", "width": 1.5},
+            line={"color": style.INK, "dash": "dot", "width": 1.5},
             name="two different pictures",
             hovertemplate="<b>%{y:.2f}</b>, two different pictures<extra></extra>",
         )
@@ -167,11 +132,10 @@ def _set_axes(figure: go.Figure, e: Explanations) -> None:
     drawn = np.concatenate([np.zeros(1), *(np.asarray(trace.y, float) for trace in figure.data)])
     low, high = np.nanmin(drawn), np.nanmax(drawn)
     room = 0.05 * (high - low) or 0.1
-    figure.update_xaxes(name_axis(e.task_names, "after learning task"))
+    figure.update_xaxes(style.name_axis(e.task_names, "after learning task"))
     figure.update_xaxes(range=[-0.2, len(e.task_names) - 0.8])
-    figure.update_yaxes(
-        title_text="movement (0 none, 1 unrelated)", range=[low - room, high + room]
-    )
+    limits = [low - room, high + room]
+    figure.update_yaxes(title_text="movement (0 none, 1 unrelated)", range=limits)
 
 
 SHOWN = 8  # most classes with a bar
@@ -190,9 +154,8 @@ def class_probabilities(
     Raises:
         ValueError: there is no such image or moment.
     """
-    e = explanations
-    after = e.check(image, after)
-    figure = new_figure(
+    e, after = explanations, explanations.check(image, after)
+    figure = style.new_figure(
         f"What the picture is taken for, after learning {e.task_names[after]}: {e.run}",
         f"{_truth(e, image, after)} Colour: the task of the class; black frame: the true class.",
         height=400,
@@ -216,10 +179,10 @@ def explanation_at(
     Raises:
         ValueError: there is no such image or moment.
     """
-    e = explanations
-    after = e.check(image, after)
-    limit = limit_of(e.maps[:, image])
-    figure = grid(
+    e, after = explanations, explanations.check(image, after)
+    limit = attribution.limit_of(e.maps[:, image])
+    bar = {"orientation": "h", "x": 0.43, "xanchor": "center", "y": -0.12, "yanchor": "top"}
+    figure = style.grid(
         f"The model after task {after + 1}, {e.task_names[after]}: {e.run}",
         f"{_truth(e, image, after)} Colour of a bar: the task of the class.",
         cols=3,
@@ -227,20 +190,15 @@ def explanation_at(
         widths=[0.28, 0.28, 0.44],
         height=450,
         margin={"t": 95, "l": 15, "r": 60, "b": 125},
-        coloraxis=color_axis(
-            e, limit, orientation="h", x=0.43, xanchor="center", y=-0.12, yanchor="top", len=0.25
-        ),
+        coloraxis=attribution.color_axis(e, limit, **bar, len=0.25),
     )
-    add_picture(figure, e.images[image], 1, 1)
-    add_explained(figure, e.images[image], e.maps[after, image], limit, 1, 2)
-    add_caption(figure, (1, 1), "<b>the picture</b>", class_label(e, int(e.targets[image])))
+    attribution.add_picture(figure, e.images[image], 1, 1)
+    attribution.add_explained(figure, e.images[image], e.maps[after, image], limit, 1, 2)
+    target = attribution.class_label(e, int(e.targets[image]))
+    attribution.add_caption(figure, (1, 1), "<b>the picture</b>", target)
     known = np.isfinite(e.maps[after, image]).any()
-    add_caption(
-        figure,
-        (1, 2),
-        f"<b>{ATTRIBUTION_METHODS[e.method]}</b>",
-        "of the score of the true class" if known else "the true class is not learned yet",
-    )
+    words = "of the score of the true class" if known else "the true class is not learned yet"
+    attribution.add_caption(figure, (1, 2), f"<b>{ATTRIBUTION_METHODS[e.method]}</b>", words)
     _add_bars(figure, e, image, after, row=1, col=3)
     figure.update_xaxes(domain=[0.7, 1], row=1, col=3)
     figure.layout.coloraxis.colorbar.title.side = "bottom"
@@ -250,8 +208,8 @@ def explanation_at(
 def _add_bars(figure: go.Figure, e: Explanations, image: int, after: int, **where: int) -> None:
     """Add a bar per class, the most probable at the top; the true class is framed."""
     ids, p = top_classes(e, image, after, SHOWN)
-    colors = task_colors(max(e.n_tasks, len(e.task_names)))
-    labels = [class_label(e, int(c)) for c in ids]
+    colors = style.task_colors(max(e.n_tasks, len(e.task_names)))
+    labels = [attribution.class_label(e, int(c)) for c in ids]
     right = ids == e.targets[image]
     marker = {
         "color": [colors[e.task_of(int(c))] for c in ids],
@@ -262,15 +220,7 @@ def _add_bars(figure: go.Figure, e: Explanations, image: int, after: int, **wher
     figure.update_xaxes(title_text="probability (%)", **where)
 
 
-def _add_percent_bars(
-    figure: go.Figure,
-    percent: np.ndarray,
-    labels: list[str],
-    names: list[str],
-    marker: dict,
-    room: int,
-    **where: int,
-) -> None:
+def _add_percent_bars(figure, percent: np.ndarray, labels, names, marker: dict, room: int, **where):
     """Add horizontal bars with their numbers from the top down, with room for so many of them."""
     figure.add_bar(
         x=np.round(percent, 2),
@@ -286,20 +236,14 @@ def _add_percent_bars(
         **where,
     )
     figure.update_xaxes(range=[0, 105], **where)
-    figure.update_yaxes(
-        tickvals=list(range(len(percent))),
-        ticktext=names,
-        range=[room - 0.5, -0.5],
-        showgrid=False,
-        ticks="",
-        **where,
-    )
+    ticks = style.name_ticks(names, range=[room - 0.5, -0.5], ticks="")
+    figure.update_yaxes(ticks, **where)
 
 
 def _truth(e: Explanations, image: int, after: int) -> str:
     target = int(e.targets[image])
     p, n = e.target_probability[after, image], len(e.classes[after])
-    label = class_label(e, target)
+    label = attribution.class_label(e, target)
     if np.isnan(p):
         return f"It is {label}, which is not learned yet; {n} classes are."
     return f"It is {label}, to which the model gives {100 * p:.1f} %, among {n} classes seen."
@@ -335,7 +279,7 @@ def photo_scores(
 
     _check(images, logits, class_names, labels, shown)
     n, k = len(images), min(shown, len(class_names))
-    figure = grid(
+    figure = style.grid(
         "What each photo is taken for",
         f"The {k} highest scores among {len(class_names)} classes seen",
         rows=n,
@@ -346,13 +290,14 @@ def photo_scores(
         margin={"t": 75, "r": 50},
     )
     for row, (image, scores) in enumerate(zip(images, logits, strict=True), start=1):
-        add_picture(figure, image, row, 1)
+        attribution.add_picture(figure, image, row, 1)
         best = np.argsort(-scores, kind="stable")[:k]
         percent = 100 * softmax(np.asarray(scores, dtype=float))[best]
         names = [class_names[c] for c in best]
-        cut = [short(name, 28) for name in names]
-        _add_percent_bars(figure, percent, names, cut, {"color": OKABE_ITO[0]}, k, row=row, col=2)
-        figure.update_xaxes(title={"text": short(labels[row - 1], 24)}, row=row, col=1)
+        cut = [style.short(name, 28) for name in names]
+        marker = {"color": style.OKABE_ITO[0]}
+        _add_percent_bars(figure, percent, names, cut, marker, k, row=row, col=2)
+        figure.update_xaxes(title={"text": style.short(labels[row - 1], 24)}, row=row, col=1)
     figure.update_xaxes(title_text="share of the softmax (%)", row=n, col=2)
     return figure
 

@@ -6,36 +6,24 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
 from fmlora_kit import checks
 from fmlora_kit.analysis import confusion
-from fmlora_kit.analysis.confusion import (
-    ClassConfusion,
-    ClassHistory,
-    LostImages,
-    class_history,
-    lost_images,
-)
 from fmlora_kit.analysis.names import run_name
+from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.forgetting import signed
 from fmlora_kit.figures.maps import GREY, add_map, cell_texts, name_axes, task_map
-from fmlora_kit.figures.style import (
-    INK,
-    LOSS_SCALE,
-    RANK_SCALE,
-    name_axis,
-    new_figure,
-    short,
-    task_colors,
-)
 from fmlora_kit.record import Record
 
 _HATCHED = {"pattern": {"shape": "/", "fgcolor": "#bbbbbb", "bgcolor": "#f4f4f4", "size": 6}}
-_HOLLOW = {"color": "white", "line": {"color": INK, "width": 1}}
+_DOWN = {"autorange": "reversed", "tickangle": 0}
+_HOLLOW = {"color": "white", "line": {"color": style.INK, "width": 1}}
 
 
 def task_confusion(record: Record, after: int | None = None) -> go.Figure:
@@ -56,7 +44,7 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
     percent = 100 * confusion.task_confusion(record, after)
     n = len(percent)
     names = record.task_names[:n]
-    figure = new_figure(
+    figure = style.new_figure(
         f"Which task is taken for which, after {n} tasks: {run_name(record)}",
         "Read along a row: where a task's test images end up (%). Grey: the right task. "
         "<br>Above each column: the share of all other tasks' images that this task takes.",
@@ -65,9 +53,7 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
     )
     _add_shares(figure, percent, names)
     for j, taken in enumerate(_taken(percent, record.n_test[:n])):
-        figure.add_annotation(
-            x=j, y=1, yref="paper", yanchor="bottom", text=f"takes {taken:.0f} %", showarrow=False
-        )
+        figure.add_annotation(x=j, text=f"takes {taken:.0f} %", **style.ABOVE)
     name_axes(figure, (names, names), ("test images of task", "taken for a class of task"))
     return figure
 
@@ -89,10 +75,10 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
             tasks, or `after` is out of range.
     """
     record = single(record, least=2)
-    table = lost_images(record, after)
+    table = confusion.lost_images(record, after)
     n = checks.integer("after", len(table.net), 2)
     names = record.task_names[:n]
-    figure = new_figure(
+    figure = style.new_figure(
         f"Who was forgotten, and by whom, after {n} tasks: {run_name(record)}",
         f"{_answer(table, names)}<br>Colour: test images right when learned and wrong now, by the "
         "task they are taken for. Number: the fall in accuracy, colour less white.",
@@ -102,11 +88,13 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
         legend={"title": {"text": "taken for a class of"}, "traceorder": "normal"},
         bargap=0.2,
     )
-    _add_bars(figure, table, names, task_colors(record.n_tasks))
-    figure.update_xaxes(title_text="share of the task's test images (points)")
-    figure.update_xaxes(zeroline=True, zerolinecolor=INK)
-    figure.update_yaxes(name_axis(names[:-1], "task"))
-    figure.update_yaxes(autorange="reversed", tickangle=0)
+    _add_bars(figure, table, names, style.task_colors(record.n_tasks))
+    figure.update_xaxes(
+        title_text="share of the task's test images (points)",
+        zeroline=True,
+        zerolinecolor=style.INK,
+    )
+    figure.update_yaxes(style.name_axis(names[:-1], "task") | _DOWN)
     return figure
 
 
@@ -115,7 +103,7 @@ def _add_shares(figure: go.Figure, percent: np.ndarray, names: tuple[str, ...]) 
     n = len(percent)
     right = np.eye(n, dtype=bool)
     largest = max(percent[~right].max(initial=0.0), 1.0)
-    for cells, scale, top in ((right, GREY, 100.0), (~right, RANK_SCALE, largest)):
+    for cells, scale, top in ((right, GREY, 100.0), (~right, style.RANK_SCALE, largest)):
         shown = np.where(cells, percent, np.nan)
         task_map(
             figure,
@@ -133,9 +121,7 @@ def _add_shares(figure: go.Figure, percent: np.ndarray, names: tuple[str, ...]) 
         )
 
 
-def _add_bars(
-    figure: go.Figure, table: LostImages, names: tuple[str, ...], colors: tuple[str, ...]
-) -> None:
+def _add_bars(figure, table: confusion.LostImages, names, colors: tuple[str, ...]) -> None:
     """A trace per taker, one for what came back, one for the difference; rows are tasks 0..n-2."""
     lost, back = 100 * table.lost[:-1], 100 * table.regained[:-1]
     ends, net = lost.sum(axis=1), 100 * table.net[:-1]
@@ -143,17 +129,18 @@ def _add_bars(
     own = np.eye(*lost.shape, dtype=bool)
     for j, name in enumerate(names):
         others = np.where(own, 0.0, lost)[:, j]
-        _add_part(figure, others, name, names, span, {"color": colors[j]}, color=colors[j])
-    _add_part(figure, np.where(own, lost, 0.0).sum(axis=1), "its own task", names, span, _HATCHED)
+        _add_segments(figure, others, name, names, span, {"color": colors[j]})
+    same = np.where(own, lost, 0.0).sum(axis=1)
+    _add_segments(figure, same, "its own task", names, span, _HATCHED)
     came = np.where(back > 0, -back, np.nan)  # zero would be drawn as a line
-    _add_part(figure, came, "right again", names, span, _HOLLOW)
+    _add_segments(figure, came, "right again", names, span, _HOLLOW)
     figure.add_scatter(
         x=ends + 0.01 * span,
         y=list(range(len(net))),
         mode="text",
         text=[f"<b>{signed(-value)}</b>" for value in net],
         textposition="middle right",
-        textfont={"size": 15, "color": INK},
+        textfont={"size": 15, "color": style.INK},
         showlegend=False,
         name="forgetting",
         customdata=np.stack([names[:-1], [signed(-v) for v in net]], axis=-1),
@@ -162,24 +149,16 @@ def _add_bars(
     figure.update_xaxes(range=[-1.05 * back.max(), max(ends.max(), 1.0) + 0.17 * span])
 
 
-def _add_part(
-    figure: go.Figure,
-    share: np.ndarray,
-    name: str,
-    names: tuple[str, ...],
-    span: float,
-    marker: dict,
-    *,
-    color: str = "#ffffff",
-) -> None:
-    """One trace of bar parts; a part wide enough bears its name and number."""
+def _add_segments(figure, share: np.ndarray, name: str, names, span: float, marker: dict) -> None:
+    """One trace of bars that lie end to end; one wide enough bears its name and number."""
+    color = "#ffffff" if marker in (_HATCHED, _HOLLOW) else marker["color"]
     figure.add_bar(
         x=share,
         y=list(range(len(share))),
         orientation="h",
-        name=short(name),
+        name=style.short(name),
         marker=marker,
-        text=[_label(abs(v), short(name), 620 * abs(v) / span) for v in share],
+        text=[_label(abs(v), style.short(name), 620 * abs(v) / span) for v in share],
         textposition="inside",
         insidetextanchor="middle",
         insidetextfont={"size": 11, "color": _readable_on(color)},
@@ -191,7 +170,7 @@ def _add_part(
 
 
 def _label(points: float, name: str, width: float) -> str:
-    """Name and number, the number alone, or nothing, as fits into a part `width` pixels wide."""
+    """Name and number, the number alone, or nothing, as fits into `width` pixels."""
     if not width >= 26:
         return ""
     return f"{name}<br>{points:.1f}" if width >= 7.5 * len(name) else f"{points:.1f}"
@@ -199,9 +178,9 @@ def _label(points: float, name: str, width: float) -> str:
 
 def _readable_on(color: str) -> str:
     """INK or white, whichever has the higher contrast (WCAG 2: relative luminance 0.179)."""
-    parts = np.array(hex_to_rgb(color)) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return INK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
+    rgb = np.array(hex_to_rgb(color)) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return style.INK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
 
 
 def _taken(percent: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -212,7 +191,7 @@ def _taken(percent: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return 100 * np.divide(others, rest, out=np.zeros(len(sizes)), where=rest > 0)
 
 
-def _answer(table: LostImages, names: tuple[str, ...]) -> str:
+def _answer(table: confusion.LostImages, names: tuple[str, ...]) -> str:
     """One sentence: the task that fell most, and the other task that took most of it."""
     net = table.net[:-1]
     worst = int(net.argmax())
@@ -245,12 +224,12 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
             out of range.
     """
     record = single(record, least=2)
-    history = class_history(record, after)
+    history = confusion.class_history(record, after)
     n = checks.integer("after", len(history.accuracy), 2)
     rows = [np.flatnonzero(history.tasks == i) for i in range(n - 1)]
     fallen = 100 * history.forgetting
     worst = int(np.nanargmax(fallen))
-    figure = new_figure(
+    figure = style.new_figure(
         f"What each class lost since it was learned, after {n} tasks: {run_name(record)}",
         f"<b>Most: {history.names[worst]}</b> of {record.task_names[history.tasks[worst]]} "
         f"({_points(fallen[worst])} points). {_images(history)}"
@@ -260,8 +239,7 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
         margin={"t": 90},
     )
     _add_changes(figure, record, history, rows)
-    figure.update_yaxes(name_axis(record.task_names[: n - 1], "task"))
-    figure.update_yaxes(autorange="reversed", tickangle=0)
+    figure.update_yaxes(style.name_axis(record.task_names[: n - 1], "task") | _DOWN)
     figure.update_xaxes(_columns(record, history, rows))
     return figure
 
@@ -286,7 +264,7 @@ def class_confusion(
     rows = np.flatnonzero(table.counts.sum(axis=1))
     n = len(record.tasks) if after is None else after
     whose = "" if task is None else f", test images of {record.task_names[task]}"
-    figure = new_figure(
+    figure = style.new_figure(
         f"Which class is taken for which, after {n} tasks{whose}: {run_name(record)}",
         f"{_most(table)}<br>Rows: what an image shows; columns: what it is taken for. "
         "Grey: right. White: never.",
@@ -297,11 +275,15 @@ def class_confusion(
     figure.update_xaxes(_class_axis(table, np.arange(table.classes.size), "taken for"))
     figure.update_yaxes(_class_axis(table, rows, "test images of"), autorange="reversed")
     if record.scenario == "class-incremental":
-        _add_borders(figure, table, rows)
+        line = {"color": "#888888", "width": 1}  # between the tasks
+        for border in np.flatnonzero(np.diff(table.tasks)) + 0.5:
+            figure.add_vline(x=border, line=line)
+        for border in np.flatnonzero(np.diff(table.tasks[rows])) + 0.5:
+            figure.add_hline(y=border, line=line)
     return figure
 
 
-def _add_changes(figure: go.Figure, record: Record, history: ClassHistory, rows: list) -> None:
+def _add_changes(figure, record: Record, history: confusion.ClassHistory, rows: list) -> None:
     width = max(row.size for row in rows)
     z = np.full((len(rows), width), np.nan)
     cells, hover = np.full((2, *z.shape), "", dtype=object)
@@ -310,16 +292,16 @@ def _add_changes(figure: go.Figure, record: Record, history: ClassHistory, rows:
         for k, p in enumerate(row):
             z[i, k] = 100 * history.forgetting[p]
             lost = history.lost[p]
-            taker = f"▸ {short(seen[lost.argmax()], 8)}" if lost.any() else ""
-            parts = (f"<b>{short(history.names[p], 8)}</b>", _points(z[i, k]), taker)
-            cells[i, k] = "<br>".join(part for part in parts if part) if width <= _MANY else ""
+            taker = f"▸ {style.short(seen[lost.argmax()], 8)}" if lost.any() else ""
+            words = (f"<b>{style.short(history.names[p], 8)}</b>", _points(z[i, k]), taker)
+            cells[i, k] = "<br>".join(filter(None, words)) if width <= _MANY else ""
             hover[i, k] = _hover(history, p, seen, record.task_names[i])
     largest = max(np.nanmax(np.abs(z)), 1.0)
     add_map(
         figure,
         z,
         limits=(-largest, largest),
-        colorscale=LOSS_SCALE,
+        colorscale=style.LOSS_SCALE,
         text=cells,
         customdata=hover,
         hover="%{customdata}",
@@ -328,7 +310,7 @@ def _add_changes(figure: go.Figure, record: Record, history: ClassHistory, rows:
     )
 
 
-def _hover(history: ClassHistory, p: int, seen: tuple[str, ...], task: str) -> str:
+def _hover(history: confusion.ClassHistory, p: int, seen: tuple[str, ...], task: str) -> str:
     learned, now = history.accuracy[history.tasks[p], p], history.accuracy[-1, p]
     n = history.n_images[p]
     takers = np.argsort(-history.lost[p], kind="stable")[:3]
@@ -339,21 +321,21 @@ def _hover(history: ClassHistory, p: int, seen: tuple[str, ...], task: str) -> s
     )
 
 
-def _add_mistakes(figure: go.Figure, table: ClassConfusion, rows: np.ndarray) -> None:
+def _add_mistakes(figure: go.Figure, table: confusion.ClassConfusion, rows: np.ndarray) -> None:
     percent = 100 * table.shares[rows]
     right = rows[:, None] == np.arange(table.classes.size)
     few = table.classes.size <= _MANY
     shown = np.where(right | (percent == 0), np.nan, percent)
     for z, scale, top in (
         (np.where(right, percent, np.nan), ((0, "#dddddd"), (1, "#dddddd")), 100.0),
-        (shown, RANK_SCALE, max(np.nanmax(shown, initial=0.0), 1.0)),
+        (shown, style.RANK_SCALE, max(np.nanmax(shown, initial=0.0), 1.0)),
     ):
         add_map(
             figure,
             z.round(1),
             limits=(0, top),
             colorscale=scale,
-            showscale=scale is RANK_SCALE,
+            showscale=scale is style.RANK_SCALE,
             texttemplate="%{z:.0f}" if few else "",
             hover="<b>%{y}</b> is taken for <b>%{x}</b>: %{z:.0f} %",
             hoverongaps=False,
@@ -363,58 +345,34 @@ def _add_mistakes(figure: go.Figure, table: ClassConfusion, rows: np.ndarray) ->
         )
 
 
-def _add_borders(figure: go.Figure, table: ClassConfusion, rows: np.ndarray) -> None:
-    """Lines between the tasks."""
-    line = {"color": "#888888", "width": 1}
-    for border in np.flatnonzero(np.diff(table.tasks)) + 0.5:
-        figure.add_vline(x=border, line=line)
-    for border in np.flatnonzero(np.diff(table.tasks[rows])) + 0.5:
-        figure.add_hline(y=border, line=line)
+def _class_axis(table: confusion.ClassConfusion, which: np.ndarray, title: str) -> dict:
+    names = [style.short(table.names[k], 8) for k in which]
+    size = 13 if which.size <= _MANY else 11 if which.size <= 2 * _MANY else 9
+    axis = {"title": {"text": title}, "tickfont": {"size": size}, "tickangle": 0}
+    return style.name_ticks(names, **axis)
 
 
-def _class_axis(table: ClassConfusion, which: np.ndarray, title: str) -> dict:
-    return {
-        "title": {"text": title},
-        "tickvals": list(range(which.size)),
-        "ticktext": [short(table.names[k], 8) for k in which],
-        "tickfont": {"size": 13 if which.size <= _MANY else 11 if which.size <= 2 * _MANY else 9},
-        "tickangle": 0,
-        "showgrid": False,
-    }
-
-
-def _columns(record: Record, history: ClassHistory, rows: list) -> dict:
+def _columns(record: Record, history: confusion.ClassHistory, rows: list) -> dict:
     """The x axis: class names where all tasks share them, else only their order in the task."""
-    axis = {"showgrid": False, "title": {"text": "classes of the task, in order"}}
     if record.scenario == "domain-incremental":
-        names = [short(history.names[p], 8) for p in rows[0]]
-        return (
-            axis
-            | {"title": {"text": "class"}, "tickvals": [*range(len(names))]}
-            | {"ticktext": names}
-        )
-    return axis | {"showticklabels": False, "ticks": ""}
+        names = [style.short(history.names[p], 8) for p in rows[0]]
+        return style.name_ticks(names, title={"text": "class"})
+    title = {"text": "classes of the task, in order"}
+    return {"showgrid": False, "title": title, "showticklabels": False, "ticks": ""}
 
 
 def _seen_names(record: Record, n: int) -> tuple[str, ...]:
     """Names in the order of the columns of `ClassHistory.lost`."""
-    return tuple(
-        {
-            c: name
-            for t in record.tasks[:n]
-            for c, name in zip(t.classes, t.class_names, strict=True)
-        }.values()
-    )
+    pairs = (zip(t.classes, t.class_names, strict=True) for t in record.tasks[:n])
+    return tuple(dict(chain.from_iterable(pairs)).values())
 
 
-def _images(history: ClassHistory) -> str:
-    if len(sizes := set(history.n_images.tolist())) > 1:
-        return ""
-    (n,) = sizes
-    return f"A class has {n} test images: one is {100 / n:.1f} points."
+def _images(history: confusion.ClassHistory) -> str:
+    n, *others = set(history.n_images.tolist())
+    return "" if others else f"A class has {n} test images: one is {100 / n:.1f} points."
 
 
-def _most(table: ClassConfusion) -> str:
+def _most(table: confusion.ClassConfusion) -> str:
     """The commonest mistake in words."""
     wrong = table.counts.copy()
     np.fill_diagonal(wrong, 0)

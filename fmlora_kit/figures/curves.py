@@ -5,7 +5,7 @@ The numbers that curves are drawn from: per label and task, a mean and a 95% int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from fmlora_kit import checks
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.analysis.names import display_name
-from fmlora_kit.figures.style import LineStyle, faded
+from fmlora_kit.figures.style import LineStyle, faded, method_styles
 from fmlora_kit.record import Record
 
 
@@ -27,8 +27,7 @@ def add_curve(
     scale: float = 100.0,
     width: float = 2.5,
     showlegend: bool = True,
-    row: int | None = None,
-    col: int | None = None,
+    **where: int,
 ) -> None:
     """Add a line with its 95% band (where several seeds give one) to a figure under construction.
 
@@ -40,26 +39,18 @@ def add_curve(
         scale: what the numbers are multiplied by for the axis.
         width: width of the line in pixels.
         showlegend: False if the label is in the legend already.
-        row: row of the subplot, from 1.
-        col: column of the subplot, from 1.
+        where: row and col of the subplot, from 1.
     """
     mean, ci95 = scale * curve.mean, scale * curve.ci95
     known = np.isfinite(mean) & np.isfinite(ci95)
     if known.any():
-        x, low, high = curve.tasks[known], (mean - ci95)[known], (mean + ci95)[known]
-        figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            fillcolor=faded(style.color),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
+        add_band(
+            figure,
+            *(curve.tasks[known], (mean - ci95)[known], (mean + ci95)[known], style.color),
+            name=f"{curve.label}, 95% interval",
             legendgroup=curve.label,
             showlegend=False,
-            name=f"{curve.label}, 95% interval",
-            row=row,
-            col=col,
+            **where,
         )
     figure.add_scatter(
         x=curve.tasks,
@@ -72,17 +63,38 @@ def add_curve(
         showlegend=showlegend,
         text=hover_texts(curve, unit, scale),
         hovertemplate="%{text}<extra></extra>",
-        row=row,
-        col=col,
+        **where,
+    )
+
+
+def add_curves(
+    figure: go.Figure, curves: Sequence[Curve], labels: Iterable[str], **settings: object
+) -> None:
+    """Add a curve for each label, in its method's style; ``settings``: those of `add_curve`."""
+    styles = method_styles(labels)
+    for one in curves:
+        add_curve(figure, one, styles[one.label], **settings)
+
+
+def add_band(figure: go.Figure, x, low, high, color: str, **settings: object) -> None:
+    """Fill the area between two lines with a pale colour; it has no hover text."""
+    figure.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=faded(color),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        **settings,
     )
 
 
 def hover_texts(curve: Curve, unit: str, scale: float) -> list[str]:
     """One text per point: label, value with interval, and the task learned last."""
     texts = []
-    for n, mean, ci95, name in zip(
-        curve.tasks, scale * curve.mean, scale * curve.ci95, curve.task_names, strict=True
-    ):
+    values = (curve.tasks, scale * curve.mean, scale * curve.ci95, curve.task_names)
+    for n, mean, ci95, name in zip(*values, strict=True):
         spread = f" ± {number(ci95)}" if np.isfinite(ci95) else ""
         seeds = f"<br>mean of {curve.n_seeds} seeds, 95% interval" if spread else ""
         texts.append(

@@ -11,21 +11,11 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.embedding import Embedding
 from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_since_learned
 from fmlora_kit.figures.curves import task_axis
-from fmlora_kit.figures.style import (
-    AVERAGE_COLOR,
-    SYMBOLS,
-    grid,
-    new_figure,
-    short,
-    task_colors,
-)
+from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, short, task_colors
 
 MEASURES = {
-    "since learned": (
-        cka_since_learned,
-        "Features now, against those when the task was just learned",
-    ),
-    "consecutive": (cka_consecutive, "Features now, against those one task earlier"),
+    "since learned": (cka_since_learned, "when the task was just learned"),
+    "consecutive": (cka_consecutive, "one task earlier"),
 }
 Histories = FeatureHistory | Mapping[str, FeatureHistory]
 
@@ -56,7 +46,7 @@ def feature_drift(
         if len(history.learned) < 2:
             rule = "a FeatureHistory of at least 2 moments"
             raise checks.fail(f"histories[{label!r}]", rule, len(history.learned))
-    measure, sentence = MEASURES[against]
+    measure, moment = MEASURES[against]
     tables = {label: measure(h, debiased=debiased) for label, h in histories.items()}
     if against == "consecutive":  # what becomes of what was learned, not of tasks to come
         tables = {k: np.where(_earlier(histories[k]), v, np.nan) for k, v in tables.items()}
@@ -64,8 +54,8 @@ def feature_drift(
     figure = grid(
         "How far the features of each task's test images drift"
         + ("" if several else f": {next(iter(tables))}"),
-        f"{sentence}: linear CKA.<br>1: the same geometry, up to rotation and scale; "
-        "0: nothing in common.",
+        f"Features now, against those {moment}: linear CKA.<br>1: the same geometry, up to "
+        "rotation and scale; 0: nothing in common.",
         cols=len(tables),
         panels=tables if several else None,
         panel_size=14,
@@ -126,9 +116,8 @@ def _add_line(figure, col, x, y, name, color, task, named) -> None:
     named.add(name)
 
 
-_LETTER = 2  # names up to so many code points (a letter and a bar) are written in place of a point
-_MILLISECONDS = 900  # a move the eye can follow
-_PAUSE = 700
+_LETTER = 2  # names up to so many code points (a letter and a bar) are written instead of a point
+_MILLISECONDS, _PAUSE = 900, 700  # of a move the eye can follow, and after it
 _HIDDEN_AXIS = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": ""}
 
 
@@ -170,17 +159,12 @@ def _traces(embedding: Embedding, moment: int) -> list[go.Scatter]:
     names, traces = np.array(embedding.names), []
     for i, (task, color) in enumerate(zip(embedding.task_names, colors, strict=True)):
         rows = embedding.tasks == i
-        marker = {
-            "color": color,
-            "symbol": SYMBOLS[i % len(SYMBOLS)],
-            "size": 8,
-            "line": {"color": "white", "width": 0.6},
-        }
+        look = {"size": 8, "opacity": 0.85, "line": {"color": "white", "width": 0.6}}
         traces.append(
             go.Scatter(
                 **_images_of(embedding, moment, i),
                 mode="text" if letters else "markers",
-                marker={**marker, "opacity": 0.85},
+                marker={"color": color, "symbol": SYMBOLS[i % len(SYMBOLS)], **look},
                 name=f"{i + 1} {short(task)}",
                 text=names[rows].tolist(),
                 textfont={"color": color, "size": 14},
@@ -221,32 +205,12 @@ def _animate(figure: go.Figure, embedding: Embedding, shown: int) -> None:
         label = short(embedding.task_names[learned - 1], 14)
         steps.append({"label": label, "method": "animate", "args": [[str(learned)], move]})
     figure.frames = frames
-    note = {"prefix": "learned last: ", "font": {"size": 14}}
-    figure.update_layout(
-        sliders=[
-            {
-                "active": shown,
-                "steps": steps,
-                "x": 0.1,
-                "len": 0.9,
-                "y": 0,
-                "pad": {"t": 12},
-                "currentvalue": note,
-            }
-        ],
-        updatemenus=[
-            {
-                "type": "buttons",
-                "showactive": False,
-                "x": 0,
-                "xanchor": "left",
-                "y": 0,
-                "yanchor": "top",
-                "pad": {"t": 34},
-                "buttons": [{"label": "▶ Play", "method": "animate", "args": [None, move]}],
-            }
-        ],
-    )
+    slider = {"active": shown, "steps": steps, "x": 0.1, "len": 0.9, "y": 0, "pad": {"t": 12}}
+    slider["currentvalue"] = {"prefix": "learned last: ", "font": {"size": 14}}
+    play = {"label": "▶ Play", "method": "animate", "args": [None, move]}
+    menu = {"type": "buttons", "showactive": False, "pad": {"t": 34}, "buttons": [play]}
+    menu |= {"x": 0, "xanchor": "left", "y": 0, "yanchor": "top"}
+    figure.update_layout(sliders=[slider], updatemenus=[menu])
 
 
 def _words(embedding: Embedding, moment: int) -> tuple[str, str]:

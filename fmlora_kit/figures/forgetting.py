@@ -12,42 +12,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
-from fmlora_kit.analysis.accuracy import (
-    DEFINITIONS,
-    FORGETTING,
-    before_learning,
-    forgetting_curve,
-    metrics,
-    step_changes,
-)
+from fmlora_kit.analysis import accuracy
 from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.figures.curves import (
-    Curve,
-    Records,
-    add_curve,
-    by_label,
-    curve,
-    join_notes,
-    longest,
-    seeds_note,
-    single,
-    stream_names,
-    task_axis,
-)
+from fmlora_kit.figures import curves, style
 from fmlora_kit.figures.maps import task_map
-from fmlora_kit.figures.style import (
-    AVERAGE_COLOR,
-    INK,
-    LOSS_SCALE,
-    OKABE_ITO,
-    LineStyle,
-    faded,
-    grid,
-    method_styles,
-    new_figure,
-    short,
-)
 from fmlora_kit.record import Record
 
 FORGETTING_FORMULAS = {
@@ -55,11 +24,11 @@ FORGETTING_FORMULAS = {
     "first": "mean over earlier tasks of (accuracy when just learned − accuracy now)",
     "step": "mean over steps of the fall of earlier tasks within the step",
 }
-_FORGETTING_STYLE = LineStyle(AVERAGE_COLOR, "solid", "circle")
-_DRIFT_STYLE = LineStyle(OKABE_ITO[1], "dash", "square")
+_FORGETTING_STYLE = style.LineStyle(style.AVERAGE_COLOR, "solid", "circle")
+_DRIFT_STYLE = style.LineStyle(style.OKABE_ITO[1], "dash", "square")
 
 
-def forgetting_curves(records: Records, *, definition: str = "max") -> go.Figure:
+def forgetting_curves(records: curves.Records, *, definition: str = "max") -> go.Figure:
     """Forgetting in percentage points as more tasks are learned, and how much of it is by drift.
 
     Forgetting by drift is measured with task identity given, so that only a loss of features
@@ -74,55 +43,45 @@ def forgetting_curves(records: Records, *, definition: str = "max") -> go.Figure
     Raises:
         ValueError: `definition` is unknown, or a record has fewer than two finished tasks.
     """
-    checks.choice("definition", definition, sorted(FORGETTING))
-    table = by_label(records, least=2)
+    checks.choice("definition", definition, sorted(accuracy.FORGETTING))
+    table = curves.by_label(records, least=2)
     total = _forgetting(table, "accuracy", definition)
     drift = _forgetting(table, "oracle_accuracy", definition)
     formula = f"Forgetting ({definition}): {FORGETTING_FORMULAS[definition]}"
-    subtitle = join_notes(formula, seeds_note(total))
+    subtitle = curves.join_notes(formula, curves.seeds_note(total))
     if len(table) == 1:
-        return _forgetting_parts(table, total[0], drift[0], subtitle)
+        return _forgetting_alone(table, total[0], drift[0], subtitle)
     return _forgetting_compared(table, total, drift, subtitle)
 
 
-def _forgetting(table, matrix: str, definition: str) -> list[Curve]:
+def _forgetting(table, matrix: str, definition: str) -> list[curves.Curve]:
     """A curve per label, from one of the accuracy matrices of its records."""
 
     def measure(record: Record) -> np.ndarray:
-        return forgetting_curve(getattr(record, matrix), definition=definition)
+        return accuracy.forgetting_curve(getattr(record, matrix), definition=definition)
 
-    return [curve(label, runs, measure, skip=1) for label, runs in table.items()]
+    return [curves.curve(label, runs, measure, skip=1) for label, runs in table.items()]
 
 
-def _forgetting_parts(table, total: Curve, drift: Curve, subtitle: str) -> go.Figure:
+def _forgetting_alone(table, total: curves.Curve, drift: curves.Curve, subtitle: str) -> go.Figure:
     (record, *_) = next(iter(table.values()))
-    figure = new_figure(
-        f"Forgetting and what it is made of: {total.label} on {record.stream}", subtitle
-    )
-    add_curve(figure, drift, _DRIFT_STYLE, unit="points")
+    title = f"Forgetting and what it is made of: {total.label} on {record.stream}"
+    figure = style.new_figure(title, subtitle)
+    curves.add_curve(figure, drift, _DRIFT_STYLE, unit="points")
     figure.data[-1].update(name="drift (task identity given)", legendrank=3)
-    figure.add_scatter(
-        x=np.concatenate([total.tasks, total.tasks[::-1]]),
-        y=100 * np.concatenate([total.mean, drift.mean[::-1]]),
-        fill="toself",
-        fillcolor=faded(OKABE_ITO[0]),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        name="competition (the difference)",
-        legendrank=2,
-    )
-    add_curve(figure, total, _FORGETTING_STYLE, unit="points", width=4)
+    band = (total.tasks, 100 * drift.mean, 100 * total.mean, style.OKABE_ITO[0])
+    curves.add_band(figure, *band, name="competition (the difference)", legendrank=2)
+    curves.add_curve(figure, total, _FORGETTING_STYLE, unit="points", width=4)
     figure.data[-1].update(name="forgetting", legendrank=1)
-    figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_xaxes(task_axis(record.n_tasks))
+    figure.add_hline(y=0, line={"color": style.INK, "width": 1})
+    figure.update_xaxes(curves.task_axis(record.n_tasks))
     figure.update_yaxes(title_text="forgetting (percentage points)", rangemode="tozero")
     return figure
 
 
 def _forgetting_compared(table, total, drift, subtitle: str) -> go.Figure:
-    figure = grid(
-        f"Forgetting as more tasks are learned: {stream_names(table)}",
+    figure = style.grid(
+        f"Forgetting as more tasks are learned: {curves.stream_names(table)}",
         subtitle,
         cols=2,
         panels=("forgetting = drift + competition", "drift alone (task identity given)"),
@@ -130,14 +89,11 @@ def _forgetting_compared(table, total, drift, subtitle: str) -> go.Figure:
         sharing="y",
         margin={"t": 100},
     )
-    styles = method_styles(table)
-    for col, curves in enumerate((total, drift), start=1):
-        for one in curves:
-            add_curve(
-                figure, one, styles[one.label], unit="points", showlegend=col == 1, row=1, col=col
-            )
-        figure.add_hline(y=0, line={"color": INK, "width": 1}, row=1, col=col)
-    figure.update_xaxes(task_axis(longest(table), panels=2))
+    for col, lines in enumerate((total, drift), start=1):
+        settings = {"unit": "points", "showlegend": col == 1, "row": 1, "col": col}
+        curves.add_curves(figure, lines, table, **settings)
+        figure.add_hline(y=0, line={"color": style.INK, "width": 1}, row=1, col=col)
+    figure.update_xaxes(curves.task_axis(curves.longest(table), panels=2))
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title_text="forgetting (percentage points)", col=1)
     return figure
@@ -154,7 +110,7 @@ WORDS = {
 }
 
 
-def forgetting_definitions(records: Records) -> go.Figure:
+def forgetting_definitions(records: curves.Records) -> go.Figure:
     """Bars: forgetting in percentage points by each definition, one bar per method.
 
     The first four take the same accuracy matrix and average it differently; the last two say what
@@ -166,67 +122,55 @@ def forgetting_definitions(records: Records) -> go.Figure:
     Raises:
         ValueError: a record has fewer than two finished tasks.
     """
-    table = by_label(records, least=2)
+    table = curves.by_label(records, least=2)
     values = {label: _intervals(runs) for label, runs in table.items()}
-    figure = new_figure(
-        f"Forgetting by every definition: {stream_names(table)}",
+    figure = style.new_figure(
+        f"Forgetting by every definition: {curves.stream_names(table)}",
         f"Same runs, {len(WORDS)} answers; max = drift + competition{_seeds(table)}.",
         height=125 + len(WORDS) * (24 + 19 * len(table)),
         barmode="overlay",
+        showlegend=True,
     )
-    styles = method_styles(table)
+    styles = style.method_styles(table)
     thickness = 0.72 / len(values)
     for k, (label, intervals) in enumerate(values.items()):
-        places = np.arange(len(WORDS)) + (k - (len(values) - 1) / 2) * thickness
-        _add_bars(figure, label, intervals, styles[label].color, places, 0.9 * thickness)
-    figure.add_vline(x=0, line={"color": INK, "width": 1})
+        heights = np.arange(len(WORDS)) + (k - (len(values) - 1) / 2) * thickness
+        _add_bars(figure, label, intervals, styles[label].color, heights, 0.9 * thickness)
+    figure.add_vline(x=0, line={"color": style.INK, "width": 1})
     figure.add_hline(y=3.5, line={"color": "#888888", "width": 1, "dash": "dot"})
-    figure.update_layout(showlegend=True)
     figure.update_xaxes(title_text="percentage points", range=_span(values))
-    figure.update_yaxes(
-        tickvals=list(range(len(WORDS))),
-        ticktext=[f"<b>{name}</b><br>{words}" for name, words in WORDS.values()],
-        range=[len(WORDS) - 0.5, -0.5],
-        showgrid=False,
-    )
+    names = (f"<b>{name}</b><br>{words}" for name, words in WORDS.values())
+    figure.update_yaxes(style.name_ticks(names, range=[len(WORDS) - 0.5, -0.5]))
     return figure
 
 
 def _intervals(runs: Sequence[Record]) -> dict[str, Interval]:
     """For each definition mean and interval over seeds, in points."""
-    found = [metrics(record) for record in runs]
+    found = [accuracy.metrics(record) for record in runs]
     return {name: mean_ci95([100 * values[name] for values in found]) for name in WORDS}
 
 
-def _add_bars(
-    figure: go.Figure,
-    label: str,
-    values: Mapping[str, Interval],
-    color: str,
-    places: np.ndarray,
-    thickness: float,
-) -> None:
+def _add_bars(figure, label, values: Mapping[str, Interval], color, heights, width: float) -> None:
     means = np.array([value.mean for value in values.values()])
     spread = np.nan_to_num([value.ci95 for value in values.values()])
+    whisker = {"array": spread, "color": style.INK, "thickness": 1.5}
     shown = [_number(value) for value in values.values()]
     figure.add_bar(
         x=means,
-        y=places,
-        width=thickness,
+        y=heights,
+        width=width,
         orientation="h",
         name=label,
         marker={"color": color},
-        error_x={"array": spread, "color": INK, "thickness": 1.5, "visible": bool(spread.any())},
-        customdata=[
-            [number, DEFINITIONS[name]] for number, name in zip(shown, values, strict=True)
-        ],
+        error_x={**whisker, "visible": bool(spread.any())},
+        customdata=list(zip(shown, map(accuracy.DEFINITIONS.get, values), strict=True)),
         hovertemplate=f"<b>{label}</b>: %{{customdata[0]}} points<br>%{{customdata[1]}}"
         "<extra></extra>",
     )
     below = means < 0  # numbers stand beyond the whisker
     figure.add_scatter(
         x=means + np.where(below, -spread, spread),
-        y=places,
+        y=heights,
         mode="text",
         text=[f" {number} " for number in shown],
         textposition=["middle left" if low else "middle right" for low in below],
@@ -253,9 +197,8 @@ def _number(value: Interval) -> str:
 
 
 def _seeds(table: Mapping[str, Sequence[Record]]) -> str:
-    if (most := max(map(len, table.values()))) == 1:
-        return ""
-    return f"; mean of {most} seeds, whiskers: 95% interval"
+    most = max(map(len, table.values()))
+    return f"; mean of {most} seeds, whiskers: 95% interval" if most > 1 else ""
 
 
 def fall_per_step(record: Record) -> go.Figure:
@@ -269,11 +212,11 @@ def fall_per_step(record: Record) -> go.Figure:
     Raises:
         ValueError: the record has fewer than two finished tasks.
     """
-    record = single(record, least=2)
+    record = curves.single(record, least=2)
     n = len(record.tasks)
-    changes = 100 * step_changes(record.accuracy[:n, :n]).T[:-1, 1:]  # rows: tested, columns: steps
+    changes = 100 * accuracy.step_changes(record.accuracy[:n, :n]).T[:-1, 1:]  # (tested, steps)
     rows, columns = record.task_names[:-1], record.task_names[1:]
-    figure = new_figure(
+    figure = style.new_figure(
         f"What learning each task did to the earlier ones: {run_name(record)}",
         f"{_answer(changes, rows, columns)}<br>Change of accuracy in points, step by step along a "
         "row. Right: the sum, since the task was learned.",
@@ -287,7 +230,7 @@ def fall_per_step(record: Record) -> go.Figure:
         (rows, columns),
         ("accuracy on task", "while learning task"),
         limits=(-largest, largest),
-        colorscale=LOSS_SCALE,
+        colorscale=style.LOSS_SCALE,
         text=[["" if np.isnan(v) else signed(v) for v in row] for row in changes],
         size=12 if n <= 12 else 9,
         hover="<b>%{text} points</b> on %{customdata[0]}<br>while learning %{customdata[1]}",
@@ -302,7 +245,7 @@ def fall_per_step(record: Record) -> go.Figure:
     return figure
 
 
-def forward_transfer(records: Records) -> go.Figure:
+def forward_transfer(records: curves.Records) -> go.Figure:
     """Accuracy in % on each task just before it is learned, against chance.
 
     Args:
@@ -312,29 +255,28 @@ def forward_transfer(records: Records) -> go.Figure:
     Raises:
         ValueError: a record was never tested on a task before learning it.
     """
-    table = by_label(records)
+    table = curves.by_label(records)
     for label, runs in table.items():
-        if any(np.isnan(before_learning(record)).all() for record in runs):
+        if any(np.isnan(accuracy.before_learning(record)).all() for record in runs):
             raise ValueError(
                 f"records must be tested on the next task before it is learned; {label!r} was not "
                 "(class-incremental records are not: the next classes are unknown)"
             )
-    curves = [curve(label, runs, before_learning, skip=1) for label, runs in table.items()]
+    measure = accuracy.before_learning
+    lines = [curves.curve(label, runs, measure, skip=1) for label, runs in table.items()]
     first = next(iter(table.values()))[0]
-    note = seeds_note(curves)
-    figure = new_figure(
+    note = curves.seeds_note(lines)
+    figure = style.new_figure(
         f"Forward transfer, each task before it is learned: {first.stream}",
         "Above the dotted line (chance): the tasks before it helped."
         + (f" {note}." if note else ""),
     )
-    styles = method_styles(table)
-    for one in curves:
-        add_curve(figure, one, styles[one.label])
+    curves.add_curves(figure, lines, table)
     figure.add_scatter(
         x=[1.6, first.n_tasks + 0.4],
         y=[100 / len(first.tasks[0].classes)] * 2,
         mode="lines",
-        line={"color": INK, "dash": "dot", "width": 1.5},
+        line={"color": style.INK, "dash": "dot", "width": 1.5},
         name="chance",
         hoverinfo="skip",
     )
@@ -342,7 +284,7 @@ def forward_transfer(records: Records) -> go.Figure:
     figure.update_xaxes(
         title_text="next task",
         tickvals=list(range(2, len(names) + 1)),
-        ticktext=[short(name) for name in names[1:]],
+        ticktext=[style.short(name) for name in names[1:]],
         range=[1.6, first.n_tasks + 0.4],
     )
     figure.update_yaxes(title_text="accuracy before learning (%)", range=[0, 101])

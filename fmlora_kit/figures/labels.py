@@ -38,10 +38,7 @@ def _touch(low: Sequence[float], high: Sequence[float], gap: float) -> bool:
 
 
 def place_beside(
-    points: Sequence[tuple[float, float]],
-    names: Sequence[str],
-    lines: Iterable[Box],
-    width: float,
+    points: Sequence[tuple[float, float]], names: Sequence[str], lines: Iterable[Box], width: float
 ) -> list[tuple[int, int]]:
     """For each point the side at which its name covers least of points, lines and earlier names.
 

@@ -41,7 +41,7 @@ def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
 
 
 def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
-    """The same figure at several moments as panels that can take each other's place.
+    """The same figure at several moments as panels that can replace each other.
 
     Axes and colour ranges are wide enough for all of them, so that nothing but the data moves.
 
@@ -53,7 +53,7 @@ def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
         ValueError: the last figure is None.
     """
     if not figures or figures[-1] is None:
-        raise ValueError("figures must end in a figure; got none")
+        raise ValueError("figures must end in a figure, got none")
     drawn = [figure for figure in figures if figure is not None]
     small = [panel(figure, title) for figure in drawn]
     for axis in ("xaxis", "yaxis"):
@@ -71,9 +71,8 @@ def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
 def notice(title: str, text: str, *, height: int = HEIGHT) -> go.Figure:
     """A panel without data that says why there is none."""
     figure = new_figure(title, height=height, title_font_size=14)
-    figure.add_annotation(
-        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14}
-    )
+    middle = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    figure.add_annotation(text=text, **middle, font={"size": 14})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
@@ -85,8 +84,8 @@ def _extent(figures: Sequence[go.Figure], axis: str) -> list[float]:
         ends = np.array([figure.layout[axis].range for figure in figures], dtype=float)
         return [ends[:, 0].min(), ends[:, 1].max()]
     traces = [np.asarray(trace[axis[0]], dtype=float) for trace in figures[-1].data]
-    places = np.concatenate(traces)
-    extent = [float(np.nanmin(places)) - 0.5, float(np.nanmax(places)) + 0.5]
+    where = np.concatenate(traces)
+    extent = [float(np.nanmin(where)) - 0.5, float(np.nanmax(where)) + 0.5]
     return extent[::-1] if figures[-1].layout[axis].autorange == "reversed" else extent
 
 

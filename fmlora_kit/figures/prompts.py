@@ -5,35 +5,10 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.analysis import prompts
 from fmlora_kit.analysis.names import display_name, run_name
-from fmlora_kit.analysis.prompts import (
-    PromptEffect,
-    PromptMoves,
-    feature_similarity,
-    prompt_moves,
-    prompt_similarity,
-)
-from fmlora_kit.figures.curves import (
-    Records,
-    add_curve,
-    by_label,
-    curve,
-    longest,
-    seeds_note,
-    single,
-    task_axis,
-)
+from fmlora_kit.figures import curves, style
 from fmlora_kit.figures.maps import add_map, cell_texts, task_map
-from fmlora_kit.figures.style import (
-    FRACTION_SCALE,
-    GAIN_SCALE,
-    INK,
-    grid,
-    method_styles,
-    name_axis,
-    new_figure,
-    task_colors,
-)
 from fmlora_kit.record import Record
 
 _COSINE_OF = {"flat": "all their numbers", "token mean": "their mean tokens"}
@@ -54,13 +29,13 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
         ValueError: the record has no finished task, no prompt or no feature subspaces; ``of`` or
             ``per`` is unknown.
     """
-    record = single(record)
-    ours = prompt_similarity(record, of=of, per=per)
+    record = curves.single(record)
+    ours = prompts.prompt_similarity(record, of=of, per=per)
     left = len(record.tasks) - len(ours)
-    panels = (ours, feature_similarity(record)[left:, left:])
+    panels = (ours, prompts.feature_similarity(record)[left:, left:])
     lowest = -1.0 if ours.min() < -0.1 else 0.0
     what = "prompt after the task" if of == "prompts" else "how the task moved the prompt"
-    figure = grid(
+    figure = style.grid(
         f"Are alike tasks alike in their prompts? {run_name(record)}",
         f"1: the same, 0: nothing in common. Cosine of {_COSINE_OF[per]}; affinity |UᵀV|² / k "
         "of the spaces that the class means span.",
@@ -75,7 +50,7 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     return figure
 
 
-def prompt_movement(records: Records) -> go.Figure:
+def prompt_movement(records: curves.Records) -> go.Figure:
     """How far each task moved the meta-prompt, and how far it is by then from the first task's.
 
     Args:
@@ -84,38 +59,36 @@ def prompt_movement(records: Records) -> go.Figure:
     Raises:
         ValueError: a record has no finished task or no meta-prompt.
     """
-    labelled = by_label(records)
+    labelled = curves.by_label(records)
     first = next(iter(labelled.values()))
     if len(labelled) == 1 and len(first) == 1:
         return _draw_moves(first[0])
     panels = (
-        ("moved by the task, |Pₜ − Pₜ₋₁| / |Pₜ₋₁|", lambda r: prompt_moves(r).step),
-        ("distance from P₁, |Pₜ − P₁| / |P₁|", lambda r: prompt_moves(r).from_first),
+        ("moved by the task, |Pₜ − Pₜ₋₁| / |Pₜ₋₁|", lambda r: prompts.prompt_moves(r).step),
+        ("distance from P₁, |Pₜ − P₁| / |P₁|", lambda r: prompts.prompt_moves(r).from_first),
     )
-    curves = [
-        [curve(label, runs, measure, skip=1) for label, runs in labelled.items()]
+    panel_lines = [
+        [curves.curve(label, runs, measure, skip=1) for label, runs in labelled.items()]
         for _, measure in panels
     ]
-    figure = grid(
+    figure = style.grid(
         "How far the meta-prompt moves",
-        f"From the second task on. {seeds_note(sum(curves, []))}",
+        f"From the second task on. {curves.seeds_note(sum(panel_lines, []))}",
         cols=2,
         panels=[name for name, _ in panels],
         spacing=(0.1, None),
         height=430,
         margin={"t": 100},
     )
-    styles = method_styles(labelled)
-    for col, lines in enumerate(curves, start=1):
-        for one in lines:
-            add_curve(figure, one, styles[one.label], showlegend=col == 1, row=1, col=col)
-    figure.update_xaxes(task_axis(longest(labelled), panels=2))
+    for col, lines in enumerate(panel_lines, start=1):
+        curves.add_curves(figure, lines, labelled, showlegend=col == 1, row=1, col=col)
+    figure.update_xaxes(curves.task_axis(curves.longest(labelled), panels=2))
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title_text="relative to its length (%)", col=1)
     return figure
 
 
-def prompt_effect(effect: PromptEffect) -> go.Figure:
+def prompt_effect(effect: prompts.PromptEffect) -> go.Figure:
     """What other prompts (rows) change about one model's accuracy on each task (columns).
 
     The row of the model's own prompt has accuracies in %, the others points gained or lost.
@@ -132,7 +105,7 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
     text = [[signed_change(value) for value in row] for row in points]
     text[effect.own] = [f"<b>{value:.1f} %</b>" for value in percent[effect.own]]
     most = max(float(np.abs(points).max()), 1.0)
-    figure = new_figure(
+    figure = style.new_figure(
         "What the prompt does: the last model with other prompts in its place, "
         f"{display_name(effect.method)}",
         "Points of accuracy gained (blue) or lost (orange) against its own prompt, whose row has "
@@ -143,24 +116,17 @@ def prompt_effect(effect: PromptEffect) -> go.Figure:
         figure,
         points,
         limits=(-most, most),
-        colorscale=GAIN_SCALE,
+        colorscale=style.GAIN_SCALE,
         text=text,
-        customdata=np.stack(
-            [*np.meshgrid(columns, effect.prompts), np.round(percent, 1).astype(str)], axis=-1
-        ),
+        customdata=np.dstack([*np.meshgrid(columns, effect.prompts), percent.round(1).astype(str)]),
         hover="%{customdata[0]}: <b>%{customdata[2]} %</b>, %{z:+.1f} points"
         "<br>prompt: %{customdata[1]}",
         bar="points",
     )
-    figure.add_vline(x=len(columns) - 1.5, line={"color": INK, "width": 2})
-    figure.update_xaxes(name_axis(columns, "test images of task"))
-    figure.update_yaxes(
-        title_text="prompt put in: as after task",
-        tickvals=list(range(len(rows))),
-        ticktext=rows,
-        autorange="reversed",
-        showgrid=False,
-    )
+    figure.add_vline(x=len(columns) - 1.5, line={"color": style.INK, "width": 2})
+    figure.update_xaxes(style.name_axis(columns, "test images of task"))
+    ticks = style.name_ticks(rows, autorange="reversed")
+    figure.update_yaxes(ticks, title_text="prompt put in: as after task")
     return figure
 
 
@@ -173,7 +139,7 @@ def _add_matrix(figure, names: tuple[str, ...], values: np.ndarray, lowest: floa
         (names, names),
         ("", ""),
         limits=(lowest, 1),
-        colorscale=FRACTION_SCALE,
+        colorscale=style.FRACTION_SCALE,
         text=cell_texts(values, 2),
         texttemplate="%{text}" if n <= 12 else None,
         size=12 if n <= 8 else 9,
@@ -188,30 +154,30 @@ def _add_matrix(figure, names: tuple[str, ...], values: np.ndarray, lowest: floa
 
 
 def _draw_moves(record: Record) -> go.Figure:
-    moves = prompt_moves(record)
-    figure = new_figure(
+    moves = prompts.prompt_moves(record)
+    figure = style.new_figure(
         f"How far each task moved the meta-prompt: {run_name(record)}",
         "100 %: as far as the prompt is long. The first task starts from a small random prompt.",
         legend={"orientation": "h", "y": -0.2, "x": 0},
         height=450,
     )
-    _add_moves(figure, moves, task_colors(record.n_tasks))
+    _add_moves(figure, moves, style.task_colors(record.n_tasks))
     figure.add_scatter(
         x=np.arange(len(moves.step)),
         y=100 * moves.from_first,
         mode="lines+markers",
-        line={"color": INK, "width": 2.5, "dash": "dot"},
+        line={"color": style.INK, "width": 2.5, "dash": "dot"},
         marker={"size": 9, "symbol": "diamond"},
         name="line: distance from the first task's prompt by then",
         customdata=moves.task_names,
         hovertemplate="%{y:.0f} % away from P₁<br>after %{customdata}<extra></extra>",
     )
-    figure.update_xaxes(name_axis(moves.task_names, "task"))
+    figure.update_xaxes(style.name_axis(moves.task_names, "task"))
     figure.update_yaxes(title_text="relative to the prompt's length (%)", rangemode="tozero")
     return figure
 
 
-def _add_moves(figure: go.Figure, moves: PromptMoves, colors: tuple[str, ...]) -> None:
+def _add_moves(figure: go.Figure, moves: prompts.PromptMoves, colors: tuple[str, ...]) -> None:
     """A bar per task: |P_t - P_{t-1}| / |P_{t-1}|."""
     percent = 100 * moves.step
     figure.add_bar(
@@ -226,10 +192,8 @@ def _add_moves(figure: go.Figure, moves: PromptMoves, colors: tuple[str, ...]) -
         textfont={"size": 13},
         name="bar: moved by the task",
         customdata=np.stack([np.array(moves.task_names, dtype=object), moves.novelty], axis=-1),
-        hovertemplate=(
-            "<b>%{customdata[0]}</b> moved it by %{y:.0f} %"
-            "<br>novelty %{customdata[1]:.2f}<extra></extra>"
-        ),
+        hovertemplate="<b>%{customdata[0]}</b> moved it by %{y:.0f} %"
+        "<br>novelty %{customdata[1]:.2f}<extra></extra>",
     )
 
 

@@ -6,33 +6,18 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.analysis.ranks import (
-    GateTrace,
-    RankTable,
-    expected_ranks,
-    gate_trace,
-    rank_table,
-)
+from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
+from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label, single
 from fmlora_kit.figures.maps import color_bar, task_map
-from fmlora_kit.figures.style import (
-    FRACTION_SCALE,
-    INK,
-    OKABE_ITO,
-    RANK_SCALE,
-    SYMBOLS,
-    grid,
-    name_axis,
-    new_figure,
-    short,
-    task_colors,
-)
 from fmlora_kit.record import Record
 
 
@@ -49,26 +34,18 @@ def rank_allocation(record: Record) -> go.Figure:
     ranks = record.ranks.T
     if not ranks.size:
         raise checks.fail("record", "of a method that chooses ranks", record.method)
-    n_layers = len(ranks)
-    figure = new_figure(
+    figure = style.new_figure(
         f"Rank chosen for each layer and task: {run_name(record)}",
         f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.",
-        height=max(450, 150 + 20 * n_layers),
+        height=max(450, 150 + 20 * len(ranks)),
         margin={"t": 95},
     )
     _add_cells(figure, record, ranks)
     for t, mean in enumerate(ranks.mean(axis=0)):
-        figure.add_annotation(
-            x=t, y=1, yref="paper", yanchor="bottom", text=f"{mean:.1f}", showarrow=False
-        )
-    figure.update_xaxes(name_axis(record.task_names, "task"))
-    figure.update_yaxes(
-        title_text="adapted map (block.map)",
-        tickvals=list(range(n_layers)),
-        ticktext=[layer.removeprefix("blocks.") for layer in record.layers],
-        autorange="reversed",
-        showgrid=False,
-    )
+        figure.add_annotation(x=t, text=f"{mean:.1f}", **style.ABOVE)
+    figure.update_xaxes(style.name_axis(record.task_names, "task"))
+    layers = style.name_ticks(layer.removeprefix("blocks.") for layer in record.layers)
+    figure.update_yaxes(layers, title_text="adapted map (block.map)", autorange="reversed")
     return figure
 
 
@@ -80,7 +57,7 @@ def _add_cells(figure: go.Figure, record: Record, ranks: np.ndarray) -> None:
         ranks,
         (record.layers, record.task_names),
         limits=(0, highest),
-        colorscale=RANK_SCALE,
+        colorscale=style.RANK_SCALE,
         text=ranks.astype(str),
         size=12 if len(ranks) <= 14 else 10,
         hover="rank <b>%{z}</b><br>%{customdata[0]}<br>%{customdata[1]}",
@@ -88,7 +65,7 @@ def _add_cells(figure: go.Figure, record: Record, ranks: np.ndarray) -> None:
     )
 
 
-_DIFFICULTY, _NOVELTY = OKABE_ITO[5], OKABE_ITO[4]
+_DIFFICULTY, _NOVELTY = style.OKABE_ITO[5], style.OKABE_ITO[4]
 _FEW = 8  # tasks: with more, bars are too narrow for words
 
 
@@ -108,18 +85,17 @@ def complexity_and_rank(records: Records) -> go.Figure:
     if isinstance(records, Record):
         return _bars(single(records))
     labelled = by_label(records)
-    if sum(len(runs) for runs in labelled.values()) == 1:
-        return _bars(next(iter(labelled.values()))[0])
-    return _points(labelled)
+    first, *more = (run for runs in labelled.values() for run in runs)
+    return _points(labelled) if more else _bars(first)
 
 
 def _bars(record: Record) -> go.Figure:
     """One record: halves of difficulty and novelty on top of each other, rank on a second axis."""
     table = rank_table(record)
-    places = np.arange(len(table.task_names))
-    bars, diamonds = places - 0.12, places + 0.24  # side by side: none covers another's number
+    x = np.arange(len(table.task_names))
+    bars, diamonds = x - 0.12, x + 0.24  # side by side: none covers another's number
     most = int(table.mean.argmax())
-    figure = new_figure(
+    figure = style.new_figure(
         f"Complexity of each task, and the rank it got: {run_name(record)}",
         f"Most rank: {table.task_names[most]}, {table.mean[most]:.1f} of {table.max_rank}. "
         "A diamond as high as its bar: complexity alone set the rank; lower: training saved some.",
@@ -137,10 +113,10 @@ def _bars(record: Record) -> go.Figure:
             marker={"color": color, "line": {"color": "white", "width": 1}},
             width=0.5,
             text=[f"{name}<br>{value:.2f}" for value in values],
-            textposition="inside" if len(places) <= _FEW else "none",
+            textposition="inside" if len(x) <= _FEW else "none",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"color": INK, "size": 12},
+            textfont={"color": style.INK, "size": 12},
             customdata=table.task_names,
             hovertemplate=f"<b>%{{customdata}}</b><br>{name} / 2 = %{{y:.3f}}<extra></extra>",
         )
@@ -149,19 +125,19 @@ def _bars(record: Record) -> go.Figure:
     return figure
 
 
-def _add_ranks(figure: go.Figure, table: RankTable, places: np.ndarray) -> None:
+def _add_ranks(figure: go.Figure, table: RankTable, x: np.ndarray) -> None:
     """Mean chosen rank as a diamond, with a whisker from the smallest to the largest."""
     figure.add_scatter(
-        x=places,
+        x=x,
         y=table.mean,
         yaxis="y2",
-        mode="markers+text" if len(places) <= 2 * _FEW else "markers",
-        marker={"symbol": "diamond", "size": 12, "color": INK},
+        mode="markers+text" if len(x) <= 2 * _FEW else "markers",
+        marker={"symbol": "diamond", "size": 12, "color": style.INK},
         error_y={
             "array": table.highest - table.mean,
             "arrayminus": table.mean - table.lowest,
             "symmetric": False,
-            "color": INK,
+            "color": style.INK,
             "thickness": 1.5,
             "width": 5,
         },
@@ -169,19 +145,15 @@ def _add_ranks(figure: go.Figure, table: RankTable, places: np.ndarray) -> None:
         text=[f"<b>{mean:.1f}</b>" for mean in table.mean],
         textposition="middle right",
         textfont={"size": 13},
-        customdata=np.stack(
-            [table.complexity, table.expected, table.lowest, table.highest], axis=-1
-        ),
-        hovertemplate=(
-            "mean rank <b>%{y:.1f}</b>, %{customdata[2]:.0f} to %{customdata[3]:.0f}"
-            "<br>H = %{customdata[0]:.2f} asks for %{customdata[1]:.1f}<extra></extra>"
-        ),
+        customdata=np.c_[table.complexity, table.expected, table.lowest, table.highest],
+        hovertemplate="mean rank <b>%{y:.1f}</b>, %{customdata[2]:.0f} to %{customdata[3]:.0f}"
+        "<br>H = %{customdata[0]:.2f} asks for %{customdata[1]:.1f}<extra></extra>",
     )
 
 
 def _add_rank_axis(figure: go.Figure, table: RankTable) -> None:
     """H from 0 to 1 on the left, rank from 0 to R on the right: the same heights."""
-    figure.update_xaxes(name_axis(table.task_names, "task"))
+    figure.update_xaxes(style.name_axis(table.task_names, "task"))
     figure.update_layout(
         yaxis={"title": {"text": "complexity H"}, "range": [0, 1.02], "dtick": 0.25},
         yaxis2={
@@ -201,7 +173,7 @@ def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
     tables = {label: [rank_table(run) for run in runs] for label, runs in labelled.items()}
     every = [table for runs in tables.values() for table in runs]
     top = max(table.max_rank for table in every)
-    figure = new_figure(
+    figure = style.new_figure(
         "Complexity of each task, and the rank it got",
         "A point per task and run, in the task's colour. On the dashed line: complexity alone "
         "sets the rank, r = R H.",
@@ -216,8 +188,8 @@ def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
             name=f"r = {r} H",
             hoverinfo="skip",
         )
-    for k, (label, runs) in enumerate(tables.items()):
-        _add_points(figure, label, runs, labelled[label], SYMBOLS[k % len(SYMBOLS)])
+    for (label, runs), symbol in zip(tables.items(), cycle(style.SYMBOLS), strict=False):
+        _add_points(figure, label, runs, labelled[label], symbol)
     _add_task_names(figure, [run for runs in labelled.values() for run in runs])
     figure.update_xaxes(title_text="complexity H of the task", range=[0, 1.02])
     figure.update_yaxes(title_text="chosen rank, mean of all layers", range=[0, 1.04 * top])
@@ -227,30 +199,20 @@ def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
 def _add_points(
     figure: go.Figure, label: str, tables: list[RankTable], runs: tuple[Record, ...], symbol: str
 ) -> None:
-    colors = [
-        color
-        for table, run in zip(tables, runs, strict=True)
-        for color in task_colors(run.n_tasks)[: len(table.mean)]
-    ]
-    names = [name for table in tables for name in table.task_names]
+    colors = [style.task_colors(run.n_tasks)[: len(run.tasks)] for run in runs]
+    marker = {"color": sum(colors, ()), "line": {"color": style.INK, "width": 0.8}}
     figure.add_scatter(
         x=np.concatenate([table.complexity for table in tables]),
         y=np.concatenate([table.mean for table in tables]),
         mode="markers",
-        marker={
-            "symbol": symbol,
-            "size": 11,
-            "color": colors,
-            "line": {"color": INK, "width": 0.8},
-        },
+        marker={"symbol": symbol, "size": 11, **marker},
         name=label,
         showlegend=False,
-        text=names,
-        hovertemplate=(
-            f"<b>%{{text}}</b>, {label}<br>H %{{x:.2f}}, mean rank %{{y:.1f}}<extra></extra>"
-        ),
+        text=[name for table in tables for name in table.task_names],
+        hovertemplate=f"<b>%{{text}}</b>, {label}<br>H %{{x:.2f}}, mean rank %{{y:.1f}}"
+        "<extra></extra>",
     )
-    _add_key(figure, label, INK, symbol)
+    _add_key(figure, label, style.INK, symbol)
 
 
 def _add_task_names(figure: go.Figure, runs: list[Record]) -> None:
@@ -259,8 +221,8 @@ def _add_task_names(figure: go.Figure, runs: list[Record]) -> None:
     names = longest.task_names
     if any(run.task_names != names[: len(run.tasks)] for run in runs):
         return
-    for name, color in zip(names, task_colors(longest.n_tasks), strict=False):
-        _add_key(figure, short(name), color, "circle")
+    for name, color in zip(names, style.task_colors(longest.n_tasks), strict=False):
+        _add_key(figure, style.short(name), color, "circle")
 
 
 def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
@@ -303,7 +265,7 @@ def gate_probabilities(
     layer_name = None if layer is None else record.layers[index_of(layer, record.layers, "layer")]
     where = f"layer {layer_name}" if layer_name else f"mean of {len(record.layers)} layers"
     taken = f"{trace.chosen:.0f}" if layer_name else f"{trace.chosen:.1f} on average"
-    figure = grid(
+    figure = style.grid(
         f"How {name} got its rank: {where}",
         f"Dark: likely. Black line: expected rank. Rank taken in the end: {taken}. "
         f"Fixed after step {len(trace.temperature)} of {trace.n_steps}.",
@@ -322,21 +284,21 @@ def gate_probabilities(
 def _draw_expected_ranks(record: Record) -> go.Figure:
     """A line per task: E[r], mean over the adapted maps."""
     lines, taken = expected_ranks(record), record.ranks.mean(axis=1)
-    figure = new_figure(
+    figure = style.new_figure(
         f"Expected rank while ranks are chosen: {run_name(record)}",
         "A line starts where the task's complexity H puts it; training moves it. "
         "Diamond: the rank taken, mean of all layers.",
         legend={"title": {"text": "task, mean rank taken"}},
     )
     end = max(len(line) for line in lines) + 1
-    for t, color in zip(range(len(lines)), task_colors(record.n_tasks), strict=False):
+    for t, color in zip(range(len(lines)), style.task_colors(record.n_tasks), strict=False):
         name = record.task_names[t]
         figure.add_scatter(
             x=np.arange(1, len(lines[t]) + 1),
             y=lines[t],
             mode="lines",
             line={"color": color, "width": 2.5},
-            name=f"{t + 1} {short(name)}  {taken[t]:.1f}",
+            name=f"{t + 1} {style.short(name)}  {taken[t]:.1f}",
             hovertemplate=f"<b>{name}</b><br>E[r] %{{y:.1f}} at step %{{x}}<extra></extra>",
         )
         figure.add_scatter(
@@ -362,22 +324,22 @@ def _add_gates(figure: go.Figure, trace: GateTrace) -> None:
         z=trace.probabilities.T,
         zmin=0,
         zmax=max(float(trace.probabilities.max()), 1e-9),
-        colorscale=FRACTION_SCALE,
+        colorscale=style.FRACTION_SCALE,
         hovertemplate="rank %{y}: <b>%{z:.2f}</b><br>step %{x}<extra></extra>",
         colorbar=color_bar("probability", len=0.72, y=1, yanchor="top"),
         row=1,
         col=1,
     )
     lines = (
-        ("expected rank", trace.expected_rank, INK, "solid"),
-        ("temperature", trace.temperature, OKABE_ITO[1], "solid"),
+        ("expected rank", trace.expected_rank, style.INK),
+        ("temperature", trace.temperature, style.OKABE_ITO[1]),
     )
-    for row, (name, values, color, dash) in enumerate(lines, start=1):
+    for row, (name, values, color) in enumerate(lines, start=1):
         figure.add_scatter(
             x=steps,
             y=values,
             mode="lines",
-            line={"color": color, "width": 3, "dash": dash},
+            line={"color": color, "width": 3, "dash": "solid"},
             name=name,
             hovertemplate=f"{name} <b>%{{y:.2f}}</b><br>step %{{x}}<extra></extra>",
             row=row,

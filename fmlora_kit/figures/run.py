@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from fmlora_kit import checks
 from fmlora_kit.analysis.names import NAMES, run_name
 from fmlora_kit.figures.curves import Records, by_label
-from fmlora_kit.figures.style import INK, grid, new_figure, short, task_colors
+from fmlora_kit.figures.style import INK, grid, name_ticks, new_figure, short, task_colors
 from fmlora_kit.record import Record, run_card
 
 
@@ -53,8 +53,10 @@ def training_progress(
         raise checks.fail("losses and task_names", rule, (len(per_task), len(names)))
     ranked = expected_rank is not None or record.ranks.size > 0
     panels = ["training loss of every step", "accuracy on each task now"]
-    if ranked:
-        panels.insert(1, _ranks_title(names, len(record.tasks), expected_rank is not None))
+    if ranked and expected_rank is not None:
+        panels.insert(1, f"rank being chosen: {short(names[len(record.tasks)])}")
+    elif ranked:
+        panels.insert(1, f"rank chosen: {short(names[len(record.tasks) - 1])}")
     figure = grid(
         f"Learning task by task: {run_name(record)}",
         None,
@@ -68,19 +70,13 @@ def training_progress(
     )
     colors = task_colors(record.n_tasks)
     end = _add_losses(figure, per_task, names, colors)
-    _add_accuracy(figure, record, names, colors, col=len(panels))
+    _add_accuracy(figure, record, names, colors, row=1, col=len(panels))
     _set_axes(figure, names, max(end, end - len(losses) + n_steps), col=len(panels))
     if ranked:
         done = len(record.tasks) - (expected_rank is None)
         ranks = record.ranks[-1] if expected_rank is None else np.asarray(expected_rank)
         _add_ranks(figure, record, ranks, colors[done])
     return figure
-
-
-def _ranks_title(names: Sequence[str], n_done: int, choosing: bool) -> str:
-    if choosing:
-        return f"rank being chosen: {short(names[n_done])}"
-    return f"rank chosen: {short(names[n_done - 1])}"
 
 
 def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str) -> None:
@@ -101,13 +97,8 @@ def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str)
         col=2,
     )
     figure.update_xaxes(title_text="rank r", range=[0, largest * 1.02], col=2)
-    figure.update_yaxes(
-        tickvals=list(range(len(ranks))),
-        ticktext=[layer.removeprefix("blocks.") for layer in record.layers],
-        range=[len(ranks) - 0.5, -0.5],
-        showgrid=False,
-        col=2,
-    )
+    layers = (layer.removeprefix("blocks.") for layer in record.layers)
+    figure.update_yaxes(name_ticks(layers, range=[len(ranks) - 0.5, -0.5]), col=2)
 
 
 def _add_losses(figure: go.Figure, per_task, names, colors) -> int:
@@ -128,7 +119,7 @@ def _add_losses(figure: go.Figure, per_task, names, colors) -> int:
     return end
 
 
-def _add_accuracy(figure: go.Figure, record: Record, names, colors, *, col: int) -> None:
+def _add_accuracy(figure: go.Figure, record: Record, names, colors, **where: int) -> None:
     done = len(record.tasks)
     now = 100 * record.accuracy[done - 1, :done] if done else np.zeros(0)
     learned = 100 * np.diag(record.accuracy)[:done]
@@ -143,8 +134,7 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, *, col: int)
         name="now",
         customdata=names[:done],
         hovertemplate="<b>%{x:.1f} %</b> on %{customdata} now<extra></extra>",
-        row=1,
-        col=col,
+        **where,
     )
     figure.add_scatter(
         x=learned,
@@ -154,8 +144,7 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, *, col: int)
         name="when just learned",
         customdata=names[:done],
         hovertemplate="<b>%{x:.1f} %</b> on %{customdata} when just learned<extra></extra>",
-        row=1,
-        col=col,
+        **where,
     )
 
 
@@ -163,13 +152,8 @@ def _set_axes(figure: go.Figure, names: list[str], n_steps: int, *, col: int) ->
     figure.update_xaxes(title_text="step", range=[0, max(n_steps, 1)], col=1)
     figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
     figure.update_xaxes(title_text="accuracy (%), ◇ when just learned", range=[0, 101], col=col)
-    figure.update_yaxes(
-        tickvals=list(range(len(names))),
-        ticktext=[short(name) for name in names],
-        range=[max(len(names), 1) - 0.5, -0.5],
-        showgrid=False,
-        col=col,
-    )
+    rows = name_ticks(map(short, names), range=[max(len(names), 1) - 0.5, -0.5])
+    figure.update_yaxes(rows, col=col)
 
 
 _BESIDE = 4  # labels that are legible beside one another
@@ -184,12 +168,8 @@ _TOP, _BOTTOM = 75, 10
 class _Block:
     """One table: names of lines, and a column of texts under each head.
 
-    Args:
-        corner: head of the names.
-        heads: (labels,) the other heads, finished.
-        lines: names of the lines.
-        columns: for each head, a text per line.
-        strong: are the names of the lines bold?
+    The corner is the head of the names; `columns` has a text per line for each head; the names of
+    the lines are bold if `strong`.
     """
 
     corner: str
@@ -204,9 +184,7 @@ class _Block:
         letters = _letters((1 - _NAME) / len(self.columns))
         name_letters = int(_letters(_NAME) * (0.85 if self.strong else 1))
         rows = [(self.corner, self.heads)]
-        rows += [
-            (name, [column[k] for column in self.columns]) for k, name in enumerate(self.lines)
-        ]
+        rows += zip(self.lines, zip(*self.columns, strict=True), strict=True)
         counts = [
             max(_n_lines(name, name_letters), *(_n_lines(text, letters) for text in texts))
             for name, texts in rows
@@ -231,10 +209,11 @@ def run_card_table(records: Records) -> go.Figure:
     blocks = _blocks(cards, {label: _head(label, len(runs)) for label, runs in table.items()})
     heights = [sum(block.row_heights) for block in blocks]
     inside = sum(heights) + _GAP * (len(blocks) - 1)
-    several = "Bold: what differs between them; then what is the same in all."
+    words = ("Run card", "What another run must share to be compared with this one.")
+    if len(cards) > 1:
+        words = ("Run cards", "Bold: what differs between them; then what is the same in all.")
     figure = new_figure(
-        "Run cards" if len(cards) > 1 else "Run card",
-        several if len(cards) > 1 else "What another run must share to be compared with this one.",
+        *words,
         height=math.ceil(inside + _TOP + _BOTTOM),
         margin={"l": 10, "r": 10, "t": _TOP, "b": _BOTTOM},
     )
@@ -249,9 +228,8 @@ def run_card_table(records: Records) -> go.Figure:
 def _blocks(cards: Mapping[str, Mapping[str, str]], heads: Mapping[str, str]) -> list[_Block]:
     lines = list(next(iter(cards.values())))
     if len(cards) == 1:
-        return [
-            _Block("", list(heads.values()), lines, [[*card.values()] for card in cards.values()])
-        ]
+        columns = [[*card.values()] for card in cards.values()]
+        return [_Block("", [*heads.values()], lines, columns)]
     differing = [line for line in lines if len({card[line] for card in cards.values()}) > 1]
     blocks, labels = [], list(cards)
     for k in range(0, len(labels) if differing else 0, _BESIDE):
@@ -270,13 +248,11 @@ def _merge(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """One card of several seeds: all short values of a line, or the first of long ones."""
     merged = {}
     for line in cards[0]:
-        values = list(dict.fromkeys(card[line] for card in cards))
-        more = len(values) - 1
+        first, *more = values = list(dict.fromkeys(card[line] for card in cards))
+        others = f"{len(more)} other value{'s' * (len(more) > 1)}"
+        merged[line] = f"{first} (and {others} over the seeds)" if more else first
         if max(map(len, values)) <= _SHORT:
             merged[line] = ", ".join(values)
-        else:
-            others = f" (and {more} other value{'s' * (more > 1)} over the seeds)" if more else ""
-            merged[line] = values[0] + others
     return merged
 
 
@@ -290,16 +266,11 @@ def _make_table(block: _Block, share: list[float]) -> go.Table:
     texts = [[escape(text, quote=False) for text in column] for column in block.columns]
     n = len(block.columns)
     look = {"align": "left", "line": {"color": "#dddddd"}, "font": {"size": 12}}
-    heights = block.row_heights
+    heads = [_strong(block.corner), *block.heads]
     return go.Table(
         domain={"x": [0, 1], "y": share},
-        header={
-            "values": [_strong(block.corner), *block.heads],
-            "fill": {"color": "#f0f0f0"},
-            "height": heights[0],
-            **look,
-        },
-        cells={"values": [names, *texts], "height": _ROW, "fill": {"color": "white"}, **look},
+        header={"values": heads, "height": block.row_heights[0], "fill_color": "#f0f0f0", **look},
+        cells={"values": [names, *texts], "height": _ROW, "fill_color": "white", **look},
         columnwidth=[_NAME, *[(1 - _NAME) / n] * n],
     )
 
@@ -311,8 +282,7 @@ def _letters(share: float) -> int:
 
 def _n_lines(text: str, letters: int) -> int:
     """How many lines a text takes; breaks of its own count."""
-    parts = text.split("<br>")
-    return sum(max(1, len(textwrap.wrap(part, letters))) for part in parts)
+    return sum(max(1, len(textwrap.wrap(line, letters))) for line in text.split("<br>"))
 
 
 def _strong(text: str) -> str:

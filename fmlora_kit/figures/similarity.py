@@ -10,19 +10,11 @@ import plotly.graph_objects as go
 from fmlora_kit import checks
 from fmlora_kit.analysis.confusion import ClassConfusion
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness
+from fmlora_kit.figures import style
 from fmlora_kit.figures.maps import GREY, cell_texts, name_axes, task_map
-from fmlora_kit.figures.style import (
-    FRACTION_SCALE,
-    INK,
-    RANK_SCALE,
-    grid,
-    method_styles,
-    new_figure,
-    short,
-)
 
 _NEAREST = 10  # of the closest classes are drawn
-_REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(FRACTION_SCALE))
+_REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(style.FRACTION_SCALE))
 
 
 def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = None) -> go.Figure:
@@ -45,7 +37,7 @@ def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = 
         middle = " Middle: in the features right after learning each."
     largest = max(_off_diagonal(values).max() for values in panels.values())
     panels["share taken for a class of"] = similarity.confusion
-    figure = grid(
+    figure = style.grid(
         f"How alike are the tasks, as {similarity.label} sees them?",
         "Affinity: 1 if two tasks' classes differ in the same directions, 0 if in unrelated "
         f"ones.{middle}<br>Right: where each task's test images (row) land before learning, "
@@ -58,10 +50,10 @@ def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = 
         margin={"t": 120},
     )
     for col, values in enumerate(panels.values(), start=1):
-        confusion = col == len(panels)
-        top = _off_diagonal(values).max() if confusion else largest
-        scale = RANK_SCALE if confusion else FRACTION_SCALE
-        _add_matrix(figure, values, scale, float(top), similarity.task_names, col)
+        scale, top = style.FRACTION_SCALE, float(largest)
+        if col == len(panels):
+            scale, top = style.RANK_SCALE, float(_off_diagonal(values).max())
+        _add_matrix(figure, values, scale, top, similarity.task_names, col)
     name_axes(figure, (similarity.task_names,) * 2, ("", ""))
     figure.update_xaxes(tickangle=40)
     return figure
@@ -85,7 +77,7 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
     values = similarity.between(task, other)
     names = [np.array(similarity.names)[similarity.tasks == t] for t in (task, other)]
     titles = [similarity.task_names[t] for t in (task, other)]
-    figure = new_figure(
+    figure = style.new_figure(
         f"Which class of {titles[1]} is nearest to each class of {titles[0]}?",
         f"Features of {similarity.label}: distance between class means, in standard deviations "
         "within a class. Framed: nearest in the row.",
@@ -103,14 +95,8 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
         bar="distance (dark: near)",
     )
     for row, column in enumerate(values.argmin(axis=1).tolist()):
-        figure.add_shape(
-            type="rect",
-            x0=column - 0.48,
-            x1=column + 0.48,
-            y0=row - 0.46,
-            y1=row + 0.46,
-            line={"color": INK, "width": 2.5},
-        )
+        corners = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.46, "y1": row + 0.46}
+        figure.add_shape(type="rect", **corners, line={"color": style.INK, "width": 2.5})
     figure.update_xaxes(tickfont_size=15)
     figure.update_yaxes(tickfont_size=15)
     return figure
@@ -132,8 +118,8 @@ def errors_to_nearest(
         raise checks.fail("confusions", "at least one ClassConfusion by label", confusions)
     shares = {k: 100 * errors_by_closeness(similarity, v) for k, v in confusions.items()}
     even = 100 / (len(similarity.classes) - 1)
-    styles, shown = method_styles(shares), min(_NEAREST, len(similarity.classes) - 1)
-    figure = new_figure(
+    styles, shown = style.method_styles(shares), min(_NEAREST, len(similarity.classes) - 1)
+    figure = style.new_figure(
         "Do errors fall on the classes that were near to begin with?",
         f"Nearness in the features of {similarity.label}, before learning. "
         f"Dashed: {even:.1f} %, if errors fell on every class alike.",
@@ -144,13 +130,13 @@ def errors_to_nearest(
         figure.add_bar(
             x=np.arange(1, shown + 1),
             y=share[:shown].round(3),
-            name=f"{short(label)}: {share[:shown].sum():.0f} %",
+            name=f"{style.short(label)}: {share[:shown].sum():.0f} %",
             marker_color=styles[label].color,
             text=[f"{v:.0f}" for v in share[:shown]],
             textposition="outside",
             hovertemplate=f"<b>{label}</b>: %{{y:.1f}} % of its errors<extra></extra>",
         )
-    figure.add_hline(y=even, line={"color": INK, "width": 1.5, "dash": "dash"})
+    figure.add_hline(y=even, line={"color": style.INK, "width": 1.5, "dash": "dash"})
     figure.update_xaxes(
         title_text="k: the error fell on the k-th nearest class", tickmode="linear", showgrid=False
     )
@@ -162,14 +148,7 @@ def _off_diagonal(values: np.ndarray) -> np.ndarray:
     return values[~np.eye(len(values), dtype=bool)]
 
 
-def _add_matrix(
-    figure: go.Figure,
-    values: np.ndarray,
-    scale: tuple,
-    top: float,
-    names: tuple[str, ...],
-    col: int,
-) -> None:
+def _add_matrix(figure, values: np.ndarray, scale: tuple, top: float, names, col: int) -> None:
     """A heat map off the diagonal, coloured up to ``top``; the diagonal in grey."""
     n = len(values)
     own = np.eye(n, dtype=bool)

@@ -13,44 +13,20 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
+from fmlora_kit.analysis import storage
 from fmlora_kit.analysis.comparison import is_joined
 from fmlora_kit.analysis.formats import count, size
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
-from fmlora_kit.analysis.storage import (
-    MODULES,
-    NOTHING,
-    SAMPLES,
-    STATISTICS,
-    MethodStorage,
-    growth_per_task,
-    measure_storage,
-)
-from fmlora_kit.figures.curves import (
-    Records,
-    add_curve,
-    by_label,
-    curve,
-    join_notes,
-    longest,
-    seeds_note,
-    task_axis,
-)
+from fmlora_kit.figures import curves
 from fmlora_kit.figures.labels import move_apart
-from fmlora_kit.figures.style import (
-    OKABE_ITO,
-    LineStyle,
-    grid,
-    method_styles,
-    new_figure,
-    short,
-)
+from fmlora_kit.figures.style import OKABE_ITO, LineStyle, grid, new_figure, short
 from fmlora_kit.record import Record
 
 MEASURES = ("numbers", "bytes")
 _PANELS = {
-    NOTHING: "one model, nothing else",
-    STATISTICS: "one model and statistics",
-    MODULES: "modules per task",
+    storage.NOTHING: "one model, nothing else",
+    storage.STATISTICS: "one model and statistics",
+    storage.MODULES: "modules per task",
 }
 _HEIGHT, _TOP, _BOTTOM = 520, 105, 60  # pixels
 _LABEL = 15  # pixels from one name to the next
@@ -74,9 +50,8 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     """Lines over the tasks, each with its name, in a panel per kind of store; one log scale.
 
     "numbers": what the model needs to run and to go on (deployed and training state) beyond the
-    smallest model of the comparison, which is backbone and head; 0 has a place of its own at the
-    bottom. "bytes": the record's array files so far. The samples of joint training, a bound, stand
-    in every panel.
+    smallest model of the comparison, which is backbone and head; 0 stands at the bottom. "bytes":
+    the record's array files so far. Joint training's samples, a bound, stand in every panel.
 
     Args:
         records: finished runs that compare, one per method and seed.
@@ -87,9 +62,9 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     """
     checks.choice("measure", measure, MEASURES)
     records = list(records)
-    kept = list(measure_storage(records).values())
-    values = _numbers_or_bytes(kept, measure)
-    panels = [kind for kind in _PANELS if any(one.kind == kind for one in kept)]
+    found = list(storage.measure_storage(records).values())
+    values = _numbers_or_bytes(found, measure)
+    panels = [kind for kind in _PANELS if any(one.kind == kind for one in found)]
     stream = next(record.stream for record in records if not is_joined(record))
     n_tasks = len(values[0])
     title, subtitle, unit = _WORDS[measure]
@@ -106,70 +81,60 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     )
     axis = _log_axis(values, measure)
     for col, kind in enumerate(panels, start=1):
-        lines = [k for k, one in enumerate(kept) if one.kind in (kind, SAMPLES)]
-        _add_panel(figure, kept, values, lines, axis, col)
+        lines = [k for k, one in enumerate(found) if one.kind in (kind, storage.SAMPLES)]
+        _add_panel(figure, found, values, lines, axis, col)
     ticks = axis["ticks"]
-    figure.update_xaxes({**task_axis(n_tasks, panels=3), "dtick": 1 if n_tasks <= 6 else 5})
+    figure.update_xaxes({**curves.task_axis(n_tasks, panels=3), "dtick": 1 if n_tasks <= 6 else 5})
     figure.update_yaxes(range=axis["range"], tickvals=list(ticks), ticktext=list(ticks.values()))
     figure.update_yaxes(title_text=unit, col=1)
     return figure
 
 
-def _numbers_or_bytes(kept: Sequence[MethodStorage], measure: str) -> list[np.ndarray]:
+def _numbers_or_bytes(found: Sequence[storage.MethodStorage], measure: str) -> list[np.ndarray]:
     """What the lines show of each method: (tasks,) each."""
     if measure == "bytes":
-        return [one.on_disk.cumsum() for one in kept]
-    least = min(one.deployed.min() for one in kept)
-    return [one.numbers - least for one in kept]
+        return [one.on_disk.cumsum() for one in found]
+    least = min(one.deployed.min() for one in found)
+    return [one.numbers - least for one in found]
 
 
 def _log_axis(values: Sequence[np.ndarray], measure: str) -> dict:
-    """Powers of ten, and the place of 0 below the smallest of them that is needed."""
+    """Powers of ten, and 0 below the smallest of them that is needed."""
     every = np.concatenate(values)
     low = math.floor(math.log10(every[every > 0].min())) if (every > 0).any() else 0
     high = math.log10(max(every.max(), 10 ** (low + 1)))
-    tens = range(low, math.floor(high) + 1)
-    write = _bytes if measure == "bytes" else _numbers
-    ticks = {float(n): write(10.0**n) for n in tens}
-    has_zero = (every == 0).any()
-    zero = low - 0.45
+    ticks = {float(n): _write_power(n, measure) for n in range(low, math.floor(high) + 1)}
+    has_zero, zero = (every == 0).any(), low - 0.45
     if has_zero:
         ticks = {zero: "0"} | ticks
     span = [(zero if has_zero else low) - 0.12, high + 0.12]
     return {"zero": zero, "ticks": ticks, "range": span}
 
 
-def _numbers(value: float) -> str:
-    unit = max((u for u in _SIZES if u <= value), default=None)
-    return f"{value / unit:.0f}{_SIZES[unit]}" if unit else f"{value:.0f}"
+def _write_power(n: int, measure: str) -> str:
+    """The n-th power of ten, as a tick of the axis says it."""
+    value = 10.0**n
+    if measure == "bytes":
+        return size(value).replace(".0 ", " ")
+    unit = max((u for u in _SIZES if u <= value), default=1)
+    return f"{value / unit:.0f}{_SIZES.get(unit, '')}"
 
 
-def _bytes(value: float) -> str:
-    return size(value).replace(".0 ", " ")
-
-
-def _add_panel(
-    figure: go.Figure,
-    kept: Sequence[MethodStorage],
-    values: Sequence[np.ndarray],
-    lines: Sequence[int],
-    axis: dict,
-    col: int,
-) -> None:
-    heights = [_on_axis(values[k], axis) for k in lines]
+def _add_panel(figure, found, values: Sequence[np.ndarray], lines, axis: dict, col: int) -> None:
+    heights = [
+        np.log10(values[k], out=np.full(len(values[k]), axis["zero"]), where=values[k] > 0)
+        for k in lines
+    ]
     step = _LABEL * (axis["range"][1] - axis["range"][0]) / (_HEIGHT - _TOP - _BOTTOM)
     labels = move_apart([line[-1] for line in heights], step, low=axis["range"][0] + step / 2)
     for k, line, label in zip(lines, heights, labels, strict=True):
-        one, style = kept[k], style_of(kept[k])
+        one, style = found[k], style_of(found[k])
+        width = 3.5 if one.method == OURS else 2
         figure.add_scatter(
             x=np.arange(1, len(line) + 1),
             y=line,
             mode="lines",
-            line={
-                "color": style.color,
-                "dash": style.dash,
-                "width": 3.5 if one.method == OURS else 2,
-            },
+            line={"color": style.color, "dash": style.dash, "width": width},
             customdata=[_hover(one, t) for t in range(len(line))],
             hovertemplate="%{customdata}<extra></extra>",
             name=display_name(one.method),
@@ -178,23 +143,16 @@ def _add_panel(
             col=col,
         )
         name = short(display_name(one.method), 19)
+        number = col if col > 1 else ""
         figure.add_annotation(
             text=f"<b>{name}</b>" if one.method == OURS else name,
-            x=1.02,
-            xref=f"x{col if col > 1 else ''} domain",
-            xanchor="left",
-            y=label,
-            yref=f"y{col if col > 1 else ''}",
-            showarrow=False,
+            **{"x": 1.02, "xref": f"x{number} domain", "xanchor": "left"},
+            **{"y": label, "yref": f"y{number}", "showarrow": False},
             font={"size": 11, "color": style.color},
         )
 
 
-def _on_axis(values: np.ndarray, axis: dict) -> np.ndarray:
-    return np.log10(values, out=np.full(len(values), axis["zero"]), where=values > 0)
-
-
-def _hover(one: MethodStorage, t: int) -> str:
+def _hover(one: storage.MethodStorage, t: int) -> str:
     """What a method keeps after a task, in words."""
     return (
         f"<b>{display_name(one.method)}</b>, after task {t + 1}"
@@ -228,24 +186,24 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
         ValueError: the records do not compare.
     """
     records = list(records)
-    kept = list(measure_storage(records).values())
+    found = list(storage.measure_storage(records).values())
     whole = next(record for record in records if not is_joined(record))
     figure = new_figure(
         f"What is stored: {whole.stream}, {whole.n_tasks} tasks",
         "Numbers to run the model, further ones to go on, and what a record keeps on disk.",
-        height=_TABLE_TOP + _HEAD + 14 + _ROW * len(kept),
+        height=_TABLE_TOP + _HEAD + 14 + _ROW * len(found),
         margin={"l": 10, "r": 10, "t": _TABLE_TOP, "b": 10},
     )
     heads = [f"<b>{head}</b>" for head, _ in _COLUMNS]
-    rows = [_cells(one) for one in kept]
+
     fills = {OURS: "#e3eef7", BOUND: "#f2f2f2"}
     look = {"align": ["left", "left", *["right"] * 6], "line": {"color": "#dddddd"}}
     figure.add_table(
         header={"values": heads, "fill": {"color": "#f0f0f0"}, "height": _HEAD, **look},
         cells={
-            "values": list(map(list, zip(*rows, strict=True))),
+            "values": list(map(list, zip(*map(_cells, found), strict=True))),
             "height": _ROW,
-            "fill": {"color": [[fills.get(one.method, "white") for one in kept]] * len(heads)},
+            "fill": {"color": [[fills.get(one.method, "white") for one in found]] * len(heads)},
             "font": {"size": 11.5},
             **look,
         },
@@ -254,11 +212,11 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
     return figure
 
 
-def _cells(one: MethodStorage) -> list[str]:
+def _cells(one: storage.MethodStorage) -> list[str]:
     later = size(float(np.mean(one.on_disk[1:]))) if len(one.on_disk) > 1 else "–"
     return [
         display_name(one.method) + (" (a bound)" if one.method == BOUND else ""),
-        "all training images" if one.kind == SAMPLES else one.kind,
+        "all training images" if one.kind == storage.SAMPLES else one.kind,
         count(one.deployed[0]),
         _growth_cell(one.deployed),
         count(one.training_state[0]),
@@ -269,36 +227,34 @@ def _cells(one: MethodStorage) -> list[str]:
 
 
 def _growth_cell(values: np.ndarray) -> str:
-    by = growth_per_task(values)
+    by = storage.growth_per_task(values)
     return f"+ {count(by)}" if by else "0"
 
 
 OURS_STYLE = LineStyle(OKABE_ITO[1], "solid", "diamond")
 KIND_STYLES = {
-    NOTHING: LineStyle("#777777", "solid", "circle"),
-    STATISTICS: LineStyle(OKABE_ITO[0], "solid", "square"),
-    MODULES: LineStyle(OKABE_ITO[2], "solid", "triangle-up"),
-    SAMPLES: LineStyle(OKABE_ITO[3], "dash", "x"),
+    storage.NOTHING: LineStyle("#777777", "solid", "circle"),
+    storage.STATISTICS: LineStyle(OKABE_ITO[0], "solid", "square"),
+    storage.MODULES: LineStyle(OKABE_ITO[2], "solid", "triangle-up"),
+    storage.SAMPLES: LineStyle(OKABE_ITO[3], "dash", "x"),
 }
 
 
-def style_of(one: MethodStorage) -> LineStyle:
+def style_of(one: storage.MethodStorage) -> LineStyle:
     """FM-LoRA's own style, or that of what a method stores."""
     return OURS_STYLE if one.method == OURS else KIND_STYLES[one.kind]
 
 
 PANELS: dict[str, Callable[[Record], np.ndarray]] = {
-    "deployed: to run the model": lambda record: np.array([t.n_deployed for t in record.tasks]),
-    "training state: kept to go on": lambda record: np.array(
-        [t.n_training_state for t in record.tasks]
-    ),
-    "record on disk: snapshots": lambda record: np.cumsum(
-        [sum(array.size for array in t.state.values()) for t in record.tasks]
+    "deployed: to run the model": lambda run: np.array([t.n_deployed for t in run.tasks]),
+    "training state: kept to go on": lambda run: np.array([t.n_training_state for t in run.tasks]),
+    "record on disk: snapshots": lambda run: np.cumsum(
+        [sum(array.size for array in t.state.values()) for t in run.tasks]
     ),
 }
 
 
-def parameters_stored(records: Records) -> go.Figure:
+def parameters_stored(records: curves.Records) -> go.Figure:
     """Numbers stored after each task, in three panels, each with its own scale from zero.
 
     Deployed: backbone, adapters, prompt and head. Training state: what is kept between tasks for
@@ -311,36 +267,26 @@ def parameters_stored(records: Records) -> go.Figure:
     Raises:
         ValueError: a record has no finished task.
     """
-    table = by_label(records)
+    table = curves.by_label(records)
     lines = [
-        [curve(label, runs, measure) for label, runs in table.items()]
+        [curves.curve(label, runs, measure) for label, runs in table.items()]
         for measure in PANELS.values()
     ]
     first = next(iter(table.values()))[0]
     who = next(iter(table)) + " on " if len(table) == 1 else ""
     figure = grid(
         f"Parameters stored as tasks are learned: {who}{first.stream}",
-        join_notes(_growth(table), seeds_note(lines[0])),
+        curves.join_notes(_growth(table), curves.seeds_note(lines[0])),
         cols=3,
         panels=PANELS,
         spacing=(0.075, None),
         margin={"t": 100},
         legend={"orientation": "h", "y": -0.2, "x": 0.5, "xanchor": "center"},
     )
-    styles = method_styles(table)
-    for col, curves in enumerate(lines, start=1):
-        for one in curves:
-            add_curve(
-                figure,
-                one,
-                styles[one.label],
-                unit="numbers",
-                scale=1,
-                showlegend=col == 1 and len(table) > 1,
-                row=1,
-                col=col,
-            )
-    figure.update_xaxes(task_axis(longest(table), panels=3))
+    for col, panel_lines in enumerate(lines, start=1):
+        settings = {"unit": "numbers", "scale": 1, "showlegend": col == 1 and len(table) > 1}
+        curves.add_curves(figure, panel_lines, table, **settings, row=1, col=col)
+    figure.update_xaxes(curves.task_axis(curves.longest(table), panels=3))
     figure.update_yaxes(rangemode="tozero", tickformat="~s")
     figure.update_yaxes(title_text="parameters (numbers stored)", col=1)
     return figure
@@ -355,8 +301,7 @@ def _growth(table) -> str:
         first, last = runs[0].tasks[0].n_deployed, runs[0].tasks[-1].n_deployed
         if first != last:
             changes[label] = f"{label} {100 * (last - first) / max(first, 1):+.1f} %"
-    parts = list(changes.values())
-    parts = parts[:3] + ["…"] * (len(parts) > 3)
+    words = [*changes.values()][:3] + ["…"] * (len(changes) > 3)
     if len(changes) < len(table):
-        parts.append("others constant" if changes else "constant")
-    return "Deployed size, first to last task: " + ", ".join(parts)
+        words.append("others constant" if changes else "constant")
+    return "Deployed size, first to last task: " + ", ".join(words)

@@ -35,24 +35,20 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
     """
     for name, value in (("per_class", per_class), ("max_columns", max_columns)):
         if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+            raise ValueError(f"{name} must be at least 1, got {value}")
     rows = [_row(task, per_class, max_columns) for task in stream.tasks]
     widest = max(len(labels) for _, labels in rows)
+    pictures = "one training picture" if per_class == 1 else f"{per_class} training pictures"
     figure = new_figure(
         f"What each task looks like: {stream.name}, {len(rows)} tasks",
-        f"{stream.scenario}; one row per task, {_pictures(per_class)} of each class",
+        f"{stream.scenario}; one row per task, {pictures} of each class",
         height=110 + _ROW_HEIGHT * len(rows),
         margin={"b": 15, "t": 70},
     )
     for k, (pictures, labels) in enumerate(rows):
         figure.add_layout_image(
             source=_png(_mosaic(pictures)),
-            xref="x",
-            yref="y",
-            x=0,
-            y=k,
-            sizex=len(labels),
-            sizey=1,
+            **{"x": 0, "y": k, "xref": "x", "yref": "y", "sizex": len(labels), "sizey": 1},
             sizing="stretch",
             layer="below",
         )
@@ -68,26 +64,17 @@ def _row(task, per_class: int, max_columns: int) -> tuple[list[np.ndarray], list
     pictures, labels = [], []
     for c, name in zip(task.classes, task.class_names, strict=True):
         for index in np.flatnonzero(task.train_labels == c)[:per_class]:
-            pictures.append(_thin(task.train_images[index]))
+            picture = task.train_images[index]
+            stride = -(-max(picture.shape[:2]) // LONGEST_SIDE)
+            pictures.append(picture[::stride, ::stride])
             labels.append(name)
     return pictures[:max_columns], labels[:max_columns]
 
 
-def _pictures(n: int) -> str:
-    return "one training picture" if n == 1 else f"{n} training pictures"
-
-
-def _thin(picture: np.ndarray) -> np.ndarray:
-    stride = -(-max(picture.shape[:2]) // LONGEST_SIDE)
-    return picture[::stride, ::stride]
-
-
 def _mosaic(pictures: list[np.ndarray]) -> np.ndarray:
     """Pictures side by side, each with a white gap to its right and beneath."""
-    framed = [
-        np.pad(picture, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for picture in pictures
-    ]
-    return np.concatenate(framed, axis=1)
+    frame = ((0, _GAP), (0, _GAP), (0, 0))
+    return np.concatenate([np.pad(p, frame, constant_values=255) for p in pictures], axis=1)
 
 
 def _png(image: np.ndarray) -> str:
@@ -99,9 +86,7 @@ def _png(image: np.ndarray) -> str:
     height, width, _ = image.shape
     coarse = image >> 3
     rows = ((coarse << 3) | (coarse >> 2)).reshape(height, -1)
-    filtered = np.concatenate(
-        [np.zeros((height, 1), np.uint8), rows], axis=1
-    )  # filter type 0: none
+    filtered = np.pad(rows, ((0, 0), (1, 0)))  # filter type 0: none
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
         (b"IDAT", zlib.compress(filtered.tobytes(), 9)),
@@ -135,11 +120,10 @@ def _set_axes(figure: go.Figure, stream, widest: int) -> None:
         f'{k} {task.name} <span style="color:{color}">■</span>'
         for k, (task, color) in enumerate(zip(stream.tasks, colors, strict=True), start=1)
     ]
-    hidden = {"showgrid": False, "showline": False, "ticks": ""}
+    hidden = {"showgrid": False, "showline": False, "ticks": "", "constrain": "domain"}
     figure.update_xaxes(
         range=[0, 2 * widest if widest <= FEW_COLUMNS else widest],
         showticklabels=False,
-        constrain="domain",
         constraintoward="left",
         **hidden,
     )
@@ -149,7 +133,6 @@ def _set_axes(figure: go.Figure, stream, widest: int) -> None:
         ticktext=labels,
         tickfont={"size": 13},
         scaleanchor="x",
-        constrain="domain",
         constraintoward="top",
         **hidden,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
@@ -25,26 +26,19 @@ OKABE_ITO = (
     "#CC79A7",  # reddish purple
     "#E69F00",  # orange
     "#56B4E9",  # sky blue
-    "#999999",  # grey, in the place of black
+    "#999999",  # grey, instead of black
     "#F0E442",  # yellow, last: palest on white
 )
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SYMBOLS = (
-    "circle",
-    "square",
-    "diamond",
-    "triangle-up",
-    "x",
-    "triangle-down",
-    "cross",
-    "star",
-)
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
 # Pale to middling, never dark: numbers in INK have a contrast of at least 4.5 on all of them.
 FRACTION_SCALE = ((0.0, "#ffffe5"), (0.35, "#d5eeb9"), (0.7, "#7fcdbb"), (1.0, "#3a9fc9"))
 LOSS_SCALE = ((0.0, "#56b4e9"), (0.5, "#ffffff"), (1.0, "#f08a2c"))  # white: no change
 GAIN_SCALE = ((0.0, "#f08a2c"), (0.5, "#ffffff"), (1.0, "#56b4e9"))
 RANK_SCALE = ((0.0, "#fffdf0"), (0.35, "#fee391"), (0.7, "#fec44f"), (1.0, "#f08a2c"))
 
+# Of a text above a column of a drawing.
+ABOVE = {"y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
 _AXIS = {
     "showgrid": True,
     "gridcolor": "#e6e6e6",
@@ -88,10 +82,7 @@ TEMPLATE = go.layout.Template(
 class LineStyle:
     """How a method is drawn wherever it appears: colour, dash and marker each tell it apart alone.
 
-    Args:
-        color: hexadecimal colour.
-        dash: plotly dash name.
-        symbol: plotly marker symbol.
+    The colour is hexadecimal; dash and symbol are plotly's names.
     """
 
     color: str
@@ -102,14 +93,11 @@ class LineStyle:
 def task_colors(n: int) -> tuple[str, ...]:
     """One colour per task of a stream of `n` tasks; the same task always has the same colour.
 
-    Okabe-Ito up to 8 tasks; for longer streams viridis from dark (first) to light (last), without
-    its palest end, which is hard to see on white.
+    Hexadecimal, in the order of the tasks: Okabe-Ito up to 8 tasks; for longer streams viridis from
+    dark (first) to light (last), without its palest end, which is hard to see on white.
 
     Args:
         n: number of tasks of the whole stream, finished or not.
-
-    Returns:
-        Hexadecimal colours, in the order of the tasks.
 
     Raises:
         ValueError: `n` is not at least 1.
@@ -117,20 +105,14 @@ def task_colors(n: int) -> tuple[str, ...]:
     checks.integer("n", n, 1)
     if n <= len(OKABE_ITO):
         return OKABE_ITO[:n]
-    places = [0.93 * k / (n - 1) for k in range(n)]
-    return tuple(_hex(color) for color in sample_colorscale("Viridis", places))
+    sampled = sample_colorscale("Viridis", [0.93 * k / (n - 1) for k in range(n)])
+    return tuple("#" + "".join(f"{round(c):02x}" for c in unlabel_rgb(rgb)) for rgb in sampled)
 
 
 def method_styles(labels: Iterable[str]) -> dict[str, LineStyle]:
     """One style per method, by order: figures that compare the same methods agree."""
-    return {
-        label: LineStyle(
-            color=OKABE_ITO[k % len(OKABE_ITO)],
-            dash=DASHES[k % len(DASHES)],
-            symbol=SYMBOLS[k % len(SYMBOLS)],
-        )
-        for k, label in enumerate(labels)
-    }
+    looks = map(LineStyle, cycle(OKABE_ITO), cycle(DASHES), cycle(SYMBOLS))
+    return dict(zip(labels, looks, strict=False))
 
 
 def faded(color: str, opacity: float = 0.18) -> str:
@@ -195,9 +177,7 @@ def cell(k: int, cols: int) -> dict[str, int]:
     return {"row": k // cols + 1, "col": k % cols + 1}
 
 
-def _set_look(
-    figure: go.Figure, title: str, subtitle: str | None, height: int, layout: dict
-) -> go.Figure:
+def _set_look(figure, title: str, subtitle: str | None, height: int, layout: dict) -> go.Figure:
     words = {} if subtitle is None else {"subtitle": {"text": subtitle}}
     figure.update_layout(template=TEMPLATE, title={"text": title, **words}, height=height, **layout)
     return figure
@@ -207,19 +187,15 @@ def name_axis(names: Iterable[str], title: str) -> dict:
     """Settings of a heat map's axis over named columns; names that would collide are slanted."""
     names = [short(name) for name in names]
     crowded = max(map(len, names)) * len(names) > 85  # letters that fit side by side on a laptop
-    return {
-        "title": {"text": title},
-        "tickvals": list(range(len(names))),
-        "ticktext": names,
-        "tickangle": 30 if crowded else 0,
-        "showgrid": False,
-    }
+    return name_ticks(names, title={"text": title}, tickangle=30 if crowded else 0)
+
+
+def name_ticks(names: Iterable[str], **settings: object) -> dict:
+    """Settings of an axis whose ticks 0, 1, ... have names."""
+    names = list(names)
+    return {"tickvals": [*range(len(names))], "ticktext": names, "showgrid": False, **settings}
 
 
 def short(name: str, longest: int = 18) -> str:
     """`name`, cut with an ellipsis if it is longer than a label can be."""
     return name if len(name) <= longest else name[: longest - 1] + "…"
-
-
-def _hex(rgb: str) -> str:
-    return "#" + "".join(f"{round(part):02x}" for part in unlabel_rgb(rgb))

@@ -45,21 +45,10 @@ class _Measure:
 
 _DEGREES = "0°: one space holds the other, 90°: nothing in common."
 _ANGLE = _Measure("angle", "mean principal angle", 0, "°", "degrees", 15.0, -1, _DEGREES)
-_GRASSMANN = _Measure(
-    "grassmann", "Grassmann distance", 2, "", "radians", 0.5, -1, "0: one space holds the other."
-)
-_OVERLAP = _Measure(
-    "overlap",
-    "overlap (mean cos²)",
-    2,
-    "",
-    "overlap",
-    0.25,
-    1,
-    "1: one space holds the other, 0: nothing in common.",
-)
-
-
+_HOLDS = "0: one space holds the other."
+_GRASSMANN = _Measure("grassmann", "Grassmann distance", 2, "", "radians", 0.5, -1, _HOLDS)
+_COSINES = "1: one space holds the other, 0: nothing in common."
+_OVERLAP = _Measure("overlap", "overlap (mean cos²)", 2, "", "overlap", 0.25, 1, _COSINES)
 _MEASURES = {one.name: one for one in (_ANGLE, _GRASSMANN, _OVERLAP)}
 
 
@@ -87,7 +76,7 @@ def subspace_map(
     Args:
         records: a run of a method with low-rank updates, or such runs by label.
         measure: "angle", "grassmann" or "overlap".
-        layer: an adapted map, by name or place; None pools: the mean over all layers.
+        layer: an adapted map, by name or index; None pools: the mean over all layers.
         energy: share of an update's energy that the compared directions hold.
         within: where chance draws from: "open", "core" or "space" (`WITHIN_NAMES`).
 
@@ -95,8 +84,33 @@ def subspace_map(
         ValueError: the method has no low-rank updates, there are fewer than two tasks, or an
             argument is unknown.
     """
-    checks.choice("measure", measure, _MEASURES)
-    return _maps(records, _MEASURES[measure], layer, energy, within)
+    chosen = _MEASURES[checks.choice("measure", measure, _MEASURES)]
+    checks.choice("within", within, WITHIN_NAMES)
+    table = one_each(records, least=2)
+    height = sum(35 * len(record.tasks) + 75 for record in table.values())
+    figure = grid(
+        *_words(table, chosen, layer, within),
+        rows=len(table),
+        cols=2,
+        panels=side_titles(table),
+        spacing=(0.03, 0.22 / len(table)),
+        sharing="y",
+        height=max(430, 160 + height),
+        margin={"t": 125},
+        plot_bgcolor="#efefef",  # so that white cells are seen
+    )
+    widest = chosen.least_range
+    for row, record in enumerate(table.values(), start=1):
+        for col, side in enumerate(SIDES, start=1):
+            found = pair_table(record, side, energy, within)
+            where = {"row": row, "col": col}
+            widest = max(widest, _add_map(figure, record, found, chosen, layer, **where))
+        figure.update_yaxes(title_text="later task", row=row, col=1)
+    figure.update_xaxes(title_text="earlier task", row=len(table))
+    bar = color_bar(f"closer than chance by ({chosen.unit})")
+    limits = {"cmin": -widest, "cmax": widest}
+    figure.update_layout(coloraxis={"colorscale": GAIN_SCALE, **limits, "colorbar": bar})
+    return figure
 
 
 def one_each(records: Records, *, least: int = 1) -> dict[str, Record]:
@@ -109,14 +123,24 @@ def one_each(records: Records, *, least: int = 1) -> dict[str, Record]:
     return {label: runs[0] for label, runs in table.items()}
 
 
+def side_titles(table: dict[str, Record]) -> list[str]:
+    """Titles of the panels of a figure with a row per record and a column per side."""
+    names = [f"{label}: " for label in table] if len(table) > 1 else [""]
+    return [name + SIDE_NAMES[side] for name in names for side in SIDES]
+
+
 def per_layer(values: np.ndarray, record: Record, layer: int | str | None) -> np.ndarray:
     """One layer of (L, ...) values, or with None their mean over layers (NaN left out)."""
     if layer is not None:
         return values[index_of(layer, record.layers, "layer")]
+    return mean_of_known(values, axis=0)
+
+
+def mean_of_known(values: np.ndarray, *, axis: int) -> np.ndarray:
+    """Mean over an axis, NaN left out, without a warning where nothing is known."""
     known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    counted = known.sum(axis=0)
-    return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+    total, n = np.where(known, values, 0).sum(axis=axis), known.sum(axis=axis)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 def spread_of_mean(spread: np.ndarray, record: Record, layer: int | str | None) -> np.ndarray:
@@ -127,54 +151,15 @@ def spread_of_mean(spread: np.ndarray, record: Record, layer: int | str | None) 
     return np.sqrt(per_layer(spread**2, record, None) / counted)
 
 
-def _maps(records, measure: _Measure, layer, energy: float, within: str) -> go.Figure:
-    checks.choice("within", within, WITHIN_NAMES)
-    table = one_each(records, least=2)
-    several = len(table) > 1
-    height = sum(35 * len(record.tasks) + 75 for record in table.values())
-    figure = grid(
-        *_words(table, measure, layer, within),
-        rows=len(table),
-        cols=2,
-        panels=[
-            f"{label}: {SIDE_NAMES[side]}" if several else SIDE_NAMES[side]
-            for label in table
-            for side in SIDES
-        ],
-        spacing=(0.03, 0.22 / len(table)),
-        sharing="y",
-        height=max(430, 160 + height),
-        margin={"t": 125},
-        plot_bgcolor="#efefef",  # so that white cells are seen
-    )
-    widest = measure.least_range
-    for row, record in enumerate(table.values(), start=1):
-        for col, side in enumerate(SIDES, start=1):
-            found = pair_table(record, side, energy, within)
-            widest = max(widest, _add_map(figure, record, found, measure, layer, row, col))
-        figure.update_yaxes(title_text="later task", row=row, col=1)
-    figure.update_xaxes(title_text="earlier task", row=len(table))
-    figure.update_layout(
-        coloraxis={
-            "colorscale": GAIN_SCALE,
-            "cmin": -widest,
-            "cmax": widest,
-            "colorbar": color_bar(f"closer than chance by ({measure.unit})"),
-        }
-    )
-    return figure
-
-
-def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer, row, col) -> float:
+def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer, **where) -> float:
     """Add one heat map (rows: later task, columns: earlier) and return its largest difference."""
     earlier = np.tri(len(record.tasks), k=-1, dtype=bool)
-    spread = spread_of_mean(getattr(found, f"{measure.name}_spread"), record, layer)
     value, chance, spread = (
-        np.where(earlier, table, np.nan)[1:, :-1]
-        for table in (
-            per_layer(getattr(found, measure.name), record, layer),
-            per_layer(getattr(found, f"{measure.name}_chance"), record, layer),
-            spread,
+        np.where(earlier, reduce(getattr(found, name), record, layer), np.nan)[1:, :-1]
+        for name, reduce in (
+            (measure.name, per_layer),
+            (f"{measure.name}_chance", per_layer),
+            (f"{measure.name}_spread", spread_of_mean),
         )
     )
     difference = measure.closer * (value - chance)
@@ -183,7 +168,10 @@ def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer,
         figure,
         difference,
         coloraxis="coloraxis",
-        text=_texts(value, chance, spread, lambda *cell: _cell(*cell, measure, crowded)),
+        text=[
+            [_cell(*cell, measure, crowded) for cell in zip(*row, strict=True)]
+            for row in zip(value, chance, spread, strict=True)
+        ],
         size=12 if len(value) < 10 else 10,
         customdata=_hover_texts(record, value, chance, spread, measure),
         hover="%{customdata}",
@@ -192,14 +180,13 @@ def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer,
         y=None,
         xgap=2,
         ygap=2,
-        row=row,
-        col=col,
+        **where,
     )
     names = record.task_names
-    name_axes(figure, (names[1:], names[:-1]), ("", ""), row=row, col=col)
+    name_axes(figure, (names[1:], names[:-1]), ("", ""), **where)
     # Half a page wide: of two neighbouring names, more collide than on a whole one.
     if sum(len(short(name)) for name in names[:-1]) > 45:
-        figure.update_xaxes(tickangle=30, row=row, col=col)
+        figure.update_xaxes(tickangle=30, **where)
     return float(np.nanmax(np.abs(difference), initial=0))
 
 
@@ -211,28 +198,18 @@ def _words(table, measure: _Measure, layer, within: str) -> tuple[str, str]:
         where = f"layer {first.layers[index_of(layer, first.layers, 'layer')]}"
     who = run_name(first) if len(table) == 1 else first.stream
     hint = "Shown on hover, " if any(map(_crowded, table.values())) else "In brackets, "
+    what = measure.title[0].upper() + measure.title[1:]
     return (
-        f"Do two tasks share a subspace? {_capital(measure.title)}, {where}: {who}",
+        f"Do two tasks share a subspace? {what}, {where}: {who}",
         f"{measure.meaning} Blue: closer than chance; white: no more than chance; orange: "
         f"further apart.<br>{hint}chance: the later task's update "
         f"{WITHIN_NAMES[within]}, with the range of 95 % of such draws.",
     )
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def _crowded(record: Record) -> bool:
     """Whether cells are too small for two lines."""
     return len(record.tasks) > 8
-
-
-def _texts(value, chance, spread, text) -> list[list[str]]:
-    return [
-        [text(*cell) for cell in zip(*row, strict=True)]
-        for row in zip(value, chance, spread, strict=True)
-    ]
 
 
 def _cell(value: float, chance: float, spread: float, measure: _Measure, crowded: bool) -> str:

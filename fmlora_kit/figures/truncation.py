@@ -9,15 +9,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
 from fmlora_kit.figures.prompts import image_counts, signed_change
-from fmlora_kit.figures.style import (
-    INK,
-    SYMBOLS,
-    grid,
-    name_axis,
-    new_figure,
-    short,
-    task_colors,
-)
+from fmlora_kit.figures.style import INK, SYMBOLS, grid, name_axis, new_figure, short, task_colors
 
 
 def what_if(
@@ -59,17 +51,8 @@ def what_if(
     )
     _add_accuracies(figure, table, accuracy, changed)
     if rank not in (None, table.levels(task, layer)[-1]):
-        figure.add_annotation(
-            x=t,
-            y=0,
-            yref="paper",
-            yanchor="bottom",
-            text="✂ cut",
-            showarrow=False,
-            yshift=2,
-            bgcolor="white",
-            borderpad=1,
-        )
+        look = {"showarrow": False, "yshift": 2, "bgcolor": "white", "borderpad": 1}
+        figure.add_annotation(x=t, y=0, yref="paper", yanchor="bottom", text="✂ cut", **look)
     figure.update_xaxes(name_axis(table.task_names, "accuracy on the test images of task"))
     figure.update_yaxes(title_text="accuracy (%)", range=[0, 105])
     return figure
@@ -92,15 +75,11 @@ def _draw_curves(table: TruncationTable, layer: int | str | None) -> go.Figure:
     levels = sorted({r for t in range(len(colors)) for r in table.levels(t, layer)})
     for t, color in enumerate(colors):
         ranks = table.levels(t, layer)
-        accuracy = [_pooled(table, table.accuracy_at(t, layer, r)) for r in ranks]
-        changed = [_pooled(table, table.changed_at(t, layer, r)) for r in ranks]
-        for col, values in enumerate((accuracy, changed), start=1):
+        for col, measure in enumerate((table.accuracy_at, table.changed_at), start=1):
+            values = [np.average(measure(t, layer, r), weights=table.n_images) for r in ranks]
             _add_line(figure, table, t, color, [levels.index(r) for r in ranks], values, col)
-    figure.update_xaxes(
-        title_text="rank left to the task that is cut",
-        tickvals=list(range(len(levels))),
-        ticktext=[str(r) for r in levels],
-    )
+    ticks = {"tickvals": list(range(len(levels))), "ticktext": list(map(str, levels))}
+    figure.update_xaxes(ticks, title_text="rank left to the task that is cut")
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title_text="share of the test images (%)", col=1)
     return figure
@@ -110,9 +89,9 @@ def _add_accuracies(
     figure: go.Figure, table: TruncationTable, accuracy: np.ndarray, changed: np.ndarray
 ) -> None:
     """Grey frames for the chosen ranks, coloured bars inside for the cut ones."""
-    places = np.arange(len(table.task_names))
+    x = np.arange(len(table.task_names))
     figure.add_bar(
-        x=places,
+        x=x,
         y=100 * table.full,
         width=0.74,
         marker={"color": "rgba(0,0,0,0)", "line": {"color": INK, "width": 1.8}},
@@ -120,20 +99,18 @@ def _add_accuracies(
         hovertemplate="chosen ranks: <b>%{y:.1f} %</b><extra></extra>",
     )
     figure.add_bar(
-        x=places,
+        x=x,
         y=100 * accuracy,
         width=0.56,
-        marker={"color": list(task_colors(len(places)))},
+        marker={"color": list(task_colors(len(x)))},
         text=[signed_change(100 * (a - b)) for a, b in zip(accuracy, table.full, strict=True)],
         textposition="outside",
         textfont={"color": INK, "size": 13},
         cliponaxis=False,
         name="colour: after the cut (points gained or lost)",
         customdata=np.stack([changed, table.n_images], axis=-1),
-        hovertemplate=(
-            "after the cut: <b>%{y:.1f} %</b><br>%{customdata[0]:.0f} of %{customdata[1]} "
-            "predictions changed<extra></extra>"
-        ),
+        hovertemplate="after the cut: <b>%{y:.1f} %</b><br>%{customdata[0]:.0f} of "
+        "%{customdata[1]} predictions changed<extra></extra>",
     )
 
 
@@ -141,7 +118,7 @@ def _add_line(figure, table, t: int, color: str, x: list[int], values: list[floa
     name = table.task_names[t]
     figure.add_scatter(
         x=x,
-        y=[100 * value for value in values],
+        y=[100 * float(value) for value in values],
         mode="lines+markers",
         line={"color": color, "width": 2.5},
         marker={"size": 8, "symbol": SYMBOLS[t % len(SYMBOLS)]},
@@ -154,17 +131,10 @@ def _add_line(figure, table, t: int, color: str, x: list[int], values: list[floa
     )
 
 
-def _pooled(table: TruncationTable, values: np.ndarray) -> float:
-    return float(np.average(values, weights=table.n_images))
-
-
-def _title(
-    table: TruncationTable, task: int | str, layer: int | str | None, rank: int | None
-) -> str:
+def _title(table: TruncationTable, task: int | str, layer: int | str | None, rank) -> str:
     name = table.task_names[index_of(task, table.task_names, "task")]
-    everywhere = layer in (None, ALL_LAYERS)
     chosen = table.levels(task, layer)[-1]
-    before = f"up to {chosen}" if everywhere else f"{chosen}"
+    before = f"up to {chosen}" if layer in (None, ALL_LAYERS) else f"{chosen}"
     if rank in (None, chosen):
         return f"Nothing cut: {name} has rank {before} in {_where(table, layer)}"
     return f"{name} cut from rank {before} to {rank} in {_where(table, layer)}"

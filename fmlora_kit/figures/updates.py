@@ -1,4 +1,4 @@
-"""What each task's update is: its place among earlier ones, its energy, its values in the core.
+"""What each task's update is: where it lies among earlier ones, its energy, its values in the core.
 
 `subspace_pair` holds two tasks' updates against each other; `core_contents` draws what lies inside
 the shared core of one layer.
@@ -9,39 +9,22 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from fmlora_kit.analysis import updates
+from fmlora_kit.analysis import subspaces, updates
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
-from fmlora_kit.analysis.subspaces import (
-    ENERGY,
-    SIDES,
-    TaskPair,
-    directions,
-    share_in_earlier,
-    task_pair,
-)
+from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, single
 from fmlora_kit.figures.maps import color_bar
-from fmlora_kit.figures.style import (
-    AVERAGE_COLOR,
-    INK,
-    OKABE_ITO,
-    cell,
-    grid,
-    method_styles,
-    name_axis,
-    new_figure,
-    short,
-    task_colors,
-)
-from fmlora_kit.figures.subspaces import SIDE_NAMES, WITHIN_NAMES, one_each
+from fmlora_kit.figures.subspaces import WITHIN_NAMES, mean_of_known, one_each, side_titles
 from fmlora_kit.record import Record
 
-_MEAN_LINE = {"color": AVERAGE_COLOR, "width": 3.5}
+_MEAN_LINE = {"color": style.AVERAGE_COLOR, "width": 3.5}
 _CHANCE_LINE = {"color": "#777777", "width": 2, "dash": "dash"}
 
 
-def earlier_span(records: Records, *, energy: float = ENERGY, within: str = "open") -> go.Figure:
+def earlier_span(
+    records: Records, *, energy: float = subspaces.ENERGY, within: str = "open"
+) -> go.Figure:
     """Share of each new update that lies in the span of all earlier ones, in %, against chance.
 
     A dot per layer, a line for their mean, a dashed line for what chance would give; one row of
@@ -58,17 +41,13 @@ def earlier_span(records: Records, *, energy: float = ENERGY, within: str = "ope
     table = one_each(records, least=2)
     (record, *_) = table.values()
     who = run_name(record) if len(table) == 1 else record.stream
-    figure = grid(
+    figure = style.grid(
         f"How much of each update lies where earlier tasks have been: {who}",
         "Share of its energy inside the span of all earlier updates. A dot per layer; thick "
         f"line: mean over layers;<br>dashed: an update {WITHIN_NAMES[within]}.",
         rows=len(table),
         cols=2,
-        panels=[
-            SIDE_NAMES[side] if len(table) == 1 else f"{label}: {SIDE_NAMES[side]}"
-            for label in table
-            for side in SIDES
-        ],
+        panels=side_titles(table),
         spacing=(0.03, 0.2 / len(table)),
         sharing="y",
         height=140 + 310 * len(table),
@@ -76,9 +55,9 @@ def earlier_span(records: Records, *, energy: float = ENERGY, within: str = "ope
         showlegend=False,
     )
     for row, record in enumerate(table.values(), start=1):
-        for col, side in enumerate(SIDES, start=1):
-            share, chance = share_in_earlier(record, side, energy=energy, within=within)
-            _add_shares(figure, record, 100 * share[1:], 100 * chance[1:], row, col)
+        for col, side in enumerate(subspaces.SIDES, start=1):
+            share, chance = subspaces.share_in_earlier(record, side, energy=energy, within=within)
+            _add_shares(figure, record, 100 * share[1:], 100 * chance[1:], row=row, col=col)
     figure.update_yaxes(range=[0, 103])
     figure.update_yaxes(title_text="share in earlier span (%)", col=1)
     figure.update_xaxes(title_text="new task", row=len(table))
@@ -102,7 +81,7 @@ def core_energy(records: Records) -> go.Figure:
     record = single(records)
     total, added = updates.core_energy(record), updates.update_energy(record)
     share = added[0].sum() / max(added.sum(), np.finfo(float).tiny)  # 0 where nothing changed
-    figure = grid(
+    figure = style.grid(
         f"Energy of the core over the tasks: {run_name(record)}",
         "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
         f"{100 * share:.0f} % came with {record.task_names[0]}, the first task.",
@@ -125,19 +104,18 @@ def singular_values(
 
     Args:
         record: a run of a method with low-rank updates.
-        first: one task, by name or place from 0.
+        first: one task, by name or index from 0.
         second: the other task.
-        layer: an adapted map, by name or place; None: the mean over all layers.
+        layer: an adapted map, by name or index; None: the mean over all layers.
 
     Raises:
         ValueError: the method has no low-rank updates, or a task or layer is unknown.
     """
     record = single(record)
     where = "mean over layers" if layer is None else _layer_name(record, layer)
-    names = [
-        record.task_names[index_of(task, record.task_names, "task")] for task in (first, second)
-    ]
-    figure = new_figure(
+    known = record.task_names
+    names = [known[index_of(task, known, "task")] for task in (first, second)]
+    figure = style.new_figure(
         f"Singular values of two updates, {where}: {run_name(record)}",
         f"How strongly {names[0]} and {names[1]} change the layer, direction by direction; each "
         "line ends at the update's rank.",
@@ -148,15 +126,15 @@ def singular_values(
     return figure
 
 
-def add_singular_values(figure, record: Record, tasks, layer, *, row=None, col=None) -> None:
+def add_singular_values(figure, record: Record, tasks, layer, **where: int) -> None:
     """Add one line per task to a figure under construction, in the tasks' colours."""
-    table = directions(record, 1.0)
-    colors = task_colors(record.n_tasks)
+    table = subspaces.directions(record, 1.0)
+    colors = style.task_colors(record.n_tasks)
     for dash, task in zip(("solid", "dot"), tasks, strict=True):
         t = index_of(task, record.task_names, "task")
-        rows = table[t] if layer is None else [table[t][index_of(layer, record.layers, "layer")]]
-        values = np.zeros((len(rows), max(one.k for one in rows)))
-        for k, one in enumerate(rows):
+        layers = table[t] if layer is None else [table[t][index_of(layer, record.layers, "layer")]]
+        values = np.zeros((len(layers), max(one.k for one in layers)))
+        for k, one in enumerate(layers):
             values[k, : one.k] = one.values
         name = record.task_names[t]
         figure.add_scatter(
@@ -165,60 +143,55 @@ def add_singular_values(figure, record: Record, tasks, layer, *, row=None, col=N
             mode="lines+markers",
             line={"color": colors[t], "width": 2.5, "dash": dash},
             marker={"size": 6, "color": colors[t]},
-            name=short(name),
+            name=style.short(name),
             hovertemplate=f"<b>{name}</b><br>direction %{{x}}: %{{y:.4f}}<extra></extra>",
-            row=row,
-            col=col,
+            **where,
         )
 
 
-def _add_shares(figure, record: Record, share, chance, row: int, col: int) -> None:
+def _add_shares(figure, record: Record, share, chance, **where: int) -> None:
     n, n_layers = share.shape
     spread = np.linspace(-0.25, 0.25, n_layers) if n_layers > 1 else np.zeros(1)
-    tasks = np.arange(n)
-    names = record.task_names[1:]
+    tasks, names = np.arange(n), record.task_names[1:]
+    colors = style.task_colors(record.n_tasks)[1 : n + 1]
     figure.add_scatter(
         x=np.round((tasks[:, None] + spread).ravel(), 3),
         y=share.ravel(),
         mode="markers",
-        marker={
-            "size": 6,
-            "opacity": 0.75,
-            "color": [c for c in task_colors(record.n_tasks)[1 : n + 1] for _ in range(n_layers)],
-        },
+        marker={"size": 6, "opacity": 0.75, "color": [c for c in colors for _ in range(n_layers)]},
         text=[f"<b>{name}</b>, {layer}" for name in names for layer in record.layers],
         customdata=chance.ravel(),
         hovertemplate="%{text}<br>%{y:.1f} % (chance %{customdata:.1f} %)<extra></extra>",
         name="layer",
-        row=row,
-        col=col,
+        **where,
     )
     for values, line, what in ((chance, _CHANCE_LINE, "chance"), (share, _MEAN_LINE, "mean")):
-        mean = _mean(values)
         figure.add_scatter(
             x=tasks,
-            y=mean,
+            y=mean_of_known(values, axis=-1),
             mode="lines",
             line=line,
             name=what,
             text=names,
             hovertemplate=f"<b>%{{text}}</b><br>{what} %{{y:.1f}} %<extra></extra>",
-            row=row,
-            col=col,
+            **where,
         )
-    figure.update_xaxes(name_axis(names, ""), row=row, col=col)
+    figure.update_xaxes(style.name_axis(names, ""), **where)
 
 
 def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
     """Add (tasks, L) energies: a thin line per layer, coloured by the kind of map, and the mean."""
     names, kinds = record.task_names, [layer.rpartition(".")[2] for layer in record.layers]
-    colors = dict(zip(dict.fromkeys(kinds), OKABE_ITO, strict=False))
+    mean = table.mean(axis=1)
+    if col == 2:  # a logarithmic axis, on which there is no zero
+        table, mean = (np.where(values > 0, values, np.nan) for values in (table, mean))
+    colors = dict(zip(dict.fromkeys(kinds), style.OKABE_ITO, strict=False))
     for k, (layer, kind) in enumerate(zip(record.layers, kinds, strict=True)):
         figure.add_scatter(
             x=np.arange(len(table)),
-            y=_positive_on_log(table[:, k], col),
+            y=table[:, k],
             mode="lines+markers",
-            line={"color": colors.get(kind, INK), "width": 1},
+            line={"color": colors.get(kind, style.INK), "width": 1},
             marker={"size": 4},
             opacity=0.7,
             name=f"{kind} maps",
@@ -231,10 +204,10 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
         )
     figure.add_scatter(
         x=np.arange(len(table)),
-        y=_positive_on_log(table.mean(axis=1), col),
+        y=mean,
         mode="lines+markers",
         line=_MEAN_LINE,
-        marker={"size": 8, "color": INK},
+        marker={"size": 8, "color": style.INK},
         name="mean",
         showlegend=col == 1,
         text=names,
@@ -242,46 +215,34 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
         row=1,
         col=col,
     )
-    figure.update_xaxes(name_axis(names, ("after learning", "task")[col - 1]), row=1, col=col)
-    figure.update_xaxes(tickangle=30, row=1, col=col)
-
-
-def _positive_on_log(values: np.ndarray, col: int) -> np.ndarray:
-    """The values; on the right, a logarithmic axis, what is zero is left out."""
-    return np.where((values > 0) | (col == 1), values, np.nan)
+    axis = style.name_axis(names, ("after learning", "task")[col - 1])
+    figure.update_xaxes(axis | {"tickangle": 30}, row=1, col=col)
 
 
 def _compare_energies(table: dict[str, Record]) -> go.Figure:
     (record, *_) = table.values()
-    figure = new_figure(
+    figure = style.new_figure(
         f"Energy of all updates together, as tasks are learned: {record.stream}",
         "Squared Frobenius norm, summed over layers: how far the model has moved from the frozen "
         "one.",
     )
-    styles = method_styles(table)
+    styles = style.method_styles(table)
     longest = max(table.values(), key=lambda r: len(r.tasks))
     for label, one in table.items():
-        style = styles[label]
+        line_style = styles[label]
         figure.add_scatter(
             x=np.arange(len(one.tasks)),
             y=updates.core_energy(one).sum(axis=1),
             mode="lines+markers",
-            line={"color": style.color, "dash": style.dash, "width": 2.5},
-            marker={"symbol": style.symbol, "size": 8, "color": style.color},
+            line={"color": line_style.color, "dash": line_style.dash, "width": 2.5},
+            marker={"symbol": line_style.symbol, "size": 8, "color": line_style.color},
             name=label,
             text=one.task_names,
             hovertemplate=f"<b>{label}</b><br>after %{{text}}: %{{y:.2f}}<extra></extra>",
         )
-    figure.update_xaxes(name_axis(longest.task_names, "after learning"))
+    figure.update_xaxes(style.name_axis(longest.task_names, "after learning"))
     figure.update_yaxes(title_text="energy, all layers", rangemode="tozero")
     return figure
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis, NaN left out, without a warning where nothing is known."""
-    known = np.isfinite(values)
-    total, n = np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1)
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 def _layer_name(record: Record, layer: int | str) -> str:
@@ -303,15 +264,15 @@ def subspace_pair(
     second: int | str,
     *,
     layer: int | str | None = None,
-    energy: float = ENERGY,
+    energy: float = subspaces.ENERGY,
 ) -> go.Figure:
     """Three panels on two tasks: principal angles, overlap against chance, singular values.
 
     Args:
         record: a run of a method with low-rank updates.
-        first: one task, by name or place from 0.
+        first: one task, by name or index from 0.
         second: another task.
-        layer: an adapted map, by name or place; None: the mean over all layers.
+        layer: an adapted map, by name or index; None: the mean over all layers.
         energy: share of an update's energy that the compared directions hold.
 
     Raises:
@@ -319,10 +280,10 @@ def subspace_pair(
             are the same.
     """
     record = single(record)
-    pair = task_pair(record, first, second, layer=layer, energy=energy)
-    names = [short(record.task_names[t]) for t in (pair.earlier, pair.later)]
+    pair = subspaces.task_pair(record, first, second, layer=layer, energy=energy)
+    names = [style.short(record.task_names[t]) for t in (pair.earlier, pair.later)]
     where = "mean over layers" if pair.layer is None else pair.layer
-    figure = grid(
+    figure = style.grid(
         f"{names[0]} and {names[1]}, {where}: {run_name(record)}",
         f"Directions holding {100 * energy:g} % of each update's energy: "
         f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}. A solid line "
@@ -334,7 +295,7 @@ def subspace_pair(
         legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
         bargap=0.25,
     )
-    for side in SIDES:
+    for side in subspaces.SIDES:
         _add_angles(figure, pair, side)
     _add_overlaps(figure, pair)
     add_singular_values(figure, record, (pair.earlier, pair.later), layer, row=1, col=3)
@@ -342,39 +303,35 @@ def subspace_pair(
     return figure
 
 
-def verdict(record: Record, pair: TaskPair) -> str:
+def verdict(record: Record, pair: subspaces.TaskPair) -> str:
     """One plain sentence on a pair: its overlaps and what chance gives, output side first."""
     names = [record.task_names[t] for t in (pair.earlier, pair.later)]
     where = "all layers" if pair.layer is None else pair.layer
     if not pair.sizes.all():
         nothing = [name for name, size in zip(names, pair.sizes, strict=True) if not size]
         return f"{' and '.join(nothing)} changed nothing at {where}: there are no angles."
-    parts = [
-        f"{side} {pair.overlap[side]:.2f} (chance {_tightest(pair, side):.2f})" for side in SIDES
-    ]
+    overlaps = []
+    for side in subspaces.SIDES:
+        levels = pair.overlap_chance[side]
+        chance = levels.get("open", levels["space"])  # the tightest there is
+        overlaps.append(f"{side} {pair.overlap[side]:.2f} (chance {chance:.2f})")
     return (
-        f"{names[0]} and {names[1]}, {where}: overlap of {parts[0]} and {parts[1]}; "
+        f"{names[0]} and {names[1]}, {where}: overlap of {' and '.join(overlaps)}; "
         f"cosine between the updates {pair.cosine:.2f}."
     )
 
 
-def _tightest(pair: TaskPair, side: str) -> float:
-    levels = pair.overlap_chance[side]
-    return levels.get("open", levels["space"])
-
-
-def _add_angles(figure: go.Figure, pair: TaskPair, side: str) -> None:
+def _add_angles(figure: go.Figure, pair: subspaces.TaskPair, side: str) -> None:
     color, symbol = SIDE_STYLES[side]
-    for values, name, dash in (
-        (pair.angles[side], side, "solid"),
-        (pair.angles_chance[side], f"{side}, by chance", "dash"),
+    for values, name, mode, dash, width in (
+        (pair.angles[side], side, "lines+markers", "solid", 2.5),
+        (pair.angles_chance[side], f"{side}, by chance", "lines", "dash", 1.8),
     ):
-        measured = dash == "solid"
         figure.add_scatter(
             x=np.arange(1, len(values) + 1),
             y=values,
-            mode="lines+markers" if measured else "lines",
-            line={"color": color, "dash": dash, "width": 2.5 if measured else 1.8},
+            mode=mode,
+            line={"color": color, "dash": dash, "width": width},
             marker={"color": color, "symbol": symbol, "size": 8},
             name=name,
             legend="legend",
@@ -384,10 +341,10 @@ def _add_angles(figure: go.Figure, pair: TaskPair, side: str) -> None:
         )
 
 
-def _add_overlaps(figure: go.Figure, pair: TaskPair) -> None:
+def _add_overlaps(figure: go.Figure, pair: subspaces.TaskPair) -> None:
     """Bars from the top down: the pair and its chance levels, first output, then input."""
     heights, labels = [], []
-    for first, side in zip((0, 4.5), SIDES, strict=True):
+    for first, side in zip((0, 4.5), subspaces.SIDES, strict=True):
         levels = pair.overlap_chance[side]
         known = [name for name in _LEVELS if name in levels]
         values = [pair.overlap[side], *(levels[name] for name in known)]
@@ -401,7 +358,7 @@ def _add_overlaps(figure: go.Figure, pair: TaskPair) -> None:
             marker={"color": [SIDE_STYLES[side][0], *["#c8c8c8"] * len(known)]},
             text=["" if np.isnan(v) else f"{v:.2f}" for v in values],
             textposition="outside",
-            textfont={"color": INK, "size": 12},
+            textfont={"color": style.INK, "size": 12},
             cliponaxis=False,
             name=f"overlap, {side}",
             showlegend=False,
@@ -440,7 +397,7 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
 
     Args:
         record: a run of FM-LoRA.
-        layer: an adapted map, by name or place.
+        layer: an adapted map, by name or index.
 
     Raises:
         ValueError: the method has no core, or there is no such layer.
@@ -448,23 +405,20 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     record = single(record)
     changes = updates.core_changes(record, layer)
     largest = np.abs(changes).max(axis=(1, 2))
-    n_rows = -(-len(changes) // _COLUMNS)
-    figure = grid(
+    n_rows, names = -(-len(changes) // _COLUMNS), map(style.short, record.task_names)
+    figure = style.grid(
         f"What each task put into the core of {_layer_name(record, layer)}: {run_name(record)}",
         "Rows: directions of A, which the layer can write; columns: directions of B, which it "
         "can look at.<br>White: nothing. The core is the sum of all panels.",
         rows=n_rows,
         cols=_COLUMNS,
-        panels=[
-            f"<b>{short(name)}</b>, largest {top:.2g}"
-            for name, top in zip(record.task_names, largest, strict=True)
-        ],
+        panels=map("<b>{}</b>, largest {:.2g}".format, names, largest),
         spacing=(0.06, 0.3 / n_rows),
         height=130 + _PANEL * n_rows,
         margin={"t": 115},
     )
     for t, (change, top) in enumerate(zip(changes, largest, strict=True)):
-        where = cell(t, _COLUMNS)
+        where = style.cell(t, _COLUMNS)
         figure.add_heatmap(
             x=np.arange(1, len(change) + 1),
             y=np.arange(1, len(change) + 1),

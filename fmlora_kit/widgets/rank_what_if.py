@@ -34,7 +34,7 @@ class RankWhatIf(ipywidgets.VBox):
             method = getattr(table, "method", None)
             got = type(table).__name__ + (f" of method {method!r}" if method else "")
             rule = "a TruncationTable, measured for a method with pairs M_t N_t"
-            raise ValueError(f"table must be {rule}; got {got}")
+            raise ValueError(f"table must be {rule}, got {got}")
         self._table = table
         look = {"width": 300, "style": {"description_width": "48px"}}
         self.task = make_choice("Task", table.task_names, "Whose update is cut", **look)
