@@ -42,19 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     asked, stream = _parse(arguments)
-    jobs = [
-        Job(
-            label=method,
-            method=method,
-            seed=seed,
-            folder=asked.out / "records" / method / f"seed_{seed}",
-            stream=asked.stream,
-            stream_options=asked.stream_options,
-            budget=Budget(epochs=asked.epochs),
-        )
-        for method in asked.methods
-        for seed in range(asked.seeds)
-    ]
+    jobs = [_job(asked, method, seed) for method in asked.methods for seed in range(asked.seeds)]
     if asked.fresh:
         for job in jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -103,6 +91,18 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:
         return asked, getattr(streams, asked.stream)(seed=0, **asked.stream_options)
     except ValueError as error:
         parser.error(f"--tasks: {error}")
+
+
+def _job(asked: argparse.Namespace, method: str, seed: int) -> Job:
+    return Job(
+        label=method,
+        method=method,
+        seed=seed,
+        folder=asked.out / "records" / method / f"seed_{seed}",
+        stream=asked.stream,
+        stream_options=asked.stream_options,
+        budget=Budget(epochs=asked.epochs),
+    )
 
 
 def _demo(
