@@ -100,5 +100,5 @@ def test_long_labels_are_broken_to_fit_their_column():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="names must be among .*, got 'speed'"):
         metrics_table(RECORDS, names=["forgetting", "speed"])
-    with pytest.raises(ValueError, match="at least one record[;,] got none"):
+    with pytest.raises(ValueError, match=r"at least one record, got \{\}"):
         metrics_table({})
