@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import is_dataclass
 from functools import cache, partial
 from numbers import Real
+from pathlib import PurePath
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -26,7 +27,10 @@ LETTERS = 80
 
 
 def shown(value: object, letters: int = LETTERS) -> str:
-    """The value for an error: its repr, cut to about ``letters``; large arrays are not printed."""
+    """The value for an error: its repr, cut to about ``letters``; of a path the end is kept."""
+    if isinstance(value, PurePath):
+        path = str(value)
+        return repr(path if len(path) <= letters else f"…{path[-letters:]}")
     if isinstance(value, np.ndarray) and value.size > 8:
         return f"an array of {value.dtype}, shape {value.shape}"
     if isinstance(value, str | bytes) and len(value) > letters:
