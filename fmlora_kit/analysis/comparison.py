@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS, metrics
-from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
+from fmlora_kit.analysis.intervals import LEVEL, Interval, holm, mean_ci95, paired_difference
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import NOT_RECORDED
@@ -188,9 +188,8 @@ def compare_records(records: Iterable[Record] | Mapping[str, Sequence[Record]]) 
     whole = next((record for record in every if not is_joined(record)), every[0])
     rows = sorted(make_rows(records, n_tasks=whole.n_tasks), key=_order)
     devices = {setting(record, "training", "device") for record in every} - {None}
-    return Comparison(
-        _stream(whole), whole.scenario, _with_gains(rows), tuple(sorted(devices, key=str))
-    )
+    stream = _stream(whole) + _one_head(every)
+    return Comparison(stream, whole.scenario, _with_gains(rows), tuple(sorted(devices, key=str)))
 
 
 def make_rows(
@@ -244,10 +243,10 @@ def tied(
     among: Collection[str] | None = None,
     name: str = "final_accuracy",
 ) -> tuple[str, ...]:
-    """The best row, and those whose paired difference to it has an interval with zero in it.
+    """The best row, and those that paired t-tests with Holm's correction do not tell from it.
 
-    This is the one rule for what is bold. Joint training is left out. The intervals are not
-    corrected for the number of methods. With one common seed only an equal number is a tie.
+    This is the one rule for what is bold. Joint training is left out. With one common seed only an
+    equal number is a tie.
 
     Args:
         comparison: the methods.
@@ -263,9 +262,11 @@ def tied(
     rows = comparison.rows if among is None else [comparison.row(label) for label in among]
     rows = [row for row in rows if row.method != BOUND and not math.isnan(row.mean(name))]
     rows.sort(key=lambda row: _order(row, name))
-    return tuple(
-        row.label for row in rows if row is rows[0] or is_tie(difference(rows[0], row, name))
-    )
+    gaps = [difference(rows[0], row, name) for row in rows[1:]]
+    chances = holm([math.nan if gap is None else gap.p_value for gap in gaps])
+    equal = [gap is not None and abs(gap.mean) < ROUNDING for gap in gaps]
+    level = [same or p > LEVEL for same, p in zip(equal, chances, strict=True)]
+    return tuple(row.label for row, tie in zip(rows, [True, *level], strict=False) if tie)
 
 
 def by_name(
@@ -340,6 +341,16 @@ def _stream(record: Record) -> str:
     if partial := setting(record, "stream", "partial"):
         words += [f"partial data: {partial}" if isinstance(partial, str) else "partial data"]
     return ", ".join(words)
+
+
+def _one_head(records: Sequence[Record]) -> str:
+    """Says so if several methods have the same head."""
+    heads = [setting(record, "method", "head") for record in records]
+    same = all(head and head == heads[0] for head in heads)
+    if not same or len({record.method for record in records}) < 2:
+        return ""
+    moved = " with drift compensation" * bool(heads[0].get("compensate"))
+    return f", one head for all: {heads[0]['kind']}{moved}"
 
 
 def _order(row: Row, name: str = "final_accuracy") -> tuple:

@@ -1,4 +1,4 @@
-"""Means over seeds with 95% Student-t intervals."""
+"""Means over seeds with 95% Student-t intervals, and Holm's correction for many of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,32 @@ class Interval:
         """True if zero lies outside the interval; False if the interval is unknown."""
         return bool(self.low > 0 or self.high < 0)
 
+    @property
+    def p_value(self) -> float:
+        """Of a t-test of the mean against zero, two-sided; NaN for one value."""
+        from scipy import stats
+
+        if not self.ci95:  # all values are equal
+            return float(self.mean == 0)
+        t = self.mean / self.ci95 * stats.t.ppf(1 - LEVEL / 2, self.n - 1)
+        return float(2 * stats.t.sf(abs(t), self.n - 1))
+
     def to_json(self) -> dict[str, float | None]:
         """`{"mean": ..., "ci95": ...}` with None for NaN, so that the JSON is strict."""
         return {
             "mean": None if math.isnan(self.mean) else self.mean,
             "ci95": None if math.isnan(self.ci95) else self.ci95,
         }
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for how many there are (Holm 1979, Scand. J. Statist. 6); NaN stays."""
+    corrected, highest = [math.nan] * len(p_values), 0.0
+    known = sorted((p, k) for k, p in enumerate(p_values) if not math.isnan(p))
+    for place, (p, k) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - place)))
+        corrected[k] = highest
+    return corrected
 
 
 def mean_ci95(values: Sequence[float]) -> Interval:

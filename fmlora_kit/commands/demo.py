@@ -26,7 +26,7 @@ from fmlora_kit.training import Budget
 from fmlora_kit.training.pool import Job, run_many
 
 EXAMPLE = "fmlora demo --methods fmlora,frozen_backbone --tasks 3 --epochs 2 --out build/small"
-STREAMS = ("glyphs", "glyph_styles", "digits")
+STREAMS = ("glyphs", "moving_styles", "glyph_styles", "digits")
 SHOWN = (OURS, "sequential_lora", "frozen_backbone")
 _HOW_TO_START_AFRESH = (
     "Runs of an earlier demo lie in {}. If they come from another configuration or version, start "

@@ -1,8 +1,10 @@
 """FM-LoRA: F-LoRA + DRS + DMP on one frozen ViT (arXiv 2504.08823; no public code exists).
 
-`adapters.flora`  W_t = W0 + s A C_t B, one core C_t = C_{t-1} + M_t N_t for all tasks  [paper]
+`adapters.flora`  W_t = W0 + s A C_t B, one core C_t for all tasks                      [paper]
 `adapters.drs`    r_t from the task's complexity, by Gumbel-Softmax over nested gates   [paper]
-`adapters.dmp`    P <- P + eta_t (P_t - P), a shared prompt of L tokens    [paper, update ours]
+`adapters.dmp`    a shared prompt P of L tokens                                         [paper]
+`adapters.outer_step`  C_t = C_{t-1} + eta_t M_t N_t, P_t = P_{t-1} + eta_t (P_fast - P_{t-1})
+                                                    [paper with eta_t = 1, the schedule ours]
 
 No sample and no feature of an earlier task is kept. Between tasks, only for training, there are one
 R x R second moment per map (`protect`) and one small feature subspace per task (DRS novelty).
@@ -31,10 +33,11 @@ from fmlora_kit.adapters.drs import (
 )
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
+from fmlora_kit.adapters.outer_step import STEPS, outer_step
 from fmlora_kit.adapters.protection import protection
-from fmlora_kit.adapters.sites import attach, base_weight, find_sites
+from fmlora_kit.adapters.sites import MAPS, attach, base_weight, find_sites
 from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, fail, one_of
-from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _BASES, _PAIR, _PROMPT, _GUMBEL = range(1, 5)  # what randomness is for
@@ -50,19 +53,19 @@ class FLoRA:
         bases: where A and B come from, one of `adapters.bases.BASES` [ours].
         protect: share of earlier tasks' energy inside the core that new updates keep away from
             [ours].
-        fold: share of a later task's pair that enters the core: an outer step, as the prompt's
-            [ours].
+        fold: share of a later task's pair that enters the core, only for the outer step "parts"
+            [ours]; None means 0.25 there.
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, rising; None: every one. The meta-prompt enters before
             the first of them, so that all before it is the frozen backbone alone [ours].
     """
 
-    max_rank: Count = 32
+    max_rank: Count = 64
     alpha: Positive | None = None
     bases: Annotated[str, one_of(shared.BASES)] = "task1"
-    protect: Share = 0.95
-    fold: Share = 0.25
-    maps: tuple[str, ...] = ("q", "v")
+    protect: Share = 0.0
+    fold: Share | None = None
+    maps: tuple[str, ...] = MAPS
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -114,15 +117,15 @@ class DMP:
         length: L, prompt tokens.
         update: "reptile" (fast prompts, outer step) or "slow" (P itself trains, at a reduced rate)
             [ours].
-        eta: outer step of "reptile", scaled by novelty; reduced rate of "slow" after the first
-            task.
+        eta: reduced rate of "slow" after the first task, and, times the novelty, the step of
+            "reptile" where the outer step is "parts"; None means 0.5.
         pull: strength of the pull towards the previous prompt, only for "slow".
         lr: learning rate of the prompt.
     """
 
     length: Count = 4
     update: Annotated[str, one_of(dmp_rules.UPDATES)] = "reptile"
-    eta: Share = 0.5
+    eta: Share | None = None
     pull: Weight = 1.0
     lr: Weight = 5e-3
 
@@ -138,6 +141,8 @@ class FMLoRA(Method):
         flora: the shared subspace.
         drs: the rank selector; None gives every task the full rank.
         dmp: the meta-prompt; None uses no prompt.
+        step: schedule of the outer step of core and prompt, one of `adapters.outer_step.STEPS`
+            [ours]; with "parts" the core's is ``flora.fold``, the prompt's ``dmp.eta`` x novelty.
 
     Raises:
         ValueError: ``max_rank`` above a layer's width, no timm ViT, a number out of range.
@@ -146,7 +151,8 @@ class FMLoRA(Method):
     name = "fmlora"
     keeps_first_blocks = True
     default_lr = 5e-3
-    default_head = "lda"
+    default_head = HeadOptions("mda", compensate=True)
+    when_missing = {**Method.when_missing, "step": "parts"}
     frozen = (
         "the backbone; the shared bases once set; the core of earlier tasks; head rows of other "
         "classes"
@@ -162,10 +168,12 @@ class FMLoRA(Method):
         flora: FLoRA | None = None,
         drs: DRS | None = DRS(),  # noqa: B008 - a frozen value; None means off
         dmp: DMP | None = DMP(),  # noqa: B008
+        step: Annotated[str, one_of(STEPS)] = "1/sqrt(t)",
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp)
+        self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp, step=step)
+        self._check_step()
         rank = self.flora.max_rank
         alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
         self.sites = find_sites(self.vit, self.flora.maps, self.flora.blocks)
@@ -179,6 +187,7 @@ class FMLoRA(Method):
         self.settle_at = 1.0 if self.head.kind in SET_AFTERWARDS else 0.7
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
+        self.novelties: list[float] = []  # of all tasks but the first
         self.selector: RankSelector | None = None
         self.trained = self._trained_in_words()
 
@@ -192,6 +201,9 @@ class FMLoRA(Method):
         new = novelty(feature_subspace(*seen), self.subspaces)
         complexity = Complexity(difficulty(*seen), new)
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
+        if self.step != "parts":
+            eta = outer_step(self.step, self.n_tasks_done + 1, new, self.novelties)
+            self.scalars["outer_step"] = eta
         self._open_pairs(task)
         self.settled, self.watched, self.ranks_fixed = False, {}, False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
@@ -224,6 +236,8 @@ class FMLoRA(Method):
         for site, r in zip(self.sites, self.ranks, strict=True):
             self.pairs[site.name] = self._fold(self.updates[site.name], r)
         features, moments = self._look_at(task)
+        if self.n_tasks_done:
+            self.novelties.append(self.scalars["novelty"])
         self._close_head(task, features)
         self._remember(features, moments, task)
         self.selector = None
@@ -240,7 +254,7 @@ class FMLoRA(Method):
         """Pairs, head rows, prompt and rank preferences, each with its learning rate."""
         groups = super().parameter_groups()
         if self.dmp:
-            slow = self.dmp.eta if self.n_tasks_done and self.dmp.update == "slow" else 1.0
+            slow = self._eta if self.n_tasks_done and self.dmp.update == "slow" else 1.0
             prompt = dmp_rules.prompt_parameter(self.vit)
             groups.append({"params": [prompt], "lr": self.dmp.lr * slow})
         if self.selector is not None:
@@ -260,6 +274,8 @@ class FMLoRA(Method):
         if self.drs:
             arrays["drs.candidates"] = np.array(self.candidates)
         arrays["subspace"] = self.subspaces[-1].copy()
+        if self.step == "novelty":
+            arrays["novelties"] = np.array(self.novelties)
         return arrays
 
     @torch.no_grad()
@@ -276,6 +292,7 @@ class FMLoRA(Method):
         if self.dmp:
             self.prompt.copy_(tensor(state["prompt"]))
         self.subspaces.append(state["subspace"])
+        self.novelties = state.get("novelties", np.zeros(0)).tolist()
 
     # --- sizes -----------------------------------------------------------------------------------
     @property
@@ -287,6 +304,7 @@ class FMLoRA(Method):
     def n_training_state(self) -> int:
         """Second moments of the core (constant) and feature subspaces (d x k a task)."""
         kept = sum(m.numel() for m in self.moments.values()) + sum(s.size for s in self.subspaces)
+        kept += len(self.novelties) * (self.step == "novelty")
         return super().n_training_state + kept
 
     def _deployed_buffers(self) -> list[Tensor]:
@@ -303,6 +321,19 @@ class FMLoRA(Method):
         if self.settle_at < 1:
             parts.append(f"after {self.settle_at:.0%} of a task these alone")
         return "; ".join(parts)
+
+    @property
+    def _eta(self) -> float:
+        return 0.5 if self.dmp.eta is None else self.dmp.eta
+
+    def _check_step(self) -> None:
+        """Raise ValueError for an option that another outer step would leave unused."""
+        unused = {"fold": self.flora.fold}
+        if self.dmp and self.dmp.update == "reptile":
+            unused["eta"] = self.dmp.eta
+        for name, value in unused.items():
+            if value is not None and self.step != "parts":
+                raise fail(name, f'None unless step is "parts", here {self.step!r}', value)
 
     # --- steps of a task -------------------------------------------------------------------------
     def _open_pairs(self, task: Task) -> None:
@@ -357,14 +388,15 @@ class FMLoRA(Method):
     def _settle(self) -> None:
         """The outer steps of core and prompt; from here on only the head is trained."""
         later = self.n_tasks_done > 0
+        fold = 0.25 if self.flora.fold is None else self.flora.fold
         for update in self.updates.values():
             if later:
-                update.m.mul_(self.flora.fold)
+                update.m.mul_(self.scalars.get("outer_step", fold))
             for part in update.parts():
                 part.requires_grad_(False)
         if self.dmp:
             if later and self.dmp.update == "reptile":
-                eta = self.dmp.eta * self.scalars["novelty"]
+                eta = self.scalars.get("outer_step", self._eta * self.scalars["novelty"])
                 self.prompt.copy_(dmp_rules.reptile(self.prompt_before, self.prompt, eta))
             moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
             self.scalars["prompt_shift"] = float(moved)
@@ -397,14 +429,3 @@ def _trace(temperature: float, probabilities: Tensor, ranks: tuple) -> dict[str,
     every = {"temperature": np.array(temperature), "probabilities": numpy(probabilities)}
     every["expected_rank"] = every["probabilities"] @ np.array(ranks)
     return {f"drs.{name}": values for name, values in every.items()}
-
-
-class FMLoRARidge(FMLoRA):
-    """FM-LoRA with RanPAC's head: ridge regression on random projections (`adapters.ridge`) [ours].
-
-    Everything else is FM-LoRA. Beside `FMLoRA` (linear discriminants) and `RanPAC` (the same head
-    on features that never adapt) it tells what the head gives and what the adaptation gives.
-    """
-
-    name = "fmlora_ridge"
-    default_head = "ridge"

@@ -15,7 +15,7 @@ from fmlora_kit.methods import Method
 from fmlora_kit.probes.cam import grad_cam
 from fmlora_kit.probes.gradients import integrated_gradients, saliency
 from fmlora_kit.probes.rollout import attention_rollout
-from fmlora_kit.probes.scores import ClassScores, evaluation_mode, pixels, swap_head_rows
+from fmlora_kit.probes.scores import ClassScores, evaluation_mode, head_rows, pixels, swap_head_rows
 from fmlora_kit.record import Record
 from fmlora_kit.training import models_over_time
 
@@ -76,7 +76,7 @@ def explain_over_time(
         models: the model after task 0, 1, ..., which may be one object that moves on; default:
             `training.models_over_time`.
         keep_head: explain the score by the head's row of the target as it was when the class was
-            learned, so that what moves is due to the features alone (the head "lda" sets all of its
+            learned, so that what moves is due to the features alone (the head "mda" sets all of its
             rows anew after every task). Probabilities are those of the real head all the same.
         options: of the method, such as ``steps``.
 
@@ -94,8 +94,7 @@ def explain_over_time(
     models = models_over_time(record) if models is None else models
     moments, first = [], {}
     for model in models:
-        for c in set(model.seen) - set(first):
-            first[c] = (model.head.weight[c].clone(), model.head.bias[c].clone())
+        first |= head_rows(model, set(model.seen) - set(first))
         rows = first if keep_head else {}
         moments.append(_explain_moment(model, images, targets, method, rows, options))
     if len(moments) != len(record.tasks):

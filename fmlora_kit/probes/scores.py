@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 
@@ -72,7 +72,7 @@ def evaluation_mode(model: Method) -> Iterator[None]:
 def swap_head_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator[None]:
     """The head with other weights and biases for some classes; afterwards it has its own again."""
     head = model.head
-    own = {c: (head.weight[c].clone(), head.bias[c].clone()) for c in rows}
+    own = head_rows(model, rows)
     try:
         _write_rows(head, rows)
         yield
@@ -83,8 +83,14 @@ def swap_head_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> 
 @torch.no_grad()
 def _write_rows(head: nn.Module, rows: Mapping[int, tuple[Tensor, Tensor]]) -> None:
     for c, (weight, bias) in rows.items():
-        head.weight[c] = weight
-        head.bias[c] = bias
+        at = head.places([c])
+        head.weight[at], head.bias[at] = weight, bias
+
+
+def head_rows(model: Method, classes: Iterable[int]) -> dict[int, tuple[Tensor, Tensor]]:
+    """Copies of the head's weights (rows of a class, d) and biases (rows,), by class."""
+    at = {c: model.head.places([c]) for c in classes}
+    return {c: (model.head.weight[k].clone(), model.head.bias[k].clone()) for c, k in at.items()}
 
 
 def check_images(model: Method, images: np.ndarray) -> None:

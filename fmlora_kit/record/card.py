@@ -26,7 +26,8 @@ _STREAM_SHOWN = ("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc
 _STREAM_SHOWN += ("train_images", "test_images")
 _HEAD_OPTIONS = {
     "cosine": ("scale",),
-    "lda": ("scale", "shrinkage"),
+    "lda": ("scale", "shrinkage", "compensate"),
+    "mda": ("scale", "shrinkage", "modes", "max_modes", "compensate"),
     "ridge": ("scale", "projections"),
 }
 

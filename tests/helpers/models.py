@@ -24,7 +24,6 @@ from fmlora_kit.training import Budget
 
 BUDGET = Budget(epochs=2, batch_size=16)
 SMALL = {  # what a method of this name needs on a ViT of two blocks
-    "fmlora_ridge": {"flora": fk.FLoRA(max_rank=8)},
     "dualprompt": {"g_blocks": (0,), "e_blocks": (1,)},
     "coda_prompt": {"components": 12, "n_tasks": 3, "length": 4, "blocks": (0, 1)},
     "hide_prompt": {"length": 3, "samples": 8, "sample_epochs": 5},
