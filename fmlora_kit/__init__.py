@@ -33,6 +33,7 @@ _NAMES = {
     "EWCLoRA": "methods",
     "FLoRA": "methods",
     "FMLoRA": "methods",
+    "FMLoRARidge": "methods",
     "FirstTaskLoRA": "methods",
     "FrozenBackbone": "methods",
     "FullFinetuning": "methods",

@@ -7,14 +7,14 @@ the numbers of every seed, so that means, intervals and paired differences follo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS, metrics
-from fmlora_kit.analysis.intervals import LEVEL, Interval, holm, mean_ci95, paired_difference
+from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import NOT_RECORDED
@@ -119,11 +119,7 @@ class Comparison:
     devices: tuple[str, ...] = ()
 
     def row(self, label: str) -> Row:
-        """The row of a method, or of a variant.
-
-        Raises:
-            ValueError: it is not compared; the message lists those that are.
-        """
+        """The row of a method or variant, else a ValueError that lists those compared."""
         for row in self.rows:
             if row.label == label:
                 return row
@@ -151,11 +147,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, values: Mapping) -> Comparison:
-        """The inverse of `to_json`.
-
-        Raises:
-            ValueError: an entry is missing or unknown.
-        """
+        """The inverse of `to_json`; ValueError if an entry is missing or unknown."""
         try:
             rows = tuple(_row_from_json(row) for row in values["rows"])
             whole = cls(values["stream"], values["scenario"], rows, tuple(values["devices"]))
@@ -188,8 +180,9 @@ def compare_records(records: Iterable[Record] | Mapping[str, Sequence[Record]]) 
     whole = next((record for record in every if not is_joined(record)), every[0])
     rows = sorted(make_rows(records, n_tasks=whole.n_tasks), key=_order)
     devices = {setting(record, "training", "device") for record in every} - {None}
-    stream = _stream(whole) + _one_head(every)
-    return Comparison(stream, whole.scenario, _with_gains(rows), tuple(sorted(devices, key=str)))
+    return Comparison(
+        _stream(whole), whole.scenario, _with_gains(rows), tuple(sorted(devices, key=str))
+    )
 
 
 def make_rows(
@@ -243,10 +236,10 @@ def tied(
     among: Collection[str] | None = None,
     name: str = "final_accuracy",
 ) -> tuple[str, ...]:
-    """The best row, and those that paired t-tests with Holm's correction do not tell from it.
+    """The best row, and those whose paired difference to it has an interval with zero in it.
 
-    This is the one rule for what is bold. Joint training is left out. With one common seed only an
-    equal number is a tie.
+    This is the one rule for what is bold. Joint training is left out. The intervals are not
+    corrected for the number of methods. With one common seed only an equal number is a tie.
 
     Args:
         comparison: the methods.
@@ -255,18 +248,13 @@ def tied(
 
     Returns:
         Labels, the best first; empty if there is none besides joint training, or none is known.
-
-    Raises:
-        ValueError: `among` has a method that is not compared.
     """
     rows = comparison.rows if among is None else [comparison.row(label) for label in among]
     rows = [row for row in rows if row.method != BOUND and not math.isnan(row.mean(name))]
     rows.sort(key=lambda row: _order(row, name))
-    gaps = [difference(rows[0], row, name) for row in rows[1:]]
-    chances = holm([math.nan if gap is None else gap.p_value for gap in gaps])
-    equal = [gap is not None and abs(gap.mean) < ROUNDING for gap in gaps]
-    level = [same or p > LEVEL for same, p in zip(equal, chances, strict=True)]
-    return tuple(row.label for row, tie in zip(rows, [True, *level], strict=False) if tie)
+    return tuple(
+        row.label for row in rows if row is rows[0] or is_tie(difference(rows[0], row, name))
+    )
 
 
 def by_name(
@@ -343,16 +331,6 @@ def _stream(record: Record) -> str:
     return ", ".join(words)
 
 
-def _one_head(records: Sequence[Record]) -> str:
-    """Says so if several methods have the same head."""
-    heads = [setting(record, "method", "head") for record in records]
-    same = all(head and head == heads[0] for head in heads)
-    if not same or len({record.method for record in records}) < 2:
-        return ""
-    moved = " with drift compensation" * bool(heads[0].get("compensate"))
-    return f", one head for all: {heads[0]['kind']}{moved}"
-
-
 def _order(row: Row, name: str = "final_accuracy") -> tuple:
     mean = row.mean(name)
     towards = mean if name in LOWER_IS_BETTER else -mean
@@ -387,8 +365,9 @@ def check_comparable(records: Sequence[Record], labels: Sequence[str] | None = N
         if (label, record.seed) in seen:
             raise ValueError(f"records must be one per method and seed, got two of {_name(record)}")
         seen.add((label, record.seed))
-    _check_images(records)
-    _check_settings(records, labels)
+    for what, group, part, name in _shared_facts(records):
+        facts = (setting(record, part, name) for record in records)
+        _agree(what, group, zip(records, labels, facts, strict=True))
 
 
 def is_joined(record: Record) -> bool:
@@ -418,38 +397,38 @@ def _check_streams(records: Sequence[Record]) -> None:
             )
 
 
-def _check_images(records: Sequence[Record]) -> None:
-    """Runs that are paired by seed must have seen the same images."""
-    for what in ("train_images", "test_images"):
-        totals = ((r, r.seed, setting(r, "stream", what)) for r in records)
-        _agree(f"total of {what}", ((r, seed, n and sum(n)) for r, seed, n in totals))
-    _agree("stream seed", ((r, r.seed, setting(r, "stream", "seed")) for r in records))
-    # Joining changes the order of the images, and so the checksum.
-    sums = [(r, is_joined(r), setting(r, "stream", "crc32")) for r in records]
-    _agree("pixel checksum", ((r, (joined, r.seed), crc) for r, joined, crc in sums))
-    by_stream_seed = ((r, (joined, setting(r, "stream", "seed")), crc) for r, joined, crc in sums)
-    _agree("pixel checksum", by_stream_seed)
+def _shared_facts(records: Sequence[Record]) -> list[tuple[str, tuple[str, ...], str, str]]:
+    """What must agree: its name, among which records (alike in what), part and entry of `config`.
+
+    Runs that are paired by seed must have seen the same images. Joining changes the order of the
+    images, and so the checksum.
+    """
+    budget, method = (
+        sorted({name for record in records for name in record.config.get(part, {})})
+        for part in ("training", "method")
+    )
+    return [
+        ("total of train_images", ("seed",), "stream", "train_images"),
+        ("total of test_images", ("seed",), "stream", "test_images"),
+        ("stream seed", ("seed",), "stream", "seed"),
+        ("pixel checksum", ("joined", "seed"), "stream", "crc32"),
+        ("pixel checksum", ("joined", "stream seed"), "stream", "crc32"),
+        *((f"training budget: {n}", (), "training", n) for n in budget if n != "device"),
+        ("backbone weights", (), "method", "weights"),
+        *((f"configuration: {n}", ("label",), "method", n) for n in method),
+    ]
 
 
-def _check_settings(records: Sequence[Record], labels: Sequence[str]) -> None:
-    budgets = [(r, r.config.get("training", {})) for r in records]
-    for name in sorted({name for _, budget in budgets for name in budget} - {"device"}):
-        _agree(f"training budget: {name}", ((r, None, budget.get(name)) for r, budget in budgets))
-    _agree("backbone weights", ((r, None, setting(r, "method", "weights")) for r in records))
-    for name in sorted({name for r in records for name in r.config.get("method", {})}):
-        own = (
-            (r, label, setting(r, "method", name)) for r, label in zip(records, labels, strict=True)
-        )
-        _agree(f"configuration: {name}", own)
-
-
-def _agree(what: str, facts: Iterable[tuple[Record, Hashable, Any]]) -> None:
+def _agree(what: str, group: tuple[str, ...], facts: Iterable[tuple[Record, str, Any]]) -> None:
     """Raise ValueError if records of one group differ in a fact; None is a fact not recorded."""
-    first: dict[Hashable, tuple[Record, Any]] = {}
-    for record, group, fact in facts:
+    first: dict[tuple, tuple[Record, Any]] = {}
+    for record, label, fact in facts:
         if fact is None:
             continue
-        other, its = first.setdefault(group, (record, fact))
+        fact = sum(fact) if what.startswith("total") else fact
+        about = {"seed": record.seed, "joined": is_joined(record), "label": label}
+        about["stream seed"] = setting(record, "stream", "seed")
+        other, its = first.setdefault(tuple(about[name] for name in group), (record, fact))
         if its != fact:
             raise ValueError(
                 f"records must agree in {what}, got {its!r} of {_name(other)} and {fact!r} of "

@@ -1,4 +1,4 @@
-"""Means over seeds with 95% Student-t intervals, and Holm's correction for many of them."""
+"""Means over seeds with 95% Student-t intervals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,6 @@ class Interval:
         """True if zero lies outside the interval; False if the interval is unknown."""
         return bool(self.low > 0 or self.high < 0)
 
-    @property
-    def p_value(self) -> float:
-        """Of a t-test of the mean against zero, two-sided; NaN for one value."""
-        from scipy import stats
-
-        if not self.ci95:  # all values are equal
-            return float(self.mean == 0)
-        t = self.mean / self.ci95 * stats.t.ppf(1 - LEVEL / 2, self.n - 1)
-        return float(2 * stats.t.sf(abs(t), self.n - 1))
-
     def to_json(self) -> dict[str, float | None]:
         """`{"mean": ..., "ci95": ...}` with None for NaN, so that the JSON is strict."""
         return {
@@ -58,24 +46,11 @@ class Interval:
         }
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for how many there are (Holm 1979, Scand. J. Statist. 6); NaN stays."""
-    corrected, highest = [math.nan] * len(p_values), 0.0
-    known = sorted((p, k) for k, p in enumerate(p_values) if not math.isnan(p))
-    for place, (p, k) in enumerate(known):
-        highest = max(highest, min(1.0, p * (len(known) - place)))
-        corrected[k] = highest
-    return corrected
-
-
 def mean_ci95(values: Sequence[float]) -> Interval:
     """Mean and 95% Student-t interval: half-width t_{0.975, n-1} s / sqrt(n).
 
     Args:
-        values: (n,) one number per seed. If one is NaN, the mean and the interval are NaN.
-
-    Raises:
-        ValueError: there is no value.
+        values: (n,) one number per seed, at least one. If one is NaN, both results are NaN.
     """
     from scipy import stats
 
@@ -90,11 +65,7 @@ def mean_ci95(values: Sequence[float]) -> Interval:
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Interval:
-    """Mean of a - b with its 95% interval, for values that belong together (the same seeds).
-
-    Raises:
-        ValueError: `a` and `b` differ in length, or are empty.
-    """
+    """Mean of a - b with its 95% interval, for values that belong together (the same seeds)."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"a and b must have one value per seed each, got {a.size} and {b.size}")

@@ -4,7 +4,7 @@ from fmlora_kit.methods.base import HeadOptions, Method
 from fmlora_kit.methods.coda_prompt import CODAPrompt
 from fmlora_kit.methods.dualprompt import DualPrompt
 from fmlora_kit.methods.ewc_lora import EWCLoRA
-from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA
+from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA, FMLoRARidge
 from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean, StreamingLDA
 from fmlora_kit.methods.full_finetuning import FullFinetuning
 from fmlora_kit.methods.hide_prompt import HiDePrompt
@@ -19,6 +19,7 @@ METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         FMLoRA,
+        FMLoRARidge,
         SequentialLoRA,
         FirstTaskLoRA,
         EWCLoRA,
@@ -48,6 +49,7 @@ __all__ = [
     "EWCLoRA",
     "FLoRA",
     "FMLoRA",
+    "FMLoRARidge",
     "FirstTaskLoRA",
     "FrozenBackbone",
     "FullFinetuning",

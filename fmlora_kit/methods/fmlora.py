@@ -35,7 +35,7 @@ from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.outer_step import STEPS, outer_step
 from fmlora_kit.adapters.protection import protection
-from fmlora_kit.adapters.sites import MAPS, attach, base_weight, find_sites
+from fmlora_kit.adapters.sites import attach, base_weight, find_sites
 from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, fail, one_of
 from fmlora_kit.methods.base import HeadOptions, Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
@@ -53,19 +53,18 @@ class FLoRA:
         bases: where A and B come from, one of `adapters.bases.BASES` [ours].
         protect: share of earlier tasks' energy inside the core that new updates keep away from
             [ours].
-        fold: share of a later task's pair that enters the core, only for the outer step "parts"
-            [ours]; None means 0.25 there.
+        fold: share of a later task's pair that enters the core: the outer step "parts" [ours].
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, rising; None: every one. The meta-prompt enters before
             the first of them, so that all before it is the frozen backbone alone [ours].
     """
 
-    max_rank: Count = 64
+    max_rank: Count = 32
     alpha: Positive | None = None
     bases: Annotated[str, one_of(shared.BASES)] = "task1"
-    protect: Share = 0.0
-    fold: Share | None = None
-    maps: tuple[str, ...] = MAPS
+    protect: Share = 0.95
+    fold: Share = 0.25
+    maps: tuple[str, ...] = ("q", "v")
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -118,14 +117,14 @@ class DMP:
         update: "reptile" (fast prompts, outer step) or "slow" (P itself trains, at a reduced rate)
             [ours].
         eta: reduced rate of "slow" after the first task, and, times the novelty, the step of
-            "reptile" where the outer step is "parts"; None means 0.5.
+            "reptile" where the outer step is "parts".
         pull: strength of the pull towards the previous prompt, only for "slow".
         lr: learning rate of the prompt.
     """
 
     length: Count = 4
     update: Annotated[str, one_of(dmp_rules.UPDATES)] = "reptile"
-    eta: Share | None = None
+    eta: Share = 0.5
     pull: Weight = 1.0
     lr: Weight = 5e-3
 
@@ -151,7 +150,7 @@ class FMLoRA(Method):
     name = "fmlora"
     keeps_first_blocks = True
     default_lr = 5e-3
-    default_head = HeadOptions("mda", compensate=True)
+    default_head = HeadOptions("lda")
     when_missing = {**Method.when_missing, "step": "parts"}
     frozen = (
         "the backbone; the shared bases once set; the core of earlier tasks; head rows of other "
@@ -168,12 +167,11 @@ class FMLoRA(Method):
         flora: FLoRA | None = None,
         drs: DRS | None = DRS(),  # noqa: B008 - a frozen value; None means off
         dmp: DMP | None = DMP(),  # noqa: B008
-        step: Annotated[str, one_of(STEPS)] = "1/sqrt(t)",
+        step: Annotated[str, one_of(STEPS)] = "parts",
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
         self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp, step=step)
-        self._check_step()
         rank = self.flora.max_rank
         alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
         self.sites = find_sites(self.vit, self.flora.maps, self.flora.blocks)
@@ -254,7 +252,7 @@ class FMLoRA(Method):
         """Pairs, head rows, prompt and rank preferences, each with its learning rate."""
         groups = super().parameter_groups()
         if self.dmp:
-            slow = self._eta if self.n_tasks_done and self.dmp.update == "slow" else 1.0
+            slow = self.dmp.eta if self.n_tasks_done and self.dmp.update == "slow" else 1.0
             prompt = dmp_rules.prompt_parameter(self.vit)
             groups.append({"params": [prompt], "lr": self.dmp.lr * slow})
         if self.selector is not None:
@@ -322,19 +320,6 @@ class FMLoRA(Method):
             parts.append(f"after {self.settle_at:.0%} of a task these alone")
         return "; ".join(parts)
 
-    @property
-    def _eta(self) -> float:
-        return 0.5 if self.dmp.eta is None else self.dmp.eta
-
-    def _check_step(self) -> None:
-        """Raise ValueError for an option that another outer step would leave unused."""
-        unused = {"fold": self.flora.fold}
-        if self.dmp and self.dmp.update == "reptile":
-            unused["eta"] = self.dmp.eta
-        for name, value in unused.items():
-            if value is not None and self.step != "parts":
-                raise fail(name, f'None unless step is "parts", here {self.step!r}', value)
-
     # --- steps of a task -------------------------------------------------------------------------
     def _open_pairs(self, task: Task) -> None:
         first = self.n_tasks_done == 0
@@ -388,15 +373,14 @@ class FMLoRA(Method):
     def _settle(self) -> None:
         """The outer steps of core and prompt; from here on only the head is trained."""
         later = self.n_tasks_done > 0
-        fold = 0.25 if self.flora.fold is None else self.flora.fold
         for update in self.updates.values():
             if later:
-                update.m.mul_(self.scalars.get("outer_step", fold))
+                update.m.mul_(self.scalars.get("outer_step", self.flora.fold))
             for part in update.parts():
                 part.requires_grad_(False)
         if self.dmp:
             if later and self.dmp.update == "reptile":
-                eta = self.scalars.get("outer_step", self._eta * self.scalars["novelty"])
+                eta = self.scalars.get("outer_step", self.dmp.eta * self.scalars["novelty"])
                 self.prompt.copy_(dmp_rules.reptile(self.prompt_before, self.prompt, eta))
             moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
             self.scalars["prompt_shift"] = float(moved)
@@ -429,3 +413,14 @@ def _trace(temperature: float, probabilities: Tensor, ranks: tuple) -> dict[str,
     every = {"temperature": np.array(temperature), "probabilities": numpy(probabilities)}
     every["expected_rank"] = every["probabilities"] @ np.array(ranks)
     return {f"drs.{name}": values for name, values in every.items()}
+
+
+class FMLoRARidge(FMLoRA):
+    """FM-LoRA with RanPAC's head: ridge regression on random projections (`adapters.ridge`) [ours].
+
+    Everything else is FM-LoRA. Beside `FMLoRA` (linear discriminants) and `RanPAC` (the same head
+    on features that never adapt) it tells what the head gives and what the adaptation gives.
+    """
+
+    name = "fmlora_ridge"
+    default_head = HeadOptions("ridge")

@@ -65,7 +65,7 @@ SETTINGS: dict[str, Setting] = {
     "domainnet": _photos("domainnet", "domainnet", **_PER_CLASS),
     "dn4il": _photos("dn4il", "dn4il", **_PER_CLASS),
 }
-MAIN = ("glyphs_10", "glyphs_20", "moving_styles", "glyph_styles", "digits")
+MAIN = ("glyphs_10", "glyphs_20", "glyph_styles", "digits")
 COMMON = "-common"
 COMMON_HEAD = HeadOptions("mda", compensate=True)
 SETTINGS |= {n + COMMON: replace(each, head=COMMON_HEAD) for n, each in SETTINGS.items()}
