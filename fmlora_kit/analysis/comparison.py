@@ -262,9 +262,7 @@ def by_name(
 ) -> dict[str, tuple[Record, ...]]:
     """Records by what people call their method, as figures take them; joint training left out.
 
-    Args:
-        records: of many methods and seeds.
-        methods: these alone, in this order, as far as they are there; default: all.
+    With methods: these alone, in this order, as far as they are there.
     """
     records = [record for record in records if record.method != BOUND]
     there = dict.fromkeys(record.method for record in records)

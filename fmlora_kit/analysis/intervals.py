@@ -49,8 +49,7 @@ class Interval:
 def mean_ci95(values: Sequence[float]) -> Interval:
     """Mean and 95% Student-t interval: half-width t_{0.975, n-1} s / sqrt(n).
 
-    Args:
-        values: (n,) one number per seed, at least one. If one is NaN, both results are NaN.
+    `values` are (n,) numbers, one per seed, at least one; if one is NaN, both results are NaN.
     """
     from scipy import stats
 

@@ -130,13 +130,7 @@ def principal_angles(
 ) -> np.ndarray:
     """(min(k, l),) principal angles between the updates of two tasks, degrees, ascending.
 
-    Args:
-        record: a run.
-        first: one task, by name or index from 0.
-        second: the other task.
-        layer: the adapted map, by name or index from 0.
-        side: "output" or "input".
-        energy: see `directions`.
+    Tasks and layer by name or index from 0; `energy`: see `directions`.
     """
     checks.choice("side", side, SIDES)
     k = index_of(layer, check_record(record).layers, "layer")
@@ -150,11 +144,8 @@ def pair_table(
 ) -> PairTable:
     """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
 
-    Args:
-        record: a run with at least two finished tasks.
-        side: "output" or "input".
-        energy: see `directions`.
-        within: where the chance levels draw from, see `WITHIN`.
+    `side` is "output" or "input"; `energy`: see `directions`; `within`, see `WITHIN`, is where
+    chance draws from.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
@@ -387,9 +378,8 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
 def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
     """(R, p) directions of the core that `adapters.protection.protection` leaves to a new update.
 
-    Args:
-        moment: (R, R) second moment of z = B x over earlier tasks.
-        share: share of its energy that is protected.
+    `moment` is the (R, R) second moment of z = B x over earlier tasks, `share` that of its energy
+    which is protected.
     """
     energy, vectors = np.linalg.eigh(np.asarray(moment, dtype=float))
     energy, vectors = np.clip(energy[::-1], 0, None), vectors[:, ::-1]

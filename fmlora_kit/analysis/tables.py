@@ -140,9 +140,7 @@ def difference_cells(
 ) -> dict[str, list[str]]:
     """FM-LoRA minus each other learner, every metric; empty if no seed repeats or nothing pairs.
 
-    Args:
-        comparison: the methods on one stream.
-        strong: what is done to a difference whose interval excludes zero, in either direction.
+    `strong` is done to a difference whose interval excludes zero, in either direction.
     """
     others = [row for row in comparison.learners if row.label != OURS]
     if all(row.label != OURS for row in comparison.rows) or not others or comparison.n_seeds < 2:

@@ -112,9 +112,7 @@ def number(value: float) -> str:
 def task_axis(n_tasks: int, *, panels: int = 1) -> dict:
     """Settings of an x axis that counts tasks: whole numbers, the whole stream in view.
 
-    Args:
-        n_tasks: length of the stream.
-        panels: number of panels side by side, which leave room for fewer numbers each.
+    `panels` side by side leave room for fewer numbers each.
     """
     return {
         "title": {"text": "tasks learned"},
