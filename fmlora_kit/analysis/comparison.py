@@ -149,7 +149,7 @@ class Comparison:
     def from_json(cls, values: Mapping) -> Comparison:
         """The inverse of `to_json`; ValueError if an entry is missing or unknown."""
         try:
-            rows = tuple(_row_from_json(row) for row in values["rows"])
+            rows = tuple(map(_row_from_json, values["rows"]))
             whole = cls(values["stream"], values["scenario"], rows, tuple(values["devices"]))
             return replace(whole, rows=_with_gains(rows))
         except (AttributeError, KeyError, TypeError) as error:

@@ -40,10 +40,8 @@ class Interval:
 
     def to_json(self) -> dict[str, float | None]:
         """`{"mean": ..., "ci95": ...}` with None for NaN, so that the JSON is strict."""
-        return {
-            "mean": None if math.isnan(self.mean) else self.mean,
-            "ci95": None if math.isnan(self.ci95) else self.ci95,
-        }
+        values = {"mean": self.mean, "ci95": self.ci95}
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def mean_ci95(values: Sequence[float]) -> Interval:

@@ -117,10 +117,7 @@ def table_cells(
 
     The column of differences is left out if nothing is compared with FM-LoRA.
 
-    Args:
-        comparison: the methods on one stream.
-        layout: the columns.
-        strong: what is done to the best cells of a column that a metric decides.
+    `strong` is done to the best cells of a column that a metric decides.
     """
     columns = {}
     for head, column in layout.items():

@@ -24,9 +24,7 @@ def attribution_over_time(
     classes seen by then, and what the model takes the picture for. Several records by label: a row
     each, with a scale of its own, because scores of different heads have different sizes.
 
-    Args:
-        explanations: of one record, or of several by label, by one method and of the same images.
-        image: which of its images.
+    Of one record, or of several by label, by one method and of the same images.
     """
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run.split(" on ")[0]: explanations}
@@ -68,10 +66,8 @@ def attribution_methods(
 
     Each map has a scale of its own: the methods measure different things.
 
-    Args:
-        explanations: of the same record and images, one per method.
-        image: which of the images.
-        after: the task, from 0, after which the model is looked at; default: the last.
+    Of the same record and images, one per method; `after` is the task, from 0, after which the
+    model is looked at; default: the last.
     """
     listed = same_images(explanations)
     first = listed[0]

@@ -31,13 +31,10 @@ def explanation_movement(
 ) -> go.Figure:
     """1 - rank correlation between each image's map now and an earlier one, after each task.
 
-    One record: a line per image, in the colour of the task of its class. Several by label: the mean
-    over the images that had been learned before, with a 95% band over images. Dotted: how far maps
-    of two different images are apart, on average.
-
-    Args:
-        explanations: of one record, or of several by label, by one method each.
-        since: "learned" or "previous": see `analysis.attribution_movement`.
+    One record: a line per image, in the colour of the task of its class. Several by label, each by
+    one method: the mean over the images that had been learned before, with a 95% band over images.
+    Dotted: how far maps of two different images are apart, on average. `since` is "learned" or
+    "previous": see `analysis.attribution_movement`.
     """
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run: explanations}
@@ -158,10 +155,8 @@ def explanation_at(
 
     The colours of the map have the same scale at every moment of an image.
 
-    Args:
-        explanations: of one record, by one method.
-        image: which of its images.
-        after: the task, from 0, after which the model is looked at; default: the last.
+    Of one record, by one method; `after` is the task, from 0, after which the model is looked at;
+    default: the last.
     """
     e, after = explanations, explanations.check(image, after)
     limit = attribution.limit_of(e.maps[:, image])

@@ -29,8 +29,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
 
     FM-LoRA is a diamond in a colour of its own; joint training is a dashed line: a bound.
 
-    Args:
-        comparisons: by the label of their panel, what `fmlora_kit.analysis.compare_records` gives.
+    Comparisons, from `fmlora_kit.analysis.compare_records`, by the label of their panel.
     """
     if not comparisons:
         raise ValueError("comparisons must hold at least one comparison, got none")
@@ -226,10 +225,8 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
 
     On one stream the best of a row is bold, and those tied with it: see `fmlora_kit.analysis.tied`.
 
-    Args:
-        records: a record, or records by label; with several seeds, mean and 95% interval.
-        names: metrics, by their names in `fmlora_kit.analysis.DEFINITIONS`. The numbers trained and
-            deployed follow them.
+    `names` are those of `fmlora_kit.analysis.DEFINITIONS`; the numbers trained and deployed follow
+    them.
     """
     by_labels = by_label(records)
     rows = make_rows(by_labels, names)

@@ -219,7 +219,13 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     )
     _add_changes(figure, record, history, rows)
     figure.update_yaxes(style.name_axis(record.task_names[: n - 1], "task") | _DOWN)
-    figure.update_xaxes(_columns(record, history, rows))
+    if record.scenario == "domain-incremental":  # all tasks share the classes
+        shared = [style.short(history.names[p], 8) for p in rows[0]]
+        axis = style.name_ticks(shared, title={"text": "class"})
+    else:
+        title = {"text": "classes of the task, in order"}
+        axis = {"showgrid": False, "title": title, "showticklabels": False, "ticks": ""}
+    figure.update_xaxes(axis)
     return figure
 
 
@@ -325,15 +331,6 @@ def _class_axis(table: confusion.ClassConfusion, which: np.ndarray, title: str) 
     size = 13 if which.size <= _MANY else 11 if which.size <= 2 * _MANY else 9
     axis = {"title": {"text": title}, "tickfont": {"size": size}, "tickangle": 0}
     return style.name_ticks(names, **axis)
-
-
-def _columns(record: Record, history: confusion.ClassHistory, rows: list) -> dict:
-    """The x axis: class names where all tasks share them, else only their order in the task."""
-    if record.scenario == "domain-incremental":
-        names = [style.short(history.names[p], 8) for p in rows[0]]
-        return style.name_ticks(names, title={"text": "class"})
-    title = {"text": "classes of the task, in order"}
-    return {"showgrid": False, "title": title, "showticklabels": False, "ticks": ""}
 
 
 def _most(table: confusion.ClassConfusion) -> str:

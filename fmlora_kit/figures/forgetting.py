@@ -36,9 +36,7 @@ def forgetting_curves(records: curves.Records, *, definition: str = "max") -> go
     competition as the area between them. Records by label: forgetting on the left, forgetting by
     drift on the right.
 
-    Args:
-        records: a record, or records by label, with two finished tasks each.
-        definition: "max" (Chaudhry et al.), "first" (minus BWT) or "step" (CODA-Prompt).
+    `definition` is "max" (Chaudhry et al.), "first" (minus BWT) or "step" (CODA-Prompt).
     """
     checks.choice("definition", definition, sorted(accuracy.FORGETTING))
     table = curves.by_label(records, least=2)

@@ -32,16 +32,11 @@ def move_apart(heights: Sequence[float], gap: float, *, low: float = -math.inf) 
 def place_beside(
     points: Sequence[tuple[float, float]], names: Sequence[str], lines: Iterable[Box], width: float
 ) -> list[tuple[int, int]]:
-    """For each point the side at which its name covers least of points, lines and earlier names.
+    """The side of each point at which its name covers least of points, lines and earlier names.
 
-    Args:
-        points: (n,) x and y in pixels.
-        names: (n,) what is written.
-        lines: boxes around what else names should not cover.
-        width: of the drawing in pixels; a name outside of it is the last resort.
-
-    Returns:
-        (n,) -1, 0 or 1 (left of the point, on it, or right), and pixels upwards.
+    Points are (x, y) in pixels, `lines` boxes around what else names should not cover; a name
+    outside the drawing's `width` is the last resort.
+    Returns for each -1, 0 or 1 (left of the point, on it, or right), and pixels upwards.
     """
     taken = [(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
     taken += lines

@@ -20,10 +20,8 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     Left: cosine of the meta-prompts as they were after each task, or of what each task changed
     about them. Right: affinity of the tasks' feature subspaces.
 
-    Args:
-        record: one run with a meta-prompt and the feature subspaces of its tasks.
-        of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
-        per: "flat" (cosine of all L d numbers) or "token mean" (of the mean token).
+    `of` is "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on; `per` is "flat" (cosine
+    of all L d numbers) or "token mean" (of the mean token).
     """
     record = curves.single(record)
     ours = prompts.prompt_similarity(record, of=of, per=per)

@@ -221,10 +221,8 @@ def gate_probabilities(
     temperature of the Gumbel-Softmax that the gates are drawn with. No task: E[r] of every task,
     mean over the adapted maps; the diamond behind each line is the mean rank that was taken.
 
-    Args:
-        record: one run of FM-LoRA with DRS, with the traces of the choice.
-        task: index from 0, or name; None draws all tasks.
-        layer: index or name of an adapted map, for a task alone; None averages over the maps.
+    Of a run of FM-LoRA with DRS that has the traces of the choice. A layer goes with a task;
+    without one the mean over the adapted maps.
     """
     record = single(record)
     if task is None:

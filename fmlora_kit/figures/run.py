@@ -69,7 +69,13 @@ def training_progress(
     colors = task_colors(record.n_tasks)
     end = _add_losses(figure, per_task, names, colors)
     _add_accuracy(figure, record, names, colors, row=1, col=len(panels))
-    _set_axes(figure, names, max(end, end - len(losses) + n_steps), col=len(panels))
+    n_steps = max(end, end - len(losses) + n_steps, 1)
+    figure.update_xaxes(title_text="step", range=[0, n_steps], col=1)
+    figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
+    learned = "accuracy (%), ◇ when just learned"
+    figure.update_xaxes(title_text=learned, range=[0, 101], col=len(panels))
+    rows = name_ticks(map(short, names), range=[max(len(names), 1) - 0.5, -0.5])
+    figure.update_yaxes(rows, col=len(panels))
     if ranked:
         ranks = record.ranks[-1] if expected_rank is None else np.asarray(expected_rank)
         _add_ranks(figure, record, ranks, colors[done])
@@ -143,14 +149,6 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, **where: int
         hovertemplate="<b>%{x:.1f} %</b> on %{customdata} when just learned<extra></extra>",
         **where,
     )
-
-
-def _set_axes(figure: go.Figure, names: list[str], n_steps: int, *, col: int) -> None:
-    figure.update_xaxes(title_text="step", range=[0, max(n_steps, 1)], col=1)
-    figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
-    figure.update_xaxes(title_text="accuracy (%), ◇ when just learned", range=[0, 101], col=col)
-    rows = name_ticks(map(short, names), range=[max(len(names), 1) - 0.5, -0.5])
-    figure.update_yaxes(rows, col=col)
 
 
 _BESIDE = 4  # labels that are legible beside one another

@@ -20,10 +20,8 @@ _REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(styl
 def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = None) -> go.Figure:
     """Matrices over tasks, side by side: subspace affinity and confusion, diagonals greyed out.
 
-    Args:
-        similarity: in the feature space before learning.
-        remembered: (T, T) the affinity of the subspaces that a record keeps
-            (`analysis.feature_similarity`), drawn in the middle.
+    `remembered`, (T, T), is the affinity of the subspaces that a record keeps
+    (`analysis.feature_similarity`), drawn in the middle.
     """
     n, middle = len(similarity.task_names), ""
     panels = {"subspace affinity before learning": similarity.affinity}

@@ -56,7 +56,11 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     checks.choice("measure", measure, MEASURES)
     records = list(records)
     found = list(storage.measure_storage(records).values())
-    values = _numbers_or_bytes(found, measure)
+    least = min(one.deployed.min() for one in found)
+    # What the lines show of each method: (tasks,) each.
+    values = [one.numbers - least for one in found]
+    if measure == "bytes":
+        values = [one.on_disk.cumsum() for one in found]
     panels = [kind for kind in _PANELS if any(one.kind == kind for one in found)]
     stream = next(record.stream for record in records if not is_joined(record))
     n_tasks = len(values[0])
@@ -81,14 +85,6 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     figure.update_yaxes(range=axis["range"], tickvals=list(ticks), ticktext=list(ticks.values()))
     figure.update_yaxes(title_text=unit, col=1)
     return figure
-
-
-def _numbers_or_bytes(found: Sequence[storage.MethodStorage], measure: str) -> list[np.ndarray]:
-    """What the lines show of each method: (tasks,) each."""
-    if measure == "bytes":
-        return [one.on_disk.cumsum() for one in found]
-    least = min(one.deployed.min() for one in found)
-    return [one.numbers - least for one in found]
 
 
 def _log_axis(values: Sequence[np.ndarray], measure: str) -> dict:

@@ -73,12 +73,9 @@ def subspace_map(
       ranks;
     - "overlap": the mean of their cos^2, 1 if one space holds the other. Chance is exact here.
 
-    Args:
-        records: a run of a method with low-rank updates and two tasks, or such runs by label.
-        measure: "angle", "grassmann" or "overlap".
-        layer: an adapted map, by name or index; None pools: the mean over all layers.
-        energy: share of an update's energy that the compared directions hold.
-        within: where chance draws from: "open", "core" or "space" (`WITHIN_NAMES`).
+    Of runs with low-rank updates and two tasks; without a layer the mean over all. `energy` is the
+    share of an update's energy that the compared directions hold; chance draws from `within`:
+    "open", "core" or "space" (`WITHIN_NAMES`).
     """
     chosen = _MEASURES[checks.choice("measure", measure, _MEASURES)]
     checks.choice("within", within, WITHIN_NAMES)

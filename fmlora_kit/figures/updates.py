@@ -30,10 +30,8 @@ def earlier_span(
     A dot per layer, a line for their mean, a dashed line for what chance would give; one row of
     panels per record. Above the dashed line a task goes where others have been, more than it must.
 
-    Args:
-        records: a run of a method with low-rank updates and two tasks, or such runs by label.
-        energy: share of an earlier update's energy that its directions hold.
-        within: where chance draws from, one of `analysis.subspaces.WITHIN`.
+    Of runs with low-rank updates and two tasks. `energy` is the share of an earlier update's energy
+    that its directions hold; chance draws from `within`, see `analysis.subspaces.WITHIN`.
     """
     table = one_each(records, least=2)
     (record, *_) = table.values()
@@ -249,12 +247,8 @@ def subspace_pair(
 ) -> go.Figure:
     """Three panels on two tasks: principal angles, overlap against chance, singular values.
 
-    Args:
-        record: a run of a method with low-rank updates.
-        first: one task, by name or index from 0.
-        second: another task, not the same.
-        layer: an adapted map, by name or index; None: the mean over all layers.
-        energy: share of an update's energy that the compared directions hold.
+    Of a run with low-rank updates and two different tasks; without a layer the mean over all.
+    `energy` is the share of an update's energy that the compared directions hold.
     """
     record = single(record)
     pair = subspaces.task_pair(record, first, second, layer=layer, energy=energy)
