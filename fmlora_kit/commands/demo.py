@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fmlora_kit import streams
 from fmlora_kit.analysis import compare_records, tables
 from fmlora_kit.analysis.names import BOUND, OURS
 from fmlora_kit.analysis.sentences import findings
@@ -22,11 +21,12 @@ from fmlora_kit.commands.results import describe_runs, progress_bar, write_resul
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record, RecordError
 from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget
 from fmlora_kit.training.pool import Job, run_many
 
 EXAMPLE = "fmlora demo --methods fmlora,frozen_backbone --tasks 3 --epochs 2 --out build/small"
-STREAMS = ("glyphs", "moving_styles", "glyph_styles", "digits")
+EMBEDDED = ("glyphs", "moving_styles", "glyph_styles", "digits")
 SHOWN = (OURS, "sequential_lora", "frozen_backbone")
 _HOW_TO_START_AFRESH = (
     "Runs of an earlier demo lie in {}. If they come from another configuration or version, start "
@@ -72,7 +72,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:
     known, add = tuple(METHODS), parser.add_argument
     add("--methods", type=names(known), default=SHOWN, help=f"all, or some of {', '.join(known)}")
     add("--seeds", type=whole(1), default=1, help="how many, from 0 on; 5 give good intervals")
-    add("--stream", choices=STREAMS, default="glyphs", help="default: %(default)s")
+    add("--stream", choices=EMBEDDED, default="glyphs", help="default: %(default)s")
     add("--tasks", type=whole(1), help="length of the stream; default: 10, of digits 5")
     add("--epochs", type=whole(1), default=Budget().epochs, help="default: %(default)s")
     add("--out", type=out_folder, default=Path("build/demo"), help="default: %(default)s")
@@ -88,7 +88,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:
     asked.tasks = asked.tasks or (5 if asked.stream == "digits" else 10)
     asked.stream_options = {"n_tasks": asked.tasks, **images}
     try:
-        return asked, getattr(streams, asked.stream)(seed=0, **asked.stream_options)
+        return asked, STREAMS[asked.stream](seed=0, **asked.stream_options)
     except ValueError as error:
         parser.error(f"--tasks: {error}")
 
