@@ -18,13 +18,7 @@ from pathlib import Path
 
 from fmlora_kit.analysis import Comparison, compare_records, tables
 from fmlora_kit.commands.arguments import make_parser, names, out_folder, whole
-from fmlora_kit.commands.results import (
-    SHIPPED,
-    describe_runs,
-    fill_marks,
-    progress_bar,
-    write_results,
-)
+from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_results
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import load_briefs
 from fmlora_kit.training import sweep
@@ -44,20 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     sizes = len(asked.methods), len(asked.streams), asked.seeds
     print("{} methods x {} streams x {} seeds".format(*sizes))
-    what = {
-        "folder": asked.out / "records",
-        "data": asked.data,
-        "budget": Budget(epochs=asked.epochs),
-    }
+    what = {"folder": asked.out / "records", "data": asked.data}
+    what["budget"] = Budget(epochs=asked.epochs)
     which = asked.methods, asked.streams, range(asked.seeds)
     with progress_bar(sweep.jobs(*which, **what)) as say:
         done = sweep.compare(*which, **what, workers=asked.workers, cluster=asked.cluster, say=say)
     found = {name: compare_records(runs) for name, runs in done.records.items() if runs}
     if not found:
         raise ValueError(f"no run was finished: {'; '.join(done.failed.values())}")
-    seconds = time.perf_counter() - started
-    runs = [record for each in done.records.values() for record in each]
-    made = describe_runs("compare", arguments, runs, seconds)
+    made = "compare", arguments, (seconds := time.perf_counter() - started)
     write_results(asked.out, found, done.records, made, failed=done.failed)
     if asked.publish:
         publish(asked.out, Path("README.md"))
@@ -120,7 +109,3 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if real and not asked.data.is_dir():
         parser.error(f"--data must be a folder that exists for {real[0]}, got {str(asked.data)!r}")
     return asked
-
-
-if __name__ == "__main__":
-    sys.exit(main())

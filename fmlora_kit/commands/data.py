@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from fmlora_kit.commands.arguments import add_command, folder, make_parser, out_folder
-from fmlora_kit.streams import Stream
-from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, PUBLISHED_SIZE, STREAMS
+from fmlora_kit.streams import Stream, catalogue
+from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, STREAMS
 from fmlora_kit.streams.data_set import DataSet
 from fmlora_kit.streams.files import count_images, read_list, subfolders
 from fmlora_kit.streams.image_folder import layout_of
@@ -70,7 +70,12 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
     given |= {"lists": lists} if lists else {}
     usable = [_try(stream, layout, words, {**given, **how}) for words, how in tries.items()]
     if any(usable):
-        print(_room(layout.n_images or count_images(folder)))
+        n, size = layout.n_images or count_images(folder), catalogue.PUBLISHED_SIZE
+        print(
+            f"Decoded at {size} pixels, the size of published protocols, {n:,} images need "
+            f"{catalogue.decoded_gigabytes(n, size):,.2f} GB (3 x {size} x {size} bytes each) of memory, "
+            "or of the disk with decoded=FOLDER; image_size is that of the backbone."
+        )
         how_many = "every image" if every_image else "one image per class, for training and test,"
         print(f"Ready: {how_many} was decoded.")
     else:
@@ -158,16 +163,6 @@ def _sized(path: Path) -> str:
     except (OSError, ValueError) as error:
         return f"{path.name}: damaged: {error}"
     return f"{path.name}: {len(pairs):,} images of {len({label for _, label in pairs})} classes"
-
-
-def _room(n_images: int) -> str:
-    """What all images need, decoded: in memory, or on the disk."""
-    size = PUBLISHED_SIZE
-    return (
-        f"Decoded at {size} pixels, the size of published protocols, {n_images:,} images need "
-        f"{3 * size * size * n_images / 1e9:,.2f} GB (3 x {size} x {size} bytes each) of memory, "
-        "or of the disk with decoded=FOLDER; image_size is that of the backbone."
-    )
 
 
 def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping]:

@@ -10,14 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import (
-    ClassScores,
-    batches,
-    captum_attr,
-    evaluation_mode,
-    spread_over_pixels,
-    to_numpy,
-)
+from fmlora_kit.probes.scores import ClassScores, captum_attr, collect_maps, spread_over_pixels
 
 
 def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.ndarray:
@@ -41,13 +34,14 @@ def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
     scores = ClassScores(model)
     if len(model.vit.blocks) < 2:
         raise ValueError("model must have a ViT of at least 2 blocks for Grad-CAM, got 1")
-    with evaluation_mode(model), tap_patches(model) as tap:
+    with tap_patches(model) as tap:
         method = captum_attr().LayerGradCam(scores, tap)
-        maps = []
-        for x, where in batches(model, images, targets):
+
+        def explain(x: Tensor, where: Tensor) -> Tensor:
             cam = method.attribute(x, target=where, relu_attributions=True)
-            maps.append(spread_over_pixels(model, cam.flatten(1)))
-    return to_numpy(maps)
+            return spread_over_pixels(model, cam.flatten(1))
+
+        return collect_maps(model, images, targets, explain)
 
 
 @contextmanager

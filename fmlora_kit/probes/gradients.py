@@ -8,14 +8,7 @@ import numpy as np
 
 from fmlora_kit import checks
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import (
-    BATCH,
-    ClassScores,
-    batches,
-    captum_attr,
-    evaluation_mode,
-    to_numpy,
-)
+from fmlora_kit.probes.scores import BATCH, ClassScores, captum_attr, collect_maps
 
 
 def integrated_gradients(
@@ -39,15 +32,11 @@ def integrated_gradients(
         ImportError: captum is not installed.
     """
     checks.integer("steps", steps, 2)
-    method = captum_attr().IntegratedGradients(ClassScores(model))
-    with evaluation_mode(model):
-        maps = [
-            method.attribute(
-                x, target=where, n_steps=steps, internal_batch_size=max(4 * BATCH, len(x))
-            ).sum(dim=1)
-            for x, where in batches(model, images, targets)
-        ]
-    return to_numpy(maps)
+    attribute = captum_attr().IntegratedGradients(ClassScores(model)).attribute
+    how = {"n_steps": steps, "internal_batch_size": 4 * BATCH}
+    return collect_maps(
+        model, images, targets, lambda x, where: attribute(x, target=where, **how).sum(dim=1)
+    )
 
 
 def saliency(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.ndarray:
@@ -64,10 +53,7 @@ def saliency(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
         ValueError: no or wrong images, or a target that was not seen.
         ImportError: captum is not installed.
     """
-    method = captum_attr().Saliency(ClassScores(model))
-    with evaluation_mode(model):
-        maps = [
-            method.attribute(x.requires_grad_(), target=where).amax(dim=1)
-            for x, where in batches(model, images, targets)
-        ]
-    return to_numpy(maps)
+    attribute = captum_attr().Saliency(ClassScores(model)).attribute
+    return collect_maps(
+        model, images, targets, lambda x, where: attribute(x.requires_grad_(), where).amax(dim=1)
+    )

@@ -74,7 +74,13 @@ def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeI
             f"{theirs.get('crc32')}, got {stream.name!r} with crc32 {ours['crc32']}"
         )
     tasks = stream[: len(record.tasks)]
-    chosen = [_choose_evenly(task.test_labels, task.name, n_images) for task in tasks]
+    chosen = []
+    for task in tasks:
+        n, each = len(np.unique(task.test_labels)), None
+        if n_images is not None and (each := checks.integer("n_images", n_images) // n) < 1:
+            rule = f"at least one per class, {n} for task {task.name!r}"
+            raise ValueError(f"n_images must be {rule}, got {n_images}")
+        chosen.append(first_of_each_class(task.test_labels, each))
     pairs = list(zip(tasks, chosen, strict=True))
     images = np.concatenate([task.test_images[rows] for task, rows in pairs])
     return ProbeImages(
@@ -84,15 +90,6 @@ def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeI
     )
 
 
-def _choose_evenly(labels: np.ndarray, name: str, n_images: int | None) -> np.ndarray:
-    """Indices of the first images of every class, as many of each."""
-    if n_images is None:
-        return np.arange(len(labels))
-    classes = np.unique(labels)
-    each = checks.integer("n_images", n_images) // len(classes)
-    if each < 1:
-        raise ValueError(
-            f"n_images must be at least one per class, {len(classes)} for task {name!r}, "
-            f"got {n_images}"
-        )
-    return np.sort(np.concatenate([np.flatnonzero(labels == k)[:each] for k in classes]))
+def first_of_each_class(labels: np.ndarray, n: int | None) -> np.ndarray:
+    """Rows of the first ``n`` images of each class (None: all), in their own order."""
+    return np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c in np.unique(labels)]))

@@ -10,14 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import (
-    BATCH,
-    check_images,
-    evaluation_mode,
-    pixels,
-    spread_over_pixels,
-    to_numpy,
-)
+from fmlora_kit.probes import scores
+from fmlora_kit.probes.scores import evaluation_mode, pixels
 
 
 def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
@@ -36,16 +30,16 @@ def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: no or wrong images, or a ViT that pools or attends in a way of its own.
     """
-    check_images(model, images)
+    scores.check_images(model, images)
     prefix, pool = model.vit.num_prefix_tokens, model.vit.global_pool
     if pool not in ("token", "avg"):
         raise ValueError(f"model must pool by 'token' or 'avg' for rollout, got {pool!r}")
     maps = []
-    for k in range(0, len(images), BATCH):
-        product = rollout(attentions(model, images[k : k + BATCH]))
+    for k in range(0, len(images), scores.BATCH):
+        product = rollout(attentions(model, images[k : k + scores.BATCH]))
         row = product[:, 0] if pool == "token" else product[:, prefix:].mean(dim=1)
-        maps.append(spread_over_pixels(model, row[:, prefix:]))
-    return to_numpy(maps)
+        maps.append(scores.spread_over_pixels(model, row[:, prefix:]))
+    return scores.to_numpy(maps)
 
 
 def rollout(attentions: list[Tensor]) -> Tensor:

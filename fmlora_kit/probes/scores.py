@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 
@@ -122,18 +122,24 @@ def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
     return torch.tensor([model.seen.index(target) for target in targets], device=model.device)
 
 
-def batches(
-    model: Method, images: np.ndarray, targets: Sequence[int]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised pixels and columns of the targets, a batch at a time.
+def collect_maps(
+    model: Method,
+    images: np.ndarray,
+    targets: Sequence[int],
+    attribute: Callable[[Tensor, Tensor], Tensor],
+) -> np.ndarray:
+    """What ``attribute`` makes of pixels and columns of the targets, a batch at a time: (n, H, W).
 
     Raises:
-        ValueError: see `check_images` and `target_columns`.
+        ValueError: see `evaluation_mode`, `check_images` and `target_columns`.
     """
-    check_images(model, images)
-    where = target_columns(model, targets, len(images))
-    for k in range(0, len(images), BATCH):
-        yield pixels(model, images[k : k + BATCH]), where[k : k + BATCH]
+    maps = []
+    with evaluation_mode(model):
+        check_images(model, images)
+        where = target_columns(model, targets, len(images))
+        for k in range(0, len(images), BATCH):
+            maps.append(attribute(pixels(model, images[k : k + BATCH]), where[k : k + BATCH]))
+    return to_numpy(maps)
 
 
 def captum_attr() -> ModuleType:

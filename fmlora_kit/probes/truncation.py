@@ -49,7 +49,11 @@ def truncate_ranks(
     Raises:
         ValueError: the method has no pairs, the stream is another one, or a number out of range.
     """
-    _check_pairs(record)
+    check_record(record, 1)
+    names = [f"{layer}.{part}" for layer in record.layers for part in "mn"]
+    if not names or not all(name in t.state for t in record.tasks for name in names):
+        rule = "of a method whose updates are pairs M_t N_t"
+        raise ValueError(f"record must be {rule}, got {record.method!r}")
     levels = _check_levels("levels", levels)
     layer_levels = _check_levels("layer_levels", layer_levels)
     images = probe_images(record, stream, n_images)
@@ -89,10 +93,7 @@ class _Probe:
         self._blocks = [int(layer.split(".")[1]) for layer in record.layers]
         self._pairs = {
             layer: [
-                (
-                    torch.from_numpy(t.state[f"{layer}.m"].copy()).to(model.device),
-                    torch.from_numpy(t.state[f"{layer}.n"].copy()).to(model.device),
-                )
+                [torch.tensor(t.state[f"{layer}.{part}"], device=model.device) for part in "mn"]
                 for t in record.tasks
             ]
             for layer in record.layers
@@ -107,9 +108,7 @@ class _Probe:
         self._set({self._layers[k]: self._core(self._layers[k], task, rank) for k in every})
         first = min(self._blocks[k] for k in every)
         with precision(self._model.device):
-            features = [
-                leave(self._model.vit, inputs[first], first).cpu() for inputs in self._inputs
-            ]
+            features = [leave(self._model.vit, x[first], first).cpu() for x in self._inputs]
         self._set({self._layers[k]: self._core(self._layers[k], task, None) for k in every})
         return self._images.predict(self._model, features)
 
@@ -150,15 +149,6 @@ def _list_cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) ->
         for k, chosen in enumerate(of_layers):
             cuts += [(t, k, r) for r in layer_levels if r < chosen]
     return cuts
-
-
-def _check_pairs(record: Record) -> None:
-    check_record(record, 1)
-    names = [f"{layer}.{part}" for layer in record.layers for part in "mn"]
-    if not names or not all(name in t.state for t in record.tasks for name in names):
-        raise ValueError(
-            f"record must be of a method whose updates are pairs M_t N_t, got {record.method!r}"
-        )
 
 
 def _check_levels(name: str, wanted: Sequence[int]) -> list[int]:
