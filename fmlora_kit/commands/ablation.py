@@ -135,8 +135,11 @@ STUDIES = {
     "domains": Study(domain_variants, stream="glyph_styles"),
     NEAR: Study(
         lambda: ((label, "fmlora", {}) for label in BEFORE),
-        **{"n_tasks": None, "first_seed": 0, "n_seeds": 5},
-        **{"compare": compare_last_tasks, "render": render_last_tasks},
+        n_tasks=None,
+        first_seed=0,
+        n_seeds=5,
+        compare=compare_last_tasks,
+        render=render_last_tasks,
     ),
 }
 

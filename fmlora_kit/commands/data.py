@@ -71,9 +71,10 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
     usable = [_try(stream, layout, words, {**given, **how}) for words, how in tries.items()]
     if any(usable):
         n, size = layout.n_images or count_images(folder), catalogue.PUBLISHED_SIZE
+        gigabytes = catalogue.decoded_gigabytes(n, size)
         print(
             f"Decoded at {size} pixels, the size of published protocols, {n:,} images need "
-            f"{catalogue.decoded_gigabytes(n, size):,.2f} GB (3 x {size} x {size} bytes each) of memory, "
+            f"{gigabytes:,.2f} GB (3 x {size} x {size} bytes each) of memory, "
             "or of the disk with decoded=FOLDER; image_size is that of the backbone."
         )
         how_many = "every image" if every_image else "one image per class, for training and test,"

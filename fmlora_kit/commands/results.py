@@ -140,9 +140,7 @@ def _describe_runs(
         "seeds": sorted({record.seed for record in runs}),
         "seconds_in_last_call": round(seconds, 1),
         "seconds_of_training": round(float(sum(record.seconds.sum() for record in runs)), 1),
-        "device": torch.cuda.get_device_name(device)
-        if on_gpu
-        else f"{device}, {os.cpu_count()} cores",
+        "device": gpu or f"{device}, {os.cpu_count()} cores",
         "training": dict(first.config["training"]) if first else {},
         "versions": dict(first.versions) if first else {},
         "backbone": {k: value for k, value in card.items() if k not in ("versions", "threads")},
