@@ -28,7 +28,14 @@ def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
         RecordError: the file cannot be written.
     """
     file = Path(file)
-    briefs = [_to_json(record.brief()) for record in records]
+    briefs = [
+        {
+            **record.header(),
+            "tasks": [task.to_json() for task in record.brief().tasks],
+            "seconds": storage.nan_to_none(record.seconds.tolist()),
+        }
+        for record in records
+    ]
     document = {"format_version": BRIEFS_VERSION, "records": briefs}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,26 +55,17 @@ def load_briefs(file: str | os.PathLike) -> list[Record]:
         version = document["format_version"]
         if version > BRIEFS_VERSION:
             raise RecordError(f"format_version is {version}, this version reads {BRIEFS_VERSION}")
-        return [_from_json(entry) for entry in document["records"]]
+        arrays, found = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64)), []
+        for entry in document["records"]:
+            header = {k: v for k, v in entry.items() if k not in ("tasks", "seconds")}
+            pairs = zip(entry["tasks"], storage.none_to_nan(entry["seconds"]), strict=True)
+            tasks = (TaskResult.from_stored(task, None, arrays, s) for task, s in pairs)
+            found.append(Record(**header, tasks=tuple(tasks)))
+        return found
     except OSError as error:
         raise RecordError(f"cannot read {file}: {error.strerror or error}") from error
     except (RecordError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{file} must be a file of brief records: {error}") from error
-
-
-def _to_json(record: Record) -> dict:
-    tasks = [task.to_json() for task in record.tasks]
-    seconds = storage.nan_to_none(record.seconds.tolist())
-    return {**record.header(), "tasks": tasks, "seconds": seconds}
-
-
-def _from_json(entry: dict) -> Record:
-    values = dict(entry)
-    seconds = storage.none_to_nan(values.pop("seconds"))
-    arrays = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64))
-    pairs = zip(values.pop("tasks"), seconds, strict=True)
-    tasks = (TaskResult.from_stored(task, None, arrays, s) for task, s in pairs)
-    return Record(**values, tasks=tuple(tasks))
 
 
 @dataclass(frozen=True)

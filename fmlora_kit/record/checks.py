@@ -138,7 +138,12 @@ def check_record(record) -> None:
     for t, task in enumerate(record.tasks):
         _check_task_in_record(record, t, task)
     if record.scenario == "class-incremental":
-        _check_disjoint(record.tasks)
+        owner: dict[int, str] = {}
+        rule = "in a class-incremental record tasks must not share classes"
+        for task in record.tasks:
+            for c in task.classes:
+                require(c not in owner, rule, f"class {c} in {owner.get(c)!r} and {task.name!r}")
+                owner[c] = task.name
     elif len({task.classes for task in record.tasks}) > 1:
         raise RecordError("in a domain-incremental record every task must have the same classes")
     if len({task.ranks.size for task in record.tasks}) > 1:
@@ -158,13 +163,3 @@ def _check_task_in_record(record, t: int, task) -> None:
         largest, rule = np.max(ids, initial=0), f"class ids below n_classes ({record.n_classes})"
         require(largest < record.n_classes, f"{where}{name} must be {rule}", largest)
     require(min(task.classes) >= 0, f"{where}classes must be >= 0", min(task.classes))
-
-
-def _check_disjoint(tasks) -> None:
-    owner: dict[int, str] = {}
-    rule = "in a class-incremental record tasks must not share classes"
-    for task in tasks:
-        for c in task.classes:
-            both = f"class {c} in {owner.get(c)!r} and {task.name!r}"
-            require(c not in owner, rule, both)
-            owner[c] = task.name

@@ -156,18 +156,14 @@ def to_json_text(value: object, indent: int = 0) -> str:
         return flat
     if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
         return flat
-    named = isinstance(value, dict)
-    keys = (
-        [f"{json.dumps(key, ensure_ascii=False)}: " for key in value]
-        if named
-        else [""] * len(value)
-    )
-    items = value.values() if named else value
-    texts = [
-        f"{key}{to_json_text(item, indent + 1)}" for key, item in zip(keys, items, strict=True)
-    ]
-    inside = ",\n".join(" " * (indent + 1) + text for text in texts)
-    return f"{'[{'[named]}\n{inside}\n{' ' * indent}{']}'[named]}"
+    pad, named = " " * indent, isinstance(value, dict)
+    if named:
+        dumped = (f"{json.dumps(key, ensure_ascii=False)}: " for key in value)
+        pairs = zip(dumped, value.values(), strict=True)
+    else:
+        pairs = (("", item) for item in value)
+    inside = ",\n".join(f"{pad} {key}{to_json_text(item, indent + 1)}" for key, item in pairs)
+    return f"{'[{'[named]}\n{inside}\n{pad}{']}'[named]}"
 
 
 def to_json_bytes(value: object) -> bytes:

@@ -6,7 +6,6 @@ fractions, times are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from html import escape
@@ -101,11 +100,13 @@ class TaskResult:
 
     def same_as(self, other: object) -> bool:
         """True if every value is equal, bit for bit, apart from `seconds`."""
-        return (
-            isinstance(other, TaskResult)
-            and self.to_json() == other.to_json()
-            and _same_arrays(self._arrays(), other._arrays())
+        if not isinstance(other, TaskResult) or self.to_json() != other.to_json():
+            return False
+        ours, theirs = (
+            {name: (a.dtype, a.shape, a.tobytes()) for name, a in task._arrays().items()}
+            for task in (self, other)
         )
+        return ours == theirs
 
     __eq__ = same_as
 
@@ -176,12 +177,3 @@ class TaskResult:
             arrays["test_labels"] = self.test_labels
         arrays |= {_STATE_PREFIX + name: array for name, array in self.state.items()}
         return arrays | {_TRACE_PREFIX + name: array for name, array in self.traces.items()}
-
-
-def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
-    def facts(a: np.ndarray) -> tuple:
-        return a.dtype, a.shape, a.tobytes()
-
-    return ours.keys() == theirs.keys() and all(
-        facts(a) == facts(theirs[k]) for k, a in ours.items()
-    )
