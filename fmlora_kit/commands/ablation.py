@@ -147,15 +147,7 @@ STUDIES = {
 def jobs(
     name: str, out: Path, *, seeds: int | None = None, epochs: int | None = None, **stream: int
 ) -> list[Job]:
-    """All runs of a study.
-
-    Args:
-        name: in STUDIES.
-        out: the folder that holds "records".
-        seeds: how many; default: the study's.
-        epochs: per task; default: the usual.
-        stream: of the stream, such as ``n_tasks``.
-    """
+    """All runs of a study, below OUT/records; ``stream``: its options, such as ``n_tasks``."""
     study = STUDIES[name]
     if study.n_tasks is not None:
         stream = {"n_tasks": study.n_tasks, **stream}

@@ -122,10 +122,8 @@ def take_turns(
 def spread(values: Sequence[float]) -> dict[str, float | int]:
     """Median, quartiles, extremes and number of ``values``."""
     found = np.percentile(values, [50, 25, 75, 0, 100]).tolist()
-    return {
-        **dict(zip(("median", "q25", "q75", "min", "max"), found, strict=True)),
-        "n": len(values),
-    }
+    names = ("median", "q25", "q75", "min", "max", "n")
+    return dict(zip(names, [*found, len(values)], strict=True))
 
 
 def _wait(device: torch.device) -> None:

@@ -90,9 +90,7 @@ class Side:
     """One training step, to be made again and again.
 
     Attributes:
-        name: of the method.
-        task: the number of the task that is in training, from 1.
-        model: in the middle of that task.
+        name: of the method; ``model`` is in the middle of the task of number ``task``, from 1.
         images, labels: uint8 (n, height, width, 3) and (n,), on the model's device.
         precision: makes the context that the forward pass runs in.
     """
@@ -228,15 +226,7 @@ def make_sides(
     device: torch.device,
     precision: Callable[[], AbstractContextManager],
 ) -> list[Side]:
-    """Every method of ``tasks`` at each of its tasks.
-
-    Args:
-        backbone: on ``device``.
-        tasks: by method, the numbers of the tasks, from 1.
-        batch_size: images per step.
-        device: where all are measured.
-        precision: see `Side`.
-    """
+    """Every method of ``tasks`` at each of its tasks, numbers from 1; ``precision``: see `Side`."""
     sides = []
     shape = (batch_size, *backbone.patch_embed.img_size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

@@ -59,10 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:
     """Ship the brief records in ``folder``, and render all that is shipped where it is documented.
 
-    Args:
-        folder: that `compare` wrote.
-        readme: its overview table is renewed, if it has marks for one.
-        shipped: where brief records lie, and the README.md of all tables.
+    ``readme`` gets the overview table, if it has marks for one; the README.md in ``shipped``, where
+    brief records lie, has all tables.
     """
     shipped.mkdir(parents=True, exist_ok=True)
     for name in json.loads((folder / "summary.json").read_text(encoding="utf-8"))["streams"]:
@@ -78,10 +76,8 @@ def documented(shipped: Path = SHIPPED) -> dict[str, str]:
     files = {name: shipped / f"{name}.json" for name in sweep.SETTINGS}
     found = {n: compare_records(load_briefs(file)) for n, file in files.items() if file.exists()}
     main = {name: table for name, table in found.items() if name in sweep.MAIN}
-    return {
-        "overview": tables.overview(main or found),
-        "compare": "\n".join(map(tables.markdown, found.values())),
-    }
+    every = "\n".join(map(tables.markdown, found.values()))
+    return {"overview": tables.overview(main or found), "compare": every}
 
 
 def tables_of(summary: Mapping) -> dict[str, Comparison]:

@@ -51,13 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(name: str, folder: Path, lists: Path | None = None, every_image: bool = False) -> bool:
-    """Say what of a data set is there, and whether a stream can be made of it.
+    """Say what of a data set or preset is there, and whether a stream can be made of it.
 
-    Args:
-        name: a key of `DATA_SETS` or of `PRESETS`.
-        folder: where the data set lies; only read.
-        lists: where its lists lie, if elsewhere.
-        every_image: decode all images, not only one per class and part.
+    ``folder`` is only read; ``lists`` is where its lists lie, if elsewhere. All images are decoded
+    if ``every_image``, else one per class and part.
     """
     chosen = PRESETS.get(name)
     stream = chosen.stream if chosen else name

@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
     parser = make_parser("lab", "Open the notebooks in JupyterLab.", "fmlora lab 01")
-    parser.add_argument(
-        "notebook", nargs="?", default="01", help="how its name begins; default: %(default)s"
-    )
+    about = "how its name begins; default: %(default)s"
+    parser.add_argument("notebook", nargs="?", default="01", help=about)
     parser.usage = "fmlora lab [NOTEBOOK] [-- options of JupyterLab]"
     asked = parser.parse_args(words[:cut])
     folder = find_notebooks()

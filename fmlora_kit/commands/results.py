@@ -35,9 +35,8 @@ def progress_bar(
 ) -> Iterator[Callable[[str], None]]:
     """A bar on standard error over the runs; what it gives is told one line after every task.
 
-    Args:
-        jobs: all runs; those that lie in their folders count as done.
-        show: makes of such a line what is printed above the bar; default: nothing is.
+    What lies in the runs' folders counts as done. ``show`` makes of such a line what is printed
+    above the bar.
     """
     done = sum(_share_done(job.folder) for job in jobs)
     with tqdm(total=len(jobs), initial=done, bar_format=_BAR, smoothing=0, mininterval=0.5) as bar:

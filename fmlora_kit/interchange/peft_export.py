@@ -135,18 +135,15 @@ def _task_factors(model: Method, task: TaskResult) -> dict[str, Factors]:
         elif isinstance(update, TaskUpdates):
             found[site.name] = model.alpha / model.rank * a, b
         else:
-            raise ValueError(
-                f"task must be left out: no task of {model.name} has an update of its own, "
-                f"got {task.name!r}"
-            )
+            rule = f"left out: no task of {model.name} has an update of its own"
+            raise ValueError(f"task must be {rule}, got {task.name!r}")
     return found
 
 
 def _read(task: TaskResult, name: str) -> Tensor:
     if name not in task.state:
-        raise ValueError(
-            f"task must be a result of this model's run, got {task.name!r} without {name!r}"
-        )
+        got = f"{task.name!r} without {name!r}"
+        raise ValueError(f"task must be a result of this model's run, got {got}")
     return torch.from_numpy(task.state[name].copy())
 
 
@@ -180,6 +177,5 @@ def load_peft() -> ModuleType:
     try:
         return import_module("peft")
     except ImportError as error:
-        raise ImportError(
-            f"PEFT adapters need the library peft: pip install fmlora_kit[interchange] ({error})"
-        ) from error
+        how = "pip install fmlora_kit[interchange]"
+        raise ImportError(f"PEFT adapters need the library peft: {how} ({error})") from error

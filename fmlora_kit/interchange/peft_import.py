@@ -69,9 +69,8 @@ class _FromAdapter(FMLoRA):
         self.origin = f"a PEFT adapter's (CRC-32 {crc:08x})"
         super().__init__(backbone, n_classes, **options)
         if self.flora.bases != "task1":
-            raise ValueError(
-                f"bases must be 'task1', since the adapter gives them, got {self.flora.bases!r}"
-            )
+            rule = "'task1', since the adapter gives them"
+            raise ValueError(f"bases must be {rule}, got {self.flora.bases!r}")
         deltas = _deltas(peft, adapter, backbone, self.sites)
         rank = partial(torch.linalg.matrix_rank, rtol=NEGLIGIBLE)
         used = {name: int(rank(delta)) for name, delta in deltas.items()}
@@ -166,10 +165,8 @@ def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Ten
         stored = {key for key in opened.keys() if not key.startswith(HEAD)}  # noqa: SIM118
     odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
     if odd:
-        raise ValueError(
-            f"adapter must fit the backbone, but {odd[0]!r} is on one side only "
-            f"({len(odd)} tensors in all)"
-        )
+        one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
+        raise ValueError(f"adapter must fit the backbone, but {one}")
     return tuned.merge_and_unload().state_dict()
 
 

@@ -138,9 +138,8 @@ def comparison_page(
         "in words": [MEANINGS[name] for name in METRICS],
         "formula": [DEFINITIONS[name] for name in METRICS],
     }
-    sections["What the metrics mean"] = (
-        f'{_html_table(meanings, "meanings")}<p class="note">{MEANINGS_NOTE}</p>'
-    )
+    more = f'<p class="note">{MEANINGS_NOTE}</p>'
+    sections["What the metrics mean"] = _html_table(meanings, "meanings") + more
     how = {"": list(made), "how": list(made.values())}
     sections["How this was made"] = _html_table(how, "pairs")
     whole = [min(records[name], key=is_joined) for name in comparisons]  # on tasks, if any

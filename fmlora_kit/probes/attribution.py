@@ -41,7 +41,7 @@ def attribute(
         options: of the method, such as ``steps``.
 
     Raises:
-        ValueError: the method is unknown, or see the method.
+        ValueError: the method is unknown, no or wrong images, or a target that was not seen.
         ImportError: the method needs captum, and it is not installed.
     """
     checks.choice("method", method, ATTRIBUTION_METHODS)
@@ -85,9 +85,8 @@ def explain_over_time(
     check_record(record, 1)
     images, targets = np.asarray(images), np.asarray(targets)
     if targets.shape != images.shape[:1]:
-        raise ValueError(
-            f"targets must be one class per image ({len(images)}), got shape {targets.shape}"
-        )
+        rule = f"one class per image ({len(images)})"
+        raise ValueError(f"targets must be {rule}, got shape {targets.shape}")
     models = models_over_time(record) if models is None else models
     moments, first = [], {}
     for model in models:
@@ -96,9 +95,8 @@ def explain_over_time(
         rows = first if keep_head else {}
         moments.append(_explain_moment(model, images, targets, method, rows, options))
     if len(moments) != len(record.tasks):
-        raise ValueError(
-            f"models must be one per finished task ({len(record.tasks)}), got {len(moments)}"
-        )
+        rule = f"one per finished task ({len(record.tasks)})"
+        raise ValueError(f"models must be {rule}, got {len(moments)}")
     parts = {name: [moment[name] for moment in moments] for name in moments[0]}
     parts |= {name: np.array(parts[name]) for name in ("maps", "scores", "baseline_scores")}
     parts |= {name: tuple(parts[name]) for name in ("classes", "probabilities")}

@@ -22,14 +22,7 @@ def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
     it. After the last block the score sees nothing but the class token, and all gradients of
     patches are zero: hence the block before. A map is as fine as the patches, each patch is even.
 
-    Args:
-        model: any method that has learned a task, on a ViT of two blocks at least.
-        images: uint8 (n, H, W, 3).
-        targets: (n,) classes seen, global ids.
-
-    Raises:
-        ValueError: a ViT of one block, no or wrong images, or a target that was not seen.
-        ImportError: captum is not installed.
+    Arguments: see `attribution.attribute`; the ViT has two blocks at least.
     """
     scores = ClassScores(model)
     if len(model.vit.blocks) < 2:

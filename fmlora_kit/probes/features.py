@@ -46,10 +46,8 @@ def features_over_time(
     checks.instance("stream", stream, Stream, "a Stream")
     tasks = stream.tasks[: len(record.tasks)]
     if [(t.name, t.classes) for t in record.tasks] != [(t.name, tuple(t.classes)) for t in tasks]:
-        raise ValueError(
-            f"stream must have the record's tasks {list(record.task_names)} with the same "
-            f"classes, got {[task.name for task in tasks]}"
-        )
+        rule = f"have the record's tasks {list(record.task_names)} with the same classes"
+        raise ValueError(f"stream must {rule}, got {[task.name for task in tasks]}")
     models = models_over_time(record, backbone)
     return _make_history(label or record.method, models, tasks, "test", per_class)
 
@@ -88,20 +86,18 @@ def _make_history(
     """What ``models``, one after the other, make of the chosen images of ``tasks``."""
     if per_class is not None:
         checks.integer("per_class", per_class, 1)
-    every = [getattr(task, f"{split}_labels") for task in tasks]
-    chosen = [first_of_each_class(labels, per_class) for labels in every]
-    images = [
-        getattr(task, f"{split}_images")[rows] for task, rows in zip(tasks, chosen, strict=True)
-    ]
-    labels = [own[rows] for own, rows in zip(every, chosen, strict=True)]
-    moments, learned, names = [], [], []
+    images, labels, moments, learned, names = [], [], [], [], []
+    for task in tasks:
+        own = getattr(task, f"{split}_labels")
+        rows = first_of_each_class(own, per_class)
+        called = dict(zip(task.classes, task.class_names, strict=True))
+        images.append(getattr(task, f"{split}_images")[rows])
+        labels.append(own[rows])
+        names += [called[c] for c in own[rows].tolist()]
     for model in models:
         with precision(model.device):  # batches never mix tasks
             moments.append(np.concatenate([model.extract(batch).numpy() for batch in images]))
         learned.append(model.n_tasks_done)
-    for task, own in zip(tasks, labels, strict=True):
-        called = dict(zip(task.classes, task.class_names, strict=True))
-        names += [called[c] for c in own.tolist()]
     return FeatureHistory(
         label=label,
         features=np.stack(moments),

@@ -21,15 +21,8 @@ def integrated_gradients(
     Pixels of just that grey get nothing. Positive: speaks for the target; negative: against it. The
     sum is the score of x minus the score of x'.
 
-    Args:
-        model: any method that has learned a task.
-        images: uint8 (n, H, W, 3).
-        targets: (n,) classes seen, global ids.
-        steps: points of the quadrature; see `analysis.completeness_gap` for what they leave.
-
-    Raises:
-        ValueError: ``steps`` below 2, no or wrong images, or a target that was not seen.
-        ImportError: captum is not installed.
+    ``steps``, 2 or more, are the points of the quadrature; see `analysis.completeness_gap` for what
+    they leave. All else is as in `attribution.attribute`.
     """
     checks.integer("steps", steps, 2)
     attribute = captum_attr().IntegratedGradients(ClassScores(model)).attribute
@@ -42,16 +35,7 @@ def integrated_gradients(
 def saliency(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.ndarray:
     """|d score / d pixel|, the largest of the three colours: (n, H, W), never negative.
 
-    Simonyan et al. 2013, arXiv 1312.6034, sec. 3.1.
-
-    Args:
-        model: any method that has learned a task.
-        images: uint8 (n, H, W, 3).
-        targets: (n,) classes seen, global ids.
-
-    Raises:
-        ValueError: no or wrong images, or a target that was not seen.
-        ImportError: captum is not installed.
+    Simonyan et al. 2013, arXiv 1312.6034, sec. 3.1. Arguments: see `attribution.attribute`.
     """
     attribute = captum_attr().Saliency(ClassScores(model)).attribute
     return collect_maps(

@@ -19,11 +19,7 @@ BATCH = 64  # images at a time
 class ClassScores(nn.Module):
     """A method as captum wants it: normalised pixels (n, 3, H, W) -> logits (n, classes seen).
 
-    Args:
-        model: it has learned at least one task.
-
-    Raises:
-        ValueError: it has learned none.
+    It has learned at least one task, else ValueError.
     """
 
     def __init__(self, model: Method):
@@ -54,10 +50,8 @@ def evaluation_mode(model: Method) -> Iterator[None]:
             "its prompts or its adapter for each image"
         )
     if hasattr(model.vit, "entering_prompt"):
-        raise ValueError(
-            "model must have its prompt before block 0 to be explained, got one before block "
-            f"{model.vit.entering_prompt.block}"
-        )
+        rule, got = "have its prompt before block 0", model.vit.entering_prompt.block
+        raise ValueError(f"model must {rule} to be explained, got one before block {got}")
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -108,11 +102,7 @@ def pixels(model: Method, images: np.ndarray) -> Tensor:
 
 
 def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
-    """The column of each target class among the logits: (n,).
-
-    Raises:
-        ValueError: not one target per image, or one that the model has not seen.
-    """
+    """The column of each target class among the logits: (n,); ValueError unless all are seen."""
     targets = np.asarray(targets).tolist()
     if not isinstance(targets, list) or len(targets) != n:
         raise ValueError(f"targets must be one class per image ({n}), got {targets}")
@@ -128,11 +118,7 @@ def collect_maps(
     targets: Sequence[int],
     attribute: Callable[[Tensor, Tensor], Tensor],
 ) -> np.ndarray:
-    """What ``attribute`` makes of pixels and columns of the targets, a batch at a time: (n, H, W).
-
-    Raises:
-        ValueError: see `evaluation_mode`, `check_images` and `target_columns`.
-    """
+    """What ``attribute`` makes of pixels and targets' columns, a batch at a time: (n, H, W)."""
     maps = []
     with evaluation_mode(model):
         check_images(model, images)
@@ -143,11 +129,7 @@ def collect_maps(
 
 
 def captum_attr() -> ModuleType:
-    """`captum.attr`, which comes with the extra "notebooks".
-
-    Raises:
-        ImportError: captum is not installed; says how to install it.
-    """
+    """`captum.attr`; ImportError, which says how to install it, without the extra "notebooks"."""
     try:
         import captum.attr
     except ImportError as error:

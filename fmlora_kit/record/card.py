@@ -23,11 +23,8 @@ SOURCE = ("tag", "input_range", "weights_file", "weights_sha256")  # where its w
 FACTS = (*IDENTITY, *WORDS, *PIXELS, *SOURCE)
 _STREAM_SHOWN = ("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size")
 _STREAM_SHOWN += ("train_images", "test_images")
-_HEAD_OPTIONS = {
-    "cosine": ("scale",),
-    "lda": ("scale", "shrinkage"),
-    "ridge": ("scale", "projections"),
-}
+_HEAD_OPTIONS = {"cosine": ("scale",), "lda": ("scale", "shrinkage")}
+_HEAD_OPTIONS |= {"ridge": ("scale", "projections")}
 
 
 def run_card(record: Record) -> dict[str, str]:

@@ -50,13 +50,7 @@ def whole(name: str, value: object) -> int:
 def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarray:
     """A read-only copy of `values`, C-contiguous; the array itself if it is one already.
 
-    Args:
-        name: what to call it in an error.
-        values: anything numpy makes a numeric array of.
-        dtype: wanted type; None keeps the array's own.
-
-    Raises:
-        RecordError: the values are not numbers, or do not fit `dtype` without loss.
+    Raise `RecordError` unless they are numbers that fit `dtype` (default: their own) without loss.
     """
     array = np.asarray(values)
     kind, given = array.dtype.kind, f"dtype {array.dtype}"

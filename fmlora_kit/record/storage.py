@@ -38,10 +38,7 @@ class RecordError(ValueError):
 class StoredTask:
     """One task as it lies on disk: an entry in record.json and an array file of its own.
 
-    Args:
-        entry: JSON-able scalars and short lists of the task.
-        sha256: digest of the task's array file.
-        arrays: called only when the array file has to be written (or was read).
+    The file has the digest ``sha256``; ``arrays`` is called only when it has to be written.
     """
 
     entry: dict
@@ -82,12 +79,8 @@ def save_folder(
 ) -> Path:
     """Write a record's folder; array files that are already there are left alone.
 
-    Args:
-        folder: created, with its parents, if missing.
-        header: JSON-able description of the run, the same after every task.
-        tasks: the finished tasks, in order.
-        seconds: training seconds per task; NaN if unknown.
-        replace: overwrite a different or longer record that lies in `folder`.
+    The header is JSON-able and the same after every task; seconds are NaN where unknown. A
+    different or longer record that lies in `folder` is overwritten only with `replace`.
 
     Raises:
         RecordError: `folder` holds another record, cannot be written, or the disk is full. What was
@@ -141,10 +134,8 @@ def load_folder(
             raise RecordError(f"{where} must be {rule!r}, got {name!r}")
         data = _read_file(folder, name)
         if sha256(data) != digest:
-            raise RecordError(
-                f"{folder / name} does not match its hash in {RECORD_FILE}: the file "
-                f"({len(data)} bytes) is truncated or was altered"
-            )
+            rule = f"does not match its hash in {RECORD_FILE}: the file ({len(data)} bytes)"
+            raise RecordError(f"{folder / name} {rule} is truncated or was altered")
         tasks.append((entry, digest, decode_arrays(data)))
     return body, tasks, _read_seconds(folder, len(tasks))
 
@@ -211,9 +202,8 @@ def _read_json(folder: Path, name: str) -> dict:
     try:
         document = json.loads(_read_file(folder, name).decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(
-            f"{folder / name} is not valid JSON: it is truncated or was altered ({error})"
-        ) from error
+        rule = "is not valid JSON: it is truncated or was altered"
+        raise RecordError(f"{folder / name} {rule} ({error})") from error
     if not isinstance(document, dict):
         raise RecordError(f"{folder / name} must hold a JSON object, got {type(document).__name__}")
     return document
