@@ -109,23 +109,13 @@ def render_last_tasks(comparison: Comparison) -> str:
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared, and how it is shown.
+    """What is compared, and how it is shown."""
 
-    Args:
-        variants: label, method and options of every row.
-        stream: a name in `STREAMS`.
-        n_tasks: how many of its tasks are learned, unless told; None: the study has its own.
-        first_seed: seeds count from it: an ablation's are used by no comparison.
-        n_seeds: how many, unless told.
-        compare: records by label -> the table.
-        render: the table -> Markdown.
-    """
-
-    variants: Callable[[], Iterator[tuple[str, str, dict]]]
+    variants: Callable[[], Iterator[tuple[str, str, dict]]]  # label, method, options of every row
     stream: str = "glyphs"
-    n_tasks: int | None = 4
-    first_seed: int = 100
-    n_seeds: int = 3
+    n_tasks: int | None = 4  # that are learned, unless told; None: the stream is fixed
+    first_seed: int = 100  # an ablation's seeds are used by no comparison
+    n_seeds: int = 3  # unless told
     compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_records
     render: Callable[[Comparison], str] = partial(markdown, layout=VARIANTS)
 

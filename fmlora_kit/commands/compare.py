@@ -28,11 +28,7 @@ EXAMPLE = "fmlora compare --methods fmlora,streaming_lda --streams digits --seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; return 0, or 1 if a run failed, which is then said.
-
-    Raises:
-        ValueError: no run was finished.
-    """
+    """Compare; return 0, or 1 if a run failed, which is said; ValueError if none was finished."""
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = _parse(arguments)
     started = time.perf_counter()

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from fmlora_kit.commands.arguments import add_command, folder, make_parser, out_folder
-from fmlora_kit.streams import Stream, catalogue
+from fmlora_kit.streams import catalogue
 from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, STREAMS
 from fmlora_kit.streams.data_set import DataSet
 from fmlora_kit.streams.files import count_images, read_list, subfolders
@@ -174,23 +174,19 @@ def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping
 
 
 def _try(stream: str, layout: DataSet, words: str, options: Mapping[str, object]) -> bool:
+    """Say what a stream has, and what it lacks apart from `LIMIT`; or why there is none."""
     which = f" ({words})" if words else ""
     try:
         made = STREAMS[stream](**options)
     except (OSError, ValueError) as error:
         print(f"not usable{which}: {str(error).removesuffix(layout.how_to_get).strip()}")
         return False
-    print(f"usable{which}: {_whole(made)}")
-    return True
-
-
-def _whole(stream: Stream) -> str:
-    """What a stream has, and what it lacks, apart from the limit set here."""
     partial, left_out = (
-        [each for each in (stream.about.get(key) or "").split("; ") if each and LIMIT not in each]
+        [each for each in (made.about.get(key) or "").split("; ") if each and LIMIT not in each]
         for key in ("partial", "left_out")
     )
-    several = [f"{len(stream)} domains"] if stream.scenario == "domain-incremental" else []
-    words = ", ".join([*several, f"{stream.n_classes} classes"])
-    whole = f"partial: {'; '.join(partial)}" if partial else "complete"
-    return f"{words}; {whole}" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
+    domains = f"{len(made)} domains, " if made.scenario == "domain-incremental" else ""
+    lacks = f"partial: {'; '.join(partial)}" if partial else "complete"
+    lacks += f"; left out: {'; '.join(left_out)}" if left_out else ""
+    print(f"usable{which}: {domains}{made.n_classes} classes; {lacks}")
+    return True

@@ -37,11 +37,7 @@ _HOW_TO_START_AFRESH = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return 0.
-
-    Raises:
-        RuntimeError: runs that an earlier demo left in the folder do not fit; says what to do.
-    """
+    """Run the demo; return 0; RuntimeError, with what to do, if runs left by another do not fit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     asked, stream = _parse(arguments)
     jobs = [_job(asked, method, seed) for method in asked.methods for seed in range(asked.seeds)]

@@ -62,13 +62,9 @@ def write_results(
 ) -> None:
     """Write summary.json; tables and page, which are that file rendered; the brief records.
 
-    Args:
-        out: the folder.
-        comparisons: by the name of their stream.
-        records: by the same names, the runs that were compared.
-        made: the program, what it was called with, and the seconds that this took.
-        failed: by the run's name, why it failed.
-        streams: by the same names, what was learned, for the page's pictures.
+    Comparisons, the records that they are of, and the streams, for the page's pictures, go by the
+    name of the stream; ``made`` is the program, its arguments, and the seconds that it took;
+    ``failed`` has the reasons by the names of the runs.
     """
     how = _describe_runs(*made, list(chain.from_iterable(records.values())))
     tables_by_stream = {name: each.to_json() for name, each in comparisons.items()}

@@ -22,17 +22,8 @@ import timm
 from tqdm.auto import tqdm
 
 from fmlora_kit.backbones.load import EMBEDDED, load_backbone
-from fmlora_kit.commands.arguments import (
-    Parser,
-    attempt,
-    check_keys,
-    folder,
-    json_object,
-    make_parser,
-    out_folder,
-    suggest,
-    whole,
-)
+from fmlora_kit.commands import arguments as kinds
+from fmlora_kit.commands.arguments import Parser, attempt, check_keys, make_parser, suggest, whole
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS
 from fmlora_kit.training.device import pick_device
@@ -72,15 +63,20 @@ def _parser() -> Parser:
     add("--method", choices=METHODS, default="fmlora", metavar="NAME", help=methods)
     text = f"a stream ({', '.join(STREAMS)}) or a protocol ({', '.join(PRESETS)})"
     add("--stream", choices=streams, default="glyphs", metavar="NAME", help=text)
-    add("--data", type=folder, help="folder of the images, for streams of real images")
+    add("--data", type=kinds.folder, help="folder of the images, for streams of real images")
     add("--seed", type=whole(0), default=0, help="default: %(default)s")
     add("--epochs", type=whole(1), default=Budget.epochs, help="per task; default: %(default)s")
     add("--batch-size", type=whole(1), default=Budget.batch_size, help="default: %(default)s")
     add("--backbone", default="glyph_vit", help="an embedded or a timm ViT; default: %(default)s")
     add("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1; default: %(default)s")
-    add("--out", type=out_folder, required=True, help="folder of the record")
+    add("--out", type=kinds.out_folder, required=True, help="folder of the record")
     for what, example in (("stream", '{"n_tasks": 5}'), ("method", '{"lr": 0.001}')):
-        add(f"--{what}-options", type=json_object, default={}, help=f"JSON, such as '{example}'")
+        add(
+            f"--{what}-options",
+            type=kinds.json_object,
+            default={},
+            help=f"JSON, such as '{example}'",
+        )
     return parser
 
 
@@ -99,8 +95,8 @@ def _job(parser: Parser, asked: argparse.Namespace) -> Job:
     elif asked.data is None and "folder" not in asked.stream_options:
         parser.error(f"--data must be the folder of the images of {asked.stream}, got none")
     left_out = ("self", "backbone", "n_classes", "seed", "options", "args", "kwargs")
-    kinds = METHODS[asked.method].__mro__[:-1]  # with the options of what it is made from
-    options = dict.fromkeys(n for kind in kinds for n in signature(kind.__init__).parameters)
+    made_from = METHODS[asked.method].__mro__[:-1]
+    options = dict.fromkeys(n for each in made_from for n in signature(each.__init__).parameters)
     known = [name for name in options if name not in left_out]
     check_keys(parser, "--method-options", asked.method_options, known)
     if asked.backbone in EMBEDDED:  # make the method once, for two classes, which is quick

@@ -169,11 +169,7 @@ def _stack_by_module(
 
 
 def load_peft() -> ModuleType:
-    """The library `peft`.
-
-    Raises:
-        ImportError: it is not installed (says how to).
-    """
+    """The library `peft`; ImportError, which says how to install it, where it is not."""
     try:
         return import_module("peft")
     except ImportError as error:

@@ -137,11 +137,7 @@ def to_html(markdown: str) -> str:
 
 
 def read_page(path: Path) -> Page:
-    """Read a notebook as it is stored, with its outputs.
-
-    Raises:
-        ValueError: it does not begin with a heading, or its first cell asks no question.
-    """
+    """Read a stored notebook; ValueError if it does not begin with a heading and a question."""
     notebook = nbformat.read(path, as_version=4)
     first = notebook.cells[0].source if notebook.cells else ""
     question = QUESTION.search(first)
@@ -181,11 +177,7 @@ def _bare(figure: dict) -> dict:
 
 
 def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
-    """Write the pages of executed notebooks, in this order, and the index; return the pages.
-
-    Raises:
-        ValueError: there is no notebook, or one does not begin as a notebook of the series does.
-    """
+    """Write the pages of executed notebooks, one at least, and the index; return the pages."""
     if not notebooks:
         raise ValueError("notebooks must be at least one, got none")
     pages = [read_page(path) for path in notebooks]

@@ -78,8 +78,7 @@ def explain_over_time(
         options: of the method, such as ``steps``.
 
     Raises:
-        ValueError: see `attribute`; or there are not as many models as finished tasks.
-        ImportError: see `attribute`.
+        ValueError, ImportError: see `attribute`; or not as many models as finished tasks.
     """
     checks.choice("method", method, ATTRIBUTION_METHODS)
     check_record(record, 1)

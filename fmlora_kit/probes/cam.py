@@ -47,8 +47,5 @@ def tap_patches(model: Method) -> Iterator[nn.Identity]:
         patches = tap(picture).flatten(2).transpose(1, 2)
         return torch.cat([tokens[:, :prefix], patches], dim=1)
 
-    hook = model.vit.blocks[-2].register_forward_hook(through_the_tap)
-    try:
+    with model.vit.blocks[-2].register_forward_hook(through_the_tap):
         yield tap
-    finally:
-        hook.remove()

@@ -20,17 +20,11 @@ _BATCH = 30  # a small ViT is quickest on a CPU while a batch stays in its cache
 
 @dataclass(frozen=True, eq=False)
 class ProbeImages:
-    """n test images of T tasks, in order, in batches.
+    """n test images of T tasks, in order, in batches."""
 
-    Attributes:
-        batches: (batch, height, width, 3) uint8 each.
-        labels: (n,) class ids.
-        task_of: (n,) the task that each is of, from 0.
-    """
-
-    batches: tuple[np.ndarray, ...]
-    labels: np.ndarray
-    task_of: np.ndarray
+    batches: tuple[np.ndarray, ...]  # (batch, height, width, 3) uint8 each
+    labels: np.ndarray  # (n,) class ids
+    task_of: np.ndarray  # (n,) the task that each is of, from 0
 
     @property
     def sizes(self) -> np.ndarray:
@@ -48,9 +42,7 @@ class ProbeImages:
     def predict(self, model: Method, features: Sequence[Tensor] | None = None) -> np.ndarray:
         """(n,) predicted classes, arg-max over all classes seen.
 
-        Args:
-            model: whose head decides.
-            features: of each batch, (batch, d); default: what ``model`` extracts.
+        Features: (batch, d) of each batch; default: what ``model`` extracts.
         """
         if features is None:
             with precision(model.device):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fmlora_kit.methods import Method
 from fmlora_kit.probes import scores
@@ -70,18 +70,10 @@ def _open_attention(model: Method, seen: list[Tensor]) -> Iterator[None]:
     layers = [block.attn for block in model.vit.blocks]
     if not all(hasattr(layer, "attn_drop") and hasattr(layer, "fused_attn") for layer in layers):
         raise ValueError("model must have timm's own attention in every block for rollout")
-    flags = [layer.fused_attn for layer in layers]
-
-    def look(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        seen.append(inputs[0])
-
-    hooks = [layer.attn_drop.register_forward_pre_hook(look) for layer in layers]
-    try:
+    with ExitStack() as afterwards:
         for layer in layers:
+            hook = layer.attn_drop.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+            afterwards.callback(hook.remove)
+            afterwards.callback(setattr, layer, "fused_attn", layer.fused_attn)
             layer.fused_attn = False
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for layer, flag in zip(layers, flags, strict=True):
-            layer.fused_attn = flag

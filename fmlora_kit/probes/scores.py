@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 
 import numpy as np
@@ -17,10 +17,7 @@ BATCH = 64  # images at a time
 
 
 class ClassScores(nn.Module):
-    """A method as captum wants it: normalised pixels (n, 3, H, W) -> logits (n, classes seen).
-
-    It has learned at least one task, else ValueError.
-    """
+    """A method that has learned a task, for captum: pixels (n, 3, H, W) -> (n, classes seen)."""
 
     def __init__(self, model: Method):
         super().__init__()
@@ -52,14 +49,12 @@ def evaluation_mode(model: Method) -> Iterator[None]:
     if hasattr(model.vit, "entering_prompt"):
         rule, got = "have its prompt before block 0", model.vit.entering_prompt.block
         raise ValueError(f"model must {rule} to be explained, got one before block {got}")
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with ExitStack() as afterwards:
+        for module in model.modules():
+            afterwards.callback(setattr, module, "training", module.training)
+        model.eval()
         with torch.inference_mode(False), torch.enable_grad():
             yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

@@ -22,11 +22,7 @@ BRIEFS_VERSION = 1
 
 
 def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
-    """Write `Record.brief` of each record into one file, atomically; a line per task.
-
-    Raises:
-        RecordError: the file cannot be written.
-    """
+    """Write `Record.brief` of each record into one file, atomically, or raise RecordError."""
     file = Path(file)
     briefs = [
         {
@@ -70,23 +66,14 @@ def load_briefs(file: str | os.PathLike) -> list[Record]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Records by where they lie, relative to the folder that was searched.
+    """Records by where they lie, relative to the folder that was searched."""
 
-    Args:
-        records: the readable ones, in the order of their names.
-        unreadable: for each of the others the reason.
-    """
-
-    records: dict[str, Record]
-    unreadable: dict[str, str]
+    records: dict[str, Record]  # the readable ones, in the order of their names
+    unreadable: dict[str, str]  # for each of the others the reason
 
 
 def load_records(folder: str | os.PathLike) -> Shelf:
-    """Read every record below a folder; one that cannot be read is named with its reason.
-
-    Raises:
-        RecordError: `folder` is not a folder.
-    """
+    """Read every record below an existing folder; what cannot be read is named with the reason."""
     root = Path(folder)
     if not root.is_dir():
         raise RecordError(f"folder must be a folder that exists, got {str(folder)!r}")

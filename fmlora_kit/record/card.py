@@ -28,13 +28,9 @@ _HEAD_OPTIONS |= {"ridge": ("scale", "projections")}
 
 
 def run_card(record: Record) -> dict[str, str]:
-    """What a run was, line by line: a label, and words for people.
+    """What a run was, line by line, in the order to read them: a label, and words for people.
 
-    Args:
-        record: finished or not, of any version; a line whose facts it lacks is "not recorded".
-
-    Returns:
-        Lines in the order to read them.
+    The record may be unfinished and of any version; what it lacks the facts of is "not recorded".
     """
     parts = ("method", "stream", "training")
     facts, stream, training = (record.config.get(part, {}) for part in parts)

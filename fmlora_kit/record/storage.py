@@ -16,11 +16,10 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
@@ -49,19 +48,6 @@ class StoredTask:
 def task_file(index: int) -> str:
     """Name of the array file of task `index` (0-based)."""
     return f"task_{index:03d}.safetensors"
-
-
-def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The safetensors bytes of named arrays; the same arrays always give the same bytes."""
-    return safetensors.numpy.save({name: arrays[name] for name in sorted(arrays)})
-
-
-def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The named arrays in safetensors bytes; raise `RecordError` if they are none."""
-    try:
-        return safetensors.numpy.load(data)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -113,10 +99,7 @@ def save_folder(
 def load_folder(
     folder: str | os.PathLike,
 ) -> tuple[dict, list[tuple[dict, str, dict]], list[float]]:
-    """Read a record's folder, or nothing of it.
-
-    Returns:
-        The header, per task (entry, sha256, arrays), and seconds per task (NaN where unknown).
+    """Read the header, per task (entry, sha256, arrays), and seconds per task (NaN if unknown).
 
     Raises:
         RecordError: a file is missing, truncated, altered, or written by a newer version.
@@ -136,7 +119,10 @@ def load_folder(
         if sha256(data) != digest:
             rule = f"does not match its hash in {RECORD_FILE}: the file ({len(data)} bytes)"
             raise RecordError(f"{folder / name} {rule} is truncated or was altered")
-        tasks.append((entry, digest, decode_arrays(data)))
+        try:
+            tasks.append((entry, digest, safetensors.numpy.load(data)))
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
     return body, tasks, _read_seconds(folder, len(tasks))
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from html import escape
 
 import numpy as np
+import safetensors.numpy
 
 from fmlora_kit.record import storage
 from fmlora_kit.record.checks import ReadOnlyDict, check_task, put, read_only, whole
@@ -134,8 +135,8 @@ class TaskResult:
         return storage.sha256(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The task's array file in safetensors format: all arrays without a place in the JSON."""
-        return storage.encode_arrays(self._arrays())
+        """The array file, in safetensors format: all arrays without a place in the JSON, sorted."""
+        return safetensors.numpy.save(dict(sorted(self._arrays().items())))
 
     def to_json(self) -> dict:
         """All but the arrays of the array file and `seconds`, JSON-able, NaN as None."""
