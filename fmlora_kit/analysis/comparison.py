@@ -119,11 +119,7 @@ class Comparison:
     devices: tuple[str, ...] = ()
 
     def row(self, label: str) -> Row:
-        """The row of a method, or of a variant.
-
-        Raises:
-            ValueError: it is not compared; the message lists those that are.
-        """
+        """The row of a method or variant, else a ValueError that lists those compared."""
         for row in self.rows:
             if row.label == label:
                 return row
@@ -151,11 +147,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, values: Mapping) -> Comparison:
-        """The inverse of `to_json`.
-
-        Raises:
-            ValueError: an entry is missing or unknown.
-        """
+        """The inverse of `to_json`; ValueError if an entry is missing or unknown."""
         try:
             rows = tuple(_row_from_json(row) for row in values["rows"])
             whole = cls(values["stream"], values["scenario"], rows, tuple(values["devices"]))
@@ -256,9 +248,6 @@ def tied(
 
     Returns:
         Labels, the best first; empty if there is none besides joint training, or none is known.
-
-    Raises:
-        ValueError: `among` has a method that is not compared.
     """
     rows = comparison.rows if among is None else [comparison.row(label) for label in among]
     rows = [row for row in rows if row.method != BOUND and not math.isnan(row.mean(name))]

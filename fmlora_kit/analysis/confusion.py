@@ -96,11 +96,8 @@ def task_confusion(record: Record, after: int | None = None) -> np.ndarray:
     A row sums to 1. The diagonal is the right task, not always the right class.
 
     Args:
-        record: a class-incremental run.
+        record: a class-incremental run with predictions (not a brief record).
         after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record is domain-incremental or brief, or `after` is out of range.
     """
     n = _count_learned(record, after)
     owner = _class_owner(record, "task_confusion")
@@ -116,10 +113,6 @@ def lost_images(record: Record, after: int | None = None) -> LostImages:
     Args:
         record: a class-incremental run with test labels.
         after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record is domain-incremental or has no test labels, or `after` is out of
-            range.
     """
     n = _count_learned(record, after)
     owner = _class_owner(record, "lost_images")
@@ -138,9 +131,6 @@ def class_history(record: Record, after: int | None = None) -> ClassHistory:
     Args:
         record: a run of either scenario, with test labels.
         after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record has no test labels, or `after` is out of range.
     """
     n = _count_learned(record, after)
     seen, _, _ = _seen_classes(record, n)
@@ -181,9 +171,6 @@ def class_confusion(
         record: a run of either scenario, with test labels.
         after: how many tasks had been learned; all that are finished without it.
         task: count the test images of this task alone, from 0.
-
-    Raises:
-        ValueError: the record has no test labels, or `after` or `task` is out of range.
     """
     n = _count_learned(record, after)
     if task is not None:

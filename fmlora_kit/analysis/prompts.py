@@ -60,11 +60,7 @@ class PromptEffect:
 
 
 def prompts_over_time(record: Record) -> np.ndarray:
-    """(T, L, d) the prompt after every finished task.
-
-    Raises:
-        ValueError: the method has no prompt.
-    """
+    """(T, L, d) the prompt after every finished task."""
     if not all("prompt" in task.state for task in check_record(record, 1).tasks):
         raise ValueError(
             f"record must be of a method with a meta-prompt, got {record.method!r} without one"
@@ -82,9 +78,6 @@ def prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat")
 
     Returns:
         (T, T); of moves (T - 1, T - 1).
-
-    Raises:
-        ValueError: the method has no prompt, ``of`` or ``per`` is unknown, or there is no move.
     """
     from sklearn.metrics.pairwise import cosine_similarity
 
@@ -103,9 +96,6 @@ def feature_similarity(record: Record) -> np.ndarray:
 
     The subspaces are those of the class means right after each task; DRS measures novelty by the
     same affinity.
-
-    Raises:
-        ValueError: the record holds no feature subspaces.
     """
     if not all("subspace" in task.state for task in check_record(record, 1).tasks):
         raise ValueError(
@@ -118,11 +108,7 @@ def feature_similarity(record: Record) -> np.ndarray:
 
 
 def prompt_moves(record: Record) -> PromptMoves:
-    """How far each task moved the prompt, and how far it is by then from the first task's.
-
-    Raises:
-        ValueError: the method has no prompt.
-    """
+    """How far each task moved the prompt, and how far it is by then from the first task's."""
     every = prompts_over_time(record)
     first = record.tasks[0].scalars.get("prompt_shift", np.nan)
     steps = [

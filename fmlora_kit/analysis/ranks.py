@@ -73,11 +73,7 @@ class GateTrace:
 
 
 def rank_table(record: Record) -> RankTable:
-    """Difficulty, novelty, H, and mean, smallest and largest chosen rank of every finished task.
-
-    Raises:
-        ValueError: the method chooses no ranks, or a task has no complexity.
-    """
+    """Difficulty, novelty, H, and mean, smallest and largest chosen rank of every finished task."""
     ranks = check_record(record).ranks
     if not ranks.size:
         raise ValueError(
@@ -95,11 +91,7 @@ def rank_table(record: Record) -> RankTable:
 
 
 def candidates(record: Record) -> np.ndarray:
-    """(K,) the ranks that DRS chose from, rising.
-
-    Raises:
-        ValueError: the record has no rank candidates.
-    """
+    """(K,) the ranks that DRS chose from, rising."""
     state = record.tasks[0].state if check_record(record).tasks else {}
     if "drs.candidates" not in state:
         raise ValueError(
@@ -116,9 +108,6 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
         record: a run of FM-LoRA with DRS.
         task: its index from 0, or its name.
         layer: index or name of an adapted map; None averages over the maps.
-
-    Raises:
-        ValueError: no such task or layer, or the record has no trace of the choice.
     """
     result = check_record(record, 1).tasks[index_of(task, record.task_names, "task")]
     traces = _read_traces(record, result)
@@ -138,11 +127,7 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
 
 
 def expected_ranks(record: Record) -> list[np.ndarray]:
-    """(s,) E[r] over the steps of each finished task, mean over the adapted maps.
-
-    Raises:
-        ValueError: the record has no trace of the choice.
-    """
+    """(s,) E[r] over the steps of each finished task, mean over the adapted maps."""
     return [gate_trace(record, t).expected_rank for t in range(len(check_record(record).tasks))]
 
 
@@ -250,9 +235,6 @@ class TruncationTable:
             task: its index from 0, or its name.
             layer: index or name of an adapted map; None or "all layers" for all at once. There
                 the last level is the largest chosen rank: a map with less keeps what it has.
-
-        Raises:
-            ValueError: no such task or layer.
         """
         t, where = self._indices(task, layer)
         return (*sorted(self._index.get((t, where), {})), self._highest(t, where))
@@ -266,9 +248,6 @@ class TruncationTable:
             task: see `levels`.
             layer: see `levels`.
             rank: one of `levels`; None for the chosen rank.
-
-        Raises:
-            ValueError: no such task or layer, or a rank that was not measured.
         """
         cut = self._cut(task, layer, rank)
         return self.full if cut is None else self.accuracy[cut]

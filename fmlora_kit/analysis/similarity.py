@@ -112,10 +112,8 @@ def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -
 
     Args:
         similarity: says which class is how close.
-        confusion: which class was taken for which, from a record of the same classes.
-
-    Raises:
-        ValueError: not the same classes in the same order, or there is no error.
+        confusion: which class was taken for which, with at least one error, from a record of the
+            same classes in the same order.
     """
     checks.instance("similarity", similarity, TaskSimilarity, "a TaskSimilarity")
     checks.instance("confusion", confusion, ClassConfusion, "a ClassConfusion")

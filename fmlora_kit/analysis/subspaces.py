@@ -104,11 +104,8 @@ def directions(
 
     Args:
         record: a run of a method with low-rank updates.
-        energy: share of an update's energy that the directions must hold; 1 takes all.
+        energy: share, in (0, 1], of an update's energy that the directions must hold; 1 takes all.
         tolerance: singular values up to this share of the largest count as zero.
-
-    Raises:
-        ValueError: `energy` is not in (0, 1], or the method has no low-rank updates.
     """
     energy = checks.number("energy", energy, above=0, high=1)
     return _directions(check_record(record), energy, tolerance)
@@ -140,9 +137,6 @@ def principal_angles(
         layer: the adapted map, by name or index from 0.
         side: "output" or "input".
         energy: see `directions`.
-
-    Raises:
-        ValueError: `side` is unknown, or a task or layer is not in the record.
     """
     checks.choice("side", side, SIDES)
     k = index_of(layer, check_record(record).layers, "layer")
@@ -161,9 +155,6 @@ def pair_table(
         side: "output" or "input".
         energy: see `directions`.
         within: where the chance levels draw from, see `WITHIN`.
-
-    Raises:
-        ValueError: an argument is unknown, or there are fewer than two finished tasks.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
@@ -228,9 +219,6 @@ def share_in_earlier(
     Returns:
         Two (tasks finished, L) arrays of fractions; NaN for the first task, and where a task
         changed nothing.
-
-    Raises:
-        ValueError: an argument is unknown, or the method has no low-rank updates.
     """
     from scipy.linalg import orth
 
@@ -333,10 +321,6 @@ def task_pair(
         layer: an adapted map, by name or index; None: mean over all layers.
         energy: share of an update's energy that the compared directions hold.
         within: where the random later updates of `angles_chance` come from.
-
-    Raises:
-        ValueError: an argument is unknown, both tasks are the same, or the method has no low-rank
-            updates.
     """
     check_record(record)
     numbers = sorted(index_of(task, record.task_names, "task") for task in (first, second))
@@ -409,9 +393,6 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
         layer: number of the adapted map, from 0.
         side: "output" (column space, d = d_out) or "input" (row space, d = d_in).
         within: one of `WITHIN`.
-
-    Raises:
-        ValueError: `side` or `within` is unknown.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)

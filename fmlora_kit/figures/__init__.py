@@ -1,6 +1,8 @@
 """Figures of records: each function takes a record, or records by label, and returns a figure.
 
-Nothing here shows, prints or reads a file.
+Nothing here shows, prints or reads a file. What cannot be drawn raises ValueError, in a sentence
+that says what the argument must be: no record, a choice, task, layer or image that there is not,
+records that do not compare, have too few finished tasks or not what the figure shows.
 """
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, accuracy_parts

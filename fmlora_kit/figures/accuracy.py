@@ -35,9 +35,6 @@ def accuracy_matrix(records: curves.Records, *, oracle: bool = False) -> go.Figu
         records: one run, finished or not, or records by label.
         oracle: show the accuracy with task identity given (arg-max over the task's own classes
             only).
-
-    Raises:
-        ValueError: a record has no finished task.
     """
     if not isinstance(records, Record):
         return _matrices(curves.by_label(records), oracle)
@@ -77,12 +74,9 @@ def accuracy_curves(
     with its accuracy from when it was learned on, a line per method.
 
     Args:
-        records: a record, or records by label.
+        records: a record, or records by label, with a finished task each.
         average: "micro" (all test images count alike) or "macro" (all tasks count alike).
         by_task: draw every task on its own, no average.
-
-    Raises:
-        ValueError: a record has no finished task, or ``average`` is unknown.
     """
     checks.choice("average", average, ("micro", "macro"))
     if checks.flag("by_task", by_task):
@@ -263,9 +257,6 @@ def accuracy_parts(records: curves.Records) -> go.Figure:
     Args:
         records: a record, or records (or lists of them, one per seed) by label. Of
             domain-incremental streams the last two are the same.
-
-    Raises:
-        ValueError: there is none, or one has no finished task.
     """
     table = curves.by_label(records)
     means = {label: _means(runs) for label, runs in table.items()}

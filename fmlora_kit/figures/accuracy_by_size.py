@@ -28,9 +28,6 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
 
     Args:
         records: finished runs that compare, one per method and seed.
-
-    Raises:
-        ValueError: the records do not compare.
     """
     records = list(records)
     comparison, found = compare_records(records), measure_storage(records)

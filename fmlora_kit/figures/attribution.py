@@ -27,9 +27,6 @@ def attribution_over_time(
     Args:
         explanations: of one record, or of several by label, by one method and of the same images.
         image: which of its images.
-
-    Raises:
-        ValueError: there is none or no such image, or images, tasks or methods differ.
     """
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run.split(" on ")[0]: explanations}
@@ -75,9 +72,6 @@ def attribution_methods(
         explanations: of the same record and images, one per method.
         image: which of the images.
         after: the task, from 0, after which the model is looked at; default: the last.
-
-    Raises:
-        ValueError: there is none, no such image or moment, or the images differ.
     """
     listed = same_images(explanations)
     first = listed[0]
@@ -117,11 +111,7 @@ _MEANING = {
 def same_images(
     explanations: Explanations | Mapping[str, Explanations] | list[Explanations],
 ) -> list[Explanations]:
-    """The explanations as a list, if they are of the same run, images and moments.
-
-    Raises:
-        ValueError: there is none, or they differ.
-    """
+    """The explanations as a list; ValueError unless all are of one run, its images and moments."""
     if isinstance(explanations, Explanations):
         explanations = [explanations]
     listed = list(explanations.values() if isinstance(explanations, Mapping) else explanations)

@@ -38,9 +38,6 @@ def explanation_movement(
     Args:
         explanations: of one record, or of several by label, by one method each.
         since: "learned" or "previous": see `analysis.attribution_movement`.
-
-    Raises:
-        ValueError: ``since`` is unknown, there is none, or they are of different tasks.
     """
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run: explanations}
@@ -150,9 +147,6 @@ def class_probabilities(
         explanations: of one record, by any method.
         image: which of its images.
         after: the task, from 0, after which the model is looked at; default: the last.
-
-    Raises:
-        ValueError: there is no such image or moment.
     """
     e, after = explanations, explanations.check(image, after)
     figure = style.new_figure(
@@ -175,9 +169,6 @@ def explanation_at(
         explanations: of one record, by one method.
         image: which of its images.
         after: the task, from 0, after which the model is looked at; default: the last.
-
-    Raises:
-        ValueError: there is no such image or moment.
     """
     e, after = explanations, explanations.check(image, after)
     limit = attribution.limit_of(e.maps[:, image])
@@ -271,9 +262,6 @@ def photo_scores(
         class_names: (classes,), in the order of the logits.
         labels: (n,) what the photos are called.
         shown: most classes with a bar.
-
-    Raises:
-        ValueError: lengths that do not fit together, or ``shown`` below 1.
     """
     from scipy.special import softmax
 

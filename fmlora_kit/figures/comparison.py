@@ -30,9 +30,6 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
 
     Args:
         comparisons: by the label of their panel, what `fmlora_kit.analysis.compare_records` gives.
-
-    Raises:
-        ValueError: there is nothing to draw.
     """
     if not comparisons:
         raise ValueError("comparisons must hold at least one comparison, got none")
@@ -249,10 +246,6 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
         records: a record, or records by label; with several seeds, mean and 95% interval.
         names: metrics, by their names in `fmlora_kit.analysis.DEFINITIONS`. The numbers trained and
             deployed follow them.
-
-    Raises:
-        ValueError: a name is unknown, a record has no finished task, or two of a label have the
-            same seed.
     """
     by_labels = by_label(records)
     rows = make_rows(by_labels, names)

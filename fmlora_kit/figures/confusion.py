@@ -33,12 +33,8 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
     takers stand out. Above each column: the share of all other tasks' images that it takes.
 
     Args:
-        record: a class-incremental run.
+        record: a class-incremental run with a finished task.
         after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record is domain-incremental or has no finished task, or `after` is out of
-            range.
     """
     record = single(record)
     percent = 100 * confusion.task_confusion(record, after)
@@ -69,10 +65,6 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     Args:
         record: a class-incremental run with test labels and two finished tasks.
         after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record is domain-incremental, has no test labels or fewer than two finished
-            tasks, or `after` is out of range.
     """
     record = single(record, least=2)
     table = confusion.lost_images(record, after)
@@ -218,10 +210,6 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     Args:
         record: a run of either scenario, with test labels and two finished tasks.
         after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record has no test labels or fewer than two finished tasks, or `after` is
-            out of range.
     """
     record = single(record, least=2)
     history = confusion.class_history(record, after)
@@ -255,9 +243,6 @@ def class_confusion(
         record: a run of either scenario, with test labels.
         after: how many tasks had been learned; all that are finished without it.
         task: the test images of this task alone, from 0.
-
-    Raises:
-        ValueError: the record has no test labels, or `after` or `task` is out of range.
     """
     record = single(record)
     table = confusion.class_confusion(record, after, task=task)

@@ -209,11 +209,7 @@ def _check_runs(name: str, runs: object, least: int, most: int | None) -> tuple[
 
 
 def single(record: Record, *, least: int = 1) -> Record:
-    """`record`, if it is one with at least ``least`` finished tasks.
-
-    Raises:
-        ValueError: it is something else, or has too few finished tasks.
-    """
+    """`record`, if it is one with at least ``least`` finished tasks."""
     checks.instance("record", record, Record, "a Record")
     return _check_runs("record", record, least, 1)[0]
 

@@ -29,13 +29,10 @@ def feature_drift(
     learned earlier as a thick black one.
 
     Args:
-        histories: features over time, or several by label.
+        histories: features over time (two moments or more), or several by label.
         against: "since learned" (the features right after the task) or "consecutive" (the features
             one task earlier).
         debiased: see `analysis.linear_cka`.
-
-    Raises:
-        ValueError: ``against`` is unknown, or a history has fewer than two moments.
     """
     checks.choice("against", against, MEASURES)
     if isinstance(histories, FeatureHistory):
@@ -130,9 +127,6 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
         embedding: from `analysis.embed`.
         after: show the map after so many tasks; without it a slider and a button step through all,
             with fixed axes, so that what moves in the picture moved in the map.
-
-    Raises:
-        ValueError: there is no map after ``after`` tasks.
     """
     learned = embedding.learned.tolist()
     shown = len(learned) - 1

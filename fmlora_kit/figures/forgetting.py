@@ -37,11 +37,8 @@ def forgetting_curves(records: curves.Records, *, definition: str = "max") -> go
     drift on the right.
 
     Args:
-        records: a record, or records by label.
+        records: a record, or records by label, with two finished tasks each.
         definition: "max" (Chaudhry et al.), "first" (minus BWT) or "step" (CODA-Prompt).
-
-    Raises:
-        ValueError: `definition` is unknown, or a record has fewer than two finished tasks.
     """
     checks.choice("definition", definition, sorted(accuracy.FORGETTING))
     table = curves.by_label(records, least=2)
@@ -117,10 +114,8 @@ def forgetting_definitions(records: curves.Records) -> go.Figure:
     "max" is made of. The formulas stand in the hover texts.
 
     Args:
-        records: a record, or records by label; with several seeds, mean and 95% interval.
-
-    Raises:
-        ValueError: a record has fewer than two finished tasks.
+        records: a record, or records by label, with two finished tasks each; with several seeds,
+            mean and 95% interval.
     """
     table = curves.by_label(records, least=2)
     values = {label: _intervals(runs) for label, runs in table.items()}
@@ -208,9 +203,6 @@ def fall_per_step(record: Record) -> go.Figure:
 
     Args:
         record: one run of either scenario, finished or not, with two finished tasks.
-
-    Raises:
-        ValueError: the record has fewer than two finished tasks.
     """
     record = curves.single(record, least=2)
     n = len(record.tasks)
@@ -251,18 +243,13 @@ def forward_transfer(records: curves.Records) -> go.Figure:
     Args:
         records: a record, or records (or lists of them, one per seed) by label, that were tested on
             the next task: domain-incremental ones are.
-
-    Raises:
-        ValueError: a record was never tested on a task before learning it.
     """
     table = curves.by_label(records)
-    for label, runs in table.items():
-        if any(np.isnan(accuracy.before_learning(record)).all() for record in runs):
-            raise ValueError(
-                f"records must be tested on the next task before it is learned; {label!r} was not "
-                "(class-incremental records are not: the next classes are unknown)"
-            )
     measure = accuracy.before_learning
+    for label, runs in table.items():
+        if any(np.isnan(measure(record)).all() for record in runs):
+            rule = "tested on the next task before it is learned (class-incremental ones are not)"
+            raise checks.fail(f"records[{label!r}]", rule, "NaN alone")
     lines = [curves.curve(label, runs, measure, skip=1) for label, runs in table.items()]
     first = next(iter(table.values()))[0]
     note = curves.seeds_note(lines)

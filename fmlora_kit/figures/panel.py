@@ -46,11 +46,9 @@ def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
     Axes and colour ranges are wide enough for all of them, so that nothing but the data moves.
 
     Args:
-        figures: in order, the last one with all there is to see; None where there is nothing yet.
+        figures: in order, the last one with all there is to see; None (but not there) where there
+            is nothing yet.
         title: what they show, in a few words.
-
-    Raises:
-        ValueError: the last figure is None.
     """
     if not figures or figures[-1] is None:
         raise ValueError("figures must end in a figure, got none")

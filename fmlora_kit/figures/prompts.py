@@ -21,13 +21,9 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     about them. Right: affinity of the tasks' feature subspaces.
 
     Args:
-        record: one run with a meta-prompt.
+        record: one run with a meta-prompt and the feature subspaces of its tasks.
         of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
         per: "flat" (cosine of all L d numbers) or "token mean" (of the mean token).
-
-    Raises:
-        ValueError: the record has no finished task, no prompt or no feature subspaces; ``of`` or
-            ``per`` is unknown.
     """
     record = curves.single(record)
     ours = prompts.prompt_similarity(record, of=of, per=per)
@@ -54,10 +50,7 @@ def prompt_movement(records: curves.Records) -> go.Figure:
     """How far each task moved the meta-prompt, and how far it is by then from the first task's.
 
     Args:
-        records: a record, or records (or lists of them, one per seed) by label.
-
-    Raises:
-        ValueError: a record has no finished task or no meta-prompt.
+        records: a record with a meta-prompt, or such (or lists of them, one per seed) by label.
     """
     labelled = curves.by_label(records)
     first = next(iter(labelled.values()))

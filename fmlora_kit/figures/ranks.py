@@ -26,9 +26,6 @@ def rank_allocation(record: Record) -> go.Figure:
 
     Args:
         record: one run, finished or not, of a method that has ranks.
-
-    Raises:
-        ValueError: the record has no finished task, or its method has no ranks.
     """
     record = single(record)
     ranks = record.ranks.T
@@ -77,10 +74,7 @@ def complexity_and_rank(records: Records) -> go.Figure:
     alone asks for. Records by label: mean rank against H, one point per task and record.
 
     Args:
-        records: a record, or records by label.
-
-    Raises:
-        ValueError: a record has no finished task, no ranks, or no complexity.
+        records: a record, or records by label, of FM-LoRA with DRS: with ranks and complexities.
     """
     if isinstance(records, Record):
         return _bars(single(records))
@@ -247,13 +241,9 @@ def gate_probabilities(
     mean over the adapted maps; the diamond behind each line is the mean rank that was taken.
 
     Args:
-        record: one run of FM-LoRA with DRS.
+        record: one run of FM-LoRA with DRS, with the traces of the choice.
         task: index from 0, or name; None draws all tasks.
-        layer: index or name of an adapted map; None averages over the maps.
-
-    Raises:
-        ValueError: no such task or layer, a layer without a task, or the record has no finished
-            task or no trace of the choice.
+        layer: index or name of an adapted map, for a task alone; None averages over the maps.
     """
     record = single(record)
     if task is None:

@@ -37,12 +37,9 @@ def training_progress(
     Args:
         record: one run, finished or not; it may have no finished task yet.
         losses: of the task in training, which the record does not have yet.
-        task_names: of the whole stream; default: of the finished tasks.
+        task_names: of the whole stream, no more; default: of the finished tasks.
         n_steps: how many steps the task in training has, so that the axis can leave room for them.
         expected_rank: (L,) E[r] of the task in training, per adapted map.
-
-    Raises:
-        ValueError: there are more tasks than the record's stream has.
     """
     checks.instance("record", record, Record, "a Record")
     per_task = [task.losses for task in record.tasks] + ([np.asarray(losses)] if losses else [])
@@ -200,9 +197,6 @@ def run_card_table(records: Records) -> go.Figure:
 
     Args:
         records: a record, or records by label.
-
-    Raises:
-        ValueError: there is none, or one has no finished task.
     """
     table = by_label(records)
     cards = {label: _merge([run_card(r) for r in runs]) for label, runs in table.items()}

@@ -24,9 +24,6 @@ def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = 
         similarity: in the feature space before learning.
         remembered: (T, T) the affinity of the subspaces that a record keeps
             (`analysis.feature_similarity`), drawn in the middle.
-
-    Raises:
-        ValueError: ``remembered`` is not (T, T).
     """
     n, middle = len(similarity.task_names), ""
     panels = {"subspace affinity before learning": similarity.affinity}
@@ -65,10 +62,7 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
     Args:
         similarity: says how far class means are apart.
         task: index of the task in the rows.
-        other: index of the task in the columns.
-
-    Raises:
-        ValueError: an index is out of range, or both are the same.
+        other: index of the task in the columns, a different one.
     """
     n = len(similarity.task_names)
     checks.integer("task", task, 0, n - 1)
@@ -109,10 +103,7 @@ def errors_to_nearest(
 
     Args:
         similarity: says which class is how near.
-        confusions: by label, from records of the same classes.
-
-    Raises:
-        ValueError: there is no confusion, or one is of other classes or has no error.
+        confusions: by label, from records of the same classes, each with an error.
     """
     if not confusions:
         raise checks.fail("confusions", "at least one ClassConfusion by label", confusions)

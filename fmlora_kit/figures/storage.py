@@ -56,9 +56,6 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     Args:
         records: finished runs that compare, one per method and seed.
         measure: one of MEASURES.
-
-    Raises:
-        ValueError: `measure` is unknown, or the records do not compare.
     """
     checks.choice("measure", measure, MEASURES)
     records = list(records)
@@ -181,9 +178,6 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
 
     Args:
         records: finished runs that compare, one per method and seed.
-
-    Raises:
-        ValueError: the records do not compare.
     """
     records = list(records)
     found = list(storage.measure_storage(records).values())
@@ -263,9 +257,6 @@ def parameters_stored(records: curves.Records) -> go.Figure:
 
     Args:
         records: a record, or records (or lists of them, one per seed) by label.
-
-    Raises:
-        ValueError: a record has no finished task.
     """
     table = curves.by_label(records)
     lines = [

@@ -27,11 +27,8 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
     Args:
         stream: anything with `name`, `scenario` and `tasks`, each with `name`, `classes`,
             `class_names`, `train_images` (n, H, W, 3) uint8 and `train_labels` (n,).
-        per_class: pictures of each class.
-        max_columns: most pictures in a row; further classes are left out.
-
-    Raises:
-        ValueError: `per_class` or `max_columns` is below 1.
+        per_class: pictures of each class, at least 1.
+        max_columns: most pictures in a row, at least 1; further classes are left out.
     """
     for name, value in (("per_class", per_class), ("max_columns", max_columns)):
         if value < 1:

@@ -97,10 +97,7 @@ def task_colors(n: int) -> tuple[str, ...]:
     dark (first) to light (last), without its palest end, which is hard to see on white.
 
     Args:
-        n: number of tasks of the whole stream, finished or not.
-
-    Raises:
-        ValueError: `n` is not at least 1.
+        n: number of tasks of the whole stream, finished or not; at least 1.
     """
     checks.integer("n", n, 1)
     if n <= len(OKABE_ITO):

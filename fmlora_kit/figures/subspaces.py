@@ -74,15 +74,11 @@ def subspace_map(
     - "overlap": the mean of their cos^2, 1 if one space holds the other. Chance is exact here.
 
     Args:
-        records: a run of a method with low-rank updates, or such runs by label.
+        records: a run of a method with low-rank updates and two tasks, or such runs by label.
         measure: "angle", "grassmann" or "overlap".
         layer: an adapted map, by name or index; None pools: the mean over all layers.
         energy: share of an update's energy that the compared directions hold.
         within: where chance draws from: "open", "core" or "space" (`WITHIN_NAMES`).
-
-    Raises:
-        ValueError: the method has no low-rank updates, there are fewer than two tasks, or an
-            argument is unknown.
     """
     chosen = _MEASURES[checks.choice("measure", measure, _MEASURES)]
     checks.choice("within", within, WITHIN_NAMES)
@@ -114,11 +110,7 @@ def subspace_map(
 
 
 def one_each(records: Records, *, least: int = 1) -> dict[str, Record]:
-    """One record by label, for figures that cannot average over seeds.
-
-    Raises:
-        ValueError: a label has several records, or one has fewer than ``least`` finished tasks.
-    """
+    """One record by label, with ``least`` finished tasks; ValueError if one has several seeds."""
     table = by_label(records, least=least, per_label=1)
     return {label: runs[0] for label, runs in table.items()}
 

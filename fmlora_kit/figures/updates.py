@@ -31,12 +31,9 @@ def earlier_span(
     panels per record. Above the dashed line a task goes where others have been, more than it must.
 
     Args:
-        records: a run of a method with low-rank updates, or such runs by label.
+        records: a run of a method with low-rank updates and two tasks, or such runs by label.
         energy: share of an earlier update's energy that its directions hold.
-        within: where chance draws from, one of `analysis.chance.WITHIN`.
-
-    Raises:
-        ValueError: the method has no low-rank updates, or there are fewer than two tasks.
+        within: where chance draws from, one of `analysis.subspaces.WITHIN`.
     """
     table = one_each(records, least=2)
     (record, *_) = table.values()
@@ -72,9 +69,6 @@ def core_energy(records: Records) -> go.Figure:
 
     Args:
         records: a run of a method with low-rank updates, or such runs by label.
-
-    Raises:
-        ValueError: the method has no low-rank updates.
     """
     if not isinstance(records, Record):
         return _compare_energies(one_each(records))
@@ -107,9 +101,6 @@ def singular_values(
         first: one task, by name or index from 0.
         second: the other task.
         layer: an adapted map, by name or index; None: the mean over all layers.
-
-    Raises:
-        ValueError: the method has no low-rank updates, or a task or layer is unknown.
     """
     record = single(record)
     where = "mean over layers" if layer is None else _layer_name(record, layer)
@@ -271,13 +262,9 @@ def subspace_pair(
     Args:
         record: a run of a method with low-rank updates.
         first: one task, by name or index from 0.
-        second: another task.
+        second: another task, not the same.
         layer: an adapted map, by name or index; None: the mean over all layers.
         energy: share of an update's energy that the compared directions hold.
-
-    Raises:
-        ValueError: the method has no low-rank updates, a task or layer is unknown, or both tasks
-            are the same.
     """
     record = single(record)
     pair = subspaces.task_pair(record, first, second, layer=layer, energy=energy)
@@ -398,9 +385,6 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     Args:
         record: a run of FM-LoRA.
         layer: an adapted map, by name or index.
-
-    Raises:
-        ValueError: the method has no core, or there is no such layer.
     """
     record = single(record)
     changes = updates.core_changes(record, layer)
