@@ -154,9 +154,7 @@ FORGETTING = {"max": forgetting_max, "first": forgetting_first, "step": forgetti
 def forgetting_curve(accuracy: np.ndarray, *, definition: str = "max") -> np.ndarray:
     """(tasks finished,) forgetting as if the stream had ended after each; NaN after the first.
 
-    Args:
-        accuracy: (T, T) accuracy matrix.
-        definition: "max", "first" or "step".
+    `definition` is "max", "first" or "step".
     """
     checks.choice("definition", definition, FORGETTING)
     done = _finished(accuracy)

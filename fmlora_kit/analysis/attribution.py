@@ -149,13 +149,9 @@ def attribution_movement(explanations: Explanations, *, since: str = "learned") 
     Adebayo et al. (2018, arXiv 1810.03292) compare maps of one image under different models. It
     does not see the maps' scale.
 
-    Args:
-        explanations: of the same images over the tasks.
-        since: "learned": against the map after the class was first learned (0 there); "previous":
-            against the map after the task before (NaN at the first).
-
-    Returns:
-        (T, n); NaN before the class was learned, and where one of the two maps is constant.
+    Since "learned": against the map after the class was first learned (0 there); "previous":
+    against the map after the task before (NaN at the first). NaN also before the class was learned,
+    and where one of the two maps is constant.
     """
     checks.choice("since", since, ("learned", "previous"))
     moved = np.full(_check(explanations).scores.shape, np.nan)

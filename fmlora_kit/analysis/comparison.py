@@ -149,7 +149,7 @@ class Comparison:
     def from_json(cls, values: Mapping) -> Comparison:
         """The inverse of `to_json`; ValueError if an entry is missing or unknown."""
         try:
-            rows = tuple(_row_from_json(row) for row in values["rows"])
+            rows = tuple(map(_row_from_json, values["rows"]))
             whole = cls(values["stream"], values["scenario"], rows, tuple(values["devices"]))
             return replace(whole, rows=_with_gains(rows))
         except (AttributeError, KeyError, TypeError) as error:
@@ -262,9 +262,7 @@ def by_name(
 ) -> dict[str, tuple[Record, ...]]:
     """Records by what people call their method, as figures take them; joint training left out.
 
-    Args:
-        records: of many methods and seeds.
-        methods: these alone, in this order, as far as they are there; default: all.
+    With methods: these alone, in this order, as far as they are there.
     """
     records = [record for record in records if record.method != BOUND]
     there = dict.fromkeys(record.method for record in records)

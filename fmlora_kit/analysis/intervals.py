@@ -40,17 +40,14 @@ class Interval:
 
     def to_json(self) -> dict[str, float | None]:
         """`{"mean": ..., "ci95": ...}` with None for NaN, so that the JSON is strict."""
-        return {
-            "mean": None if math.isnan(self.mean) else self.mean,
-            "ci95": None if math.isnan(self.ci95) else self.ci95,
-        }
+        values = {"mean": self.mean, "ci95": self.ci95}
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def mean_ci95(values: Sequence[float]) -> Interval:
     """Mean and 95% Student-t interval: half-width t_{0.975, n-1} s / sqrt(n).
 
-    Args:
-        values: (n,) one number per seed, at least one. If one is NaN, both results are NaN.
+    `values` are (n,) numbers, one per seed, at least one; if one is NaN, both results are NaN.
     """
     from scipy import stats
 

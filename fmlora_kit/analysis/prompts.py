@@ -71,10 +71,8 @@ def prompts_over_time(record: Record) -> np.ndarray:
 def prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat") -> np.ndarray:
     """Cosine between the prompts after every two tasks, in -1..1.
 
-    Args:
-        record: a run with a meta-prompt.
-        of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
-        per: "flat" (all L d numbers) or "token mean" (the mean token, d numbers).
+    `of` is "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on; `per` is "flat" (all L
+    d numbers) or "token mean" (the mean token, d numbers).
 
     Returns:
         (T, T); of moves (T - 1, T - 1).

@@ -107,10 +107,7 @@ def candidates(record: Record) -> np.ndarray:
 def gate_trace(record: Record, task: int | str, layer: int | str | None = None) -> GateTrace:
     """Gate probabilities and temperature over the steps in which a task's ranks were chosen.
 
-    Args:
-        record: a run of FM-LoRA with DRS.
-        task: its index from 0, or its name.
-        layer: index or name of an adapted map; None averages over the maps.
+    Of a run of FM-LoRA with DRS; without a layer the mean over the adapted maps.
     """
     result = check_record(record, 1).tasks[index_of(task, record.task_names, "task")]
     if not {"drs.temperature", "drs.probabilities"} <= set(result.traces):

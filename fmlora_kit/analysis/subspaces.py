@@ -130,13 +130,7 @@ def principal_angles(
 ) -> np.ndarray:
     """(min(k, l),) principal angles between the updates of two tasks, degrees, ascending.
 
-    Args:
-        record: a run.
-        first: one task, by name or index from 0.
-        second: the other task.
-        layer: the adapted map, by name or index from 0.
-        side: "output" or "input".
-        energy: see `directions`.
+    Tasks and layer by name or index from 0; `energy`: see `directions`.
     """
     checks.choice("side", side, SIDES)
     k = index_of(layer, check_record(record).layers, "layer")
@@ -150,11 +144,8 @@ def pair_table(
 ) -> PairTable:
     """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
 
-    Args:
-        record: a run with at least two finished tasks.
-        side: "output" or "input".
-        energy: see `directions`.
-        within: where the chance levels draw from, see `WITHIN`.
+    `side` is "output" or "input"; `energy`: see `directions`; `within`, see `WITHIN`, is where
+    chance draws from.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
@@ -208,13 +199,8 @@ def share_in_earlier(
     """How much of each update lies in the span of all earlier ones, and how much would by chance.
 
     |P dW_t|_F^2 / |dW_t|_F^2, P projecting onto the leading directions of all earlier updates
-    together. By chance: the expected share of an update drawn at random from the room it had.
-
-    Args:
-        record: a run.
-        side: "output" or "input".
-        energy: see `directions`; of the earlier updates. The new one counts in full.
-        within: see `WITHIN`.
+    together (those that hold `energy` of each; the new one counts in full). By chance: the expected
+    share of an update drawn at random from the room it had, see `WITHIN`.
 
     Returns:
         Two (tasks finished, L) arrays of fractions; NaN for the first task, and where a task
@@ -308,13 +294,9 @@ def task_pair(
 ) -> TaskPair:
     """Angles, overlaps and their chance levels for two tasks.
 
-    Args:
-        record: a run of a method with low-rank updates.
-        first: one task, by name or index from 0.
-        second: another task; which of the two came later is seen from the record.
-        layer: an adapted map, by name or index; None: mean over all layers.
-        energy: share of an update's energy that the compared directions hold.
-        within: where the random later updates of `angles_chance` come from.
+    Tasks and layer by name or index; which task came later is seen from the record; without a layer
+    the mean over all. `energy` is the share of an update's energy that the compared directions
+    hold; the random later updates of `angles_chance` come from `within`.
     """
     check_record(record)
     numbers = sorted(index_of(task, record.task_names, "task") for task in (first, second))
@@ -362,12 +344,8 @@ def _mean_of_ragged(rows: list[np.ndarray]) -> np.ndarray:
 def room(record: Record, t: int, layer: int, side: str, within: str = "open") -> np.ndarray | None:
     """Where the update of task `t` could lie: orthonormal columns (d, p); None: everywhere.
 
-    Args:
-        record: a run.
-        t: number of the task, from 0.
-        layer: number of the adapted map, from 0.
-        side: "output" (column space, d = d_out) or "input" (row space, d = d_in).
-        within: one of `WITHIN`.
+    Task and layer are numbers from 0. On the side "output" (column space) d = d_out, on "input"
+    (row space) d = d_in; `within` is one of `WITHIN`.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
@@ -387,9 +365,8 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
 def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
     """(R, p) directions of the core that `adapters.protection.protection` leaves to a new update.
 
-    Args:
-        moment: (R, R) second moment of z = B x over earlier tasks.
-        share: share of its energy that is protected.
+    `moment` is the (R, R) second moment of z = B x over earlier tasks, `share` that of its energy
+    which is protected.
     """
     energy, vectors = np.linalg.eigh(np.asarray(moment, dtype=float))
     energy, vectors = np.clip(energy[::-1], 0, None), vectors[:, ::-1]
@@ -413,10 +390,8 @@ def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> f
 def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.ndarray:
     """(draws, min(k, l)) principal angles in degrees, ascending, to random subspaces of the room.
 
-    Args:
-        earlier: (d, l) orthonormal directions of the earlier update.
-        k: dimension of the random subspaces.
-        where: (d, p) orthonormal directions of the room; None: all d. At most p of k are drawn.
+    Of dimension k, at most p; `earlier` (d, l) and the room `where` (d, p; None: all d) are
+    orthonormal directions.
     """
     seen, _ = _in_room(earlier, where)
     n_earlier, p = seen.shape

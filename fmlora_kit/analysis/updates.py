@@ -115,13 +115,8 @@ def update_energy(record: Record) -> np.ndarray:
 def share_in_bases(update: Update, a: np.ndarray, b: np.ndarray) -> float:
     """|A A^T dW B^T B|_F^2 / |dW|_F^2: how much of an update two orthonormal bases can express.
 
-    Args:
-        update: what a task added to a map, by any method.
-        a: (d_out, R) orthonormal columns.
-        b: (R, d_in) orthonormal rows.
-
-    Returns:
-        A fraction; R^2 / (d_out d_in) is what random bases give on average. NaN for no update.
+    A (d_out, R) has orthonormal columns, B (R, d_in) orthonormal rows. A fraction;
+    R^2 / (d_out d_in) is what random bases give on average. NaN for no update.
     """
     energy = update.energy
     inside = Update(a.T @ update.left, update.right @ b.T).energy

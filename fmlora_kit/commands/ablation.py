@@ -17,6 +17,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fmlora_kit.adapters.flora import BASES
@@ -24,7 +25,7 @@ from fmlora_kit.adapters.sites import MAPS
 from fmlora_kit.analysis import Comparison, compare_records, difference
 from fmlora_kit.analysis.comparison import make_rows
 from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
-from fmlora_kit.commands.arguments import make_parser, out_folder, whole
+from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
@@ -51,21 +52,15 @@ def variants() -> Iterator[tuple[str, str, dict]]:
         label = "{}, protect {}, DRS {}, DMP {}".format(bases, *on)
         flora = FLoRA(bases=bases, protect=protect)
         yield label, "fmlora", {"flora": flora, "drs": drs, "dmp": dmp}
-    for change, options in single_changes():
-        yield f"defaults, but {change}", "fmlora", options
+    for kind in ("cosine", "linear"):
+        yield f"defaults, but head {kind}", "fmlora", {"head": HeadOptions(kind)}
+    for fold in (0.5, 1.0):
+        yield f"defaults, but fold {fold}", "fmlora", {"flora": FLoRA(fold=fold)}
+    yield "defaults, but prompt update slow", "fmlora", {"dmp": DMP(update="slow")}
+    yield "defaults, but one rank per task", "fmlora", {"drs": DRS(per_layer=False)}
     for kind, lr in itertools.product(("cosine", "lda"), (5e-4, 1e-3, 2e-3)):
         options = {"head": HeadOptions(kind), "lr": lr}
         yield f"sequential LoRA, head {kind}, lr {lr:g}", "sequential_lora", options
-
-
-def single_changes() -> Iterator[tuple[str, dict]]:
-    """One departure from FM-LoRA's defaults each."""
-    for kind in ("cosine", "linear"):
-        yield f"head {kind}", {"head": HeadOptions(kind)}
-    for fold in (0.5, 1.0):
-        yield f"fold {fold}", {"flora": FLoRA(fold=fold)}
-    yield "prompt update slow", {"dmp": DMP(update="slow")}
-    yield "one rank per task", {"drs": DRS(per_layer=False)}
 
 
 def domain_variants() -> Iterator[tuple[str, str, dict]]:
@@ -94,21 +89,10 @@ def domain_variants() -> Iterator[tuple[str, str, dict]]:
         yield f"full fine-tuning, {head.kind} head", "full_finetuning", {"head": head}
 
 
-def both_streams() -> Iterator[tuple[str, str, dict]]:
-    """FM-LoRA on either stream: label, method and options."""
-    for label in BEFORE:
-        yield label, "fmlora", {}
-
-
 def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
     """Rank (mean over the adapted maps) and novelty of the last task, a row per stream."""
     rows = make_rows(records, MEASURES)
     return Comparison("glyphs, Greek barred at the end", "class-incremental", rows)
-
-
-def render_variants(comparison: Comparison) -> str:
-    """The table of the variants as Markdown."""
-    return markdown(comparison, VARIANTS)
 
 
 def render_last_tasks(comparison: Comparison) -> str:
@@ -125,32 +109,22 @@ def render_last_tasks(comparison: Comparison) -> str:
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared, and how it is shown.
+    """What is compared, and how it is shown."""
 
-    Args:
-        variants: label, method and options of every row.
-        stream: a name in `STREAMS`.
-        n_tasks: how many of its tasks are learned, unless told; None: the study has its own.
-        first_seed: seeds count from it: an ablation's are used by no comparison.
-        n_seeds: how many, unless told.
-        compare: records by label -> the table.
-        render: the table -> Markdown.
-    """
-
-    variants: Callable[[], Iterator[tuple[str, str, dict]]]
+    variants: Callable[[], Iterator[tuple[str, str, dict]]]  # label, method, options of every row
     stream: str = "glyphs"
-    n_tasks: int | None = 4
-    first_seed: int = 100
-    n_seeds: int = 3
+    n_tasks: int | None = 4  # that are learned, unless told; None: the stream is fixed
+    first_seed: int = 100  # an ablation's seeds are used by no comparison
+    n_seeds: int = 3  # unless told
     compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_records
-    render: Callable[[Comparison], str] = render_variants
+    render: Callable[[Comparison], str] = partial(markdown, layout=VARIANTS)
 
 
 STUDIES = {
     "defaults": Study(variants),
     "domains": Study(domain_variants, stream="glyph_styles"),
     NEAR: Study(
-        both_streams,
+        lambda: ((label, "fmlora", {}) for label in BEFORE),
         n_tasks=None,
         first_seed=0,
         n_seeds=5,
@@ -163,15 +137,7 @@ STUDIES = {
 def jobs(
     name: str, out: Path, *, seeds: int | None = None, epochs: int | None = None, **stream: int
 ) -> list[Job]:
-    """All runs of a study.
-
-    Args:
-        name: in STUDIES.
-        out: the folder that holds "records".
-        seeds: how many; default: the study's.
-        epochs: per task; default: the usual.
-        stream: of the stream, such as ``n_tasks``.
-    """
+    """All runs of a study, below OUT/records; ``stream``: its options, such as ``n_tasks``."""
     study = STUDIES[name]
     if study.n_tasks is not None:
         stream = {"n_tasks": study.n_tasks, **stream}
@@ -236,12 +202,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if asked.tasks is not None and study.n_tasks is None:
         parser.error(f"--tasks must not be given with {asked.study}, whose streams are fixed")
     if asked.tasks is not None:
-        try:
-            STREAMS[study.stream](n_tasks=asked.tasks, n_train=1, n_test=1)
-        except ValueError as error:
-            parser.error(f"--tasks: {error}")
+        make = partial(STREAMS[study.stream], n_tasks=asked.tasks, n_train=1, n_test=1)
+        attempt(parser, "--tasks", make)
     return asked
-
-
-if __name__ == "__main__":
-    sys.exit(main())

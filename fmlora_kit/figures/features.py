@@ -8,8 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
+from fmlora_kit.analysis.drift import MeanDrift
 from fmlora_kit.analysis.embedding import Embedding
 from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_since_learned
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.curves import task_axis
 from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, short, task_colors
 
@@ -28,11 +30,8 @@ def feature_drift(
     One line per task, in the task's colour, from when it was learned; the mean over the tasks
     learned earlier as a thick black one.
 
-    Args:
-        histories: features over time (two moments or more), or several by label.
-        against: "since learned" (the features right after the task) or "consecutive" (the features
-            one task earlier).
-        debiased: see `analysis.linear_cka`.
+    A history has two moments or more. Against the features "since learned" (right after the task)
+    or "consecutive" (one task earlier); `debiased`: see `analysis.linear_cka`.
     """
     checks.choice("against", against, MEASURES)
     if isinstance(histories, FeatureHistory):
@@ -113,6 +112,61 @@ def _add_line(figure, col, x, y, name, color, task, named) -> None:
     named.add(name)
 
 
+def mean_drift(drift: MeanDrift) -> go.Figure:
+    """How far class means move while later tasks are learned, and how far the head is behind.
+
+    Left, the mean over the classes of earlier tasks; right, every class after the last task: below
+    the diagonal the head's mean is nearer to the true one than if it had stayed.
+    """
+    figure = grid(
+        f"Where class means go, and where the head expects them: {display_name(drift.label)}",
+        "100 %: as far as the nearest other class. No image of an earlier class is kept.",
+        cols=2,
+        panels=("classes of earlier tasks, on average", "each class, after the last task"),
+        height=460,
+        margin={"t": 95},
+        spacing=(0.12, None),
+    )
+    after = np.arange(1, len(drift.moved) + 1)
+    kinds = (("the true mean moved", "solid", 0), ("the kept mean is off by", "dash", 1))
+    for name, dash, k in kinds:
+        figure.add_scatter(
+            x=after[1:],
+            y=(100 * drift.earlier[1:, k]).round(2),
+            mode="lines+markers",
+            line={"color": AVERAGE_COLOR, "width": 3, "dash": dash},
+            marker={"size": 8, "symbol": SYMBOLS[k]},
+            name=name,
+            hovertemplate=f"{name}: %{{y:.1f}} % after task %{{x}}<extra></extra>",
+            row=1,
+            col=1,
+        )
+    moved, left = (100 * each[-1] for each in (drift.moved, drift.left))
+    colors, names = task_colors(len(drift.task_names)), np.array(drift.names)
+    for i, task in enumerate(drift.task_names[: len(drift.moved) - 1]):
+        own, look = drift.tasks == i, {"color": colors[i], "size": 9, "symbol": SYMBOLS[i % 8]}
+        figure.add_scatter(
+            x=moved[own].round(2),
+            y=left[own].round(2),
+            mode="markers",
+            marker={**look, "line": {"color": "white", "width": 0.6}},
+            name=f"{i + 1} {short(task)}",
+            text=names[own],
+            hovertemplate=f"<b>%{{text}}</b>, {task}: moved %{{x:.1f}} %, off by %{{y:.1f}} %"
+            "<extra></extra>",
+            row=1,
+            col=2,
+        )
+    top = 1.08 * float(np.nanmax([moved[drift.tasks < i], left[drift.tasks < i]]))
+    corners = {"x0": 0, "y0": 0, "x1": top, "y1": top}
+    figure.add_shape(type="line", **corners, line={"color": "#888888", "dash": "dot"}, row=1, col=2)
+    figure.update_xaxes(task_axis(len(drift.task_names)), col=1)
+    figure.update_yaxes(title_text="share of the nearest distance (%)", rangemode="tozero", col=1)
+    figure.update_xaxes(title_text="the true mean moved (%)", range=[0, top], col=2)
+    figure.update_yaxes(title_text="the kept mean is off by (%)", range=[0, top], col=2)
+    return figure
+
+
 _LETTER = 2  # names up to so many code points (a letter and a bar) are written instead of a point
 _MILLISECONDS, _PAUSE = 900, 700  # of a move the eye can follow, and after it
 _HIDDEN_AXIS = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": ""}
@@ -123,10 +177,8 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
 
     Images are drawn as their class's letter where classes are letters, else as points.
 
-    Args:
-        embedding: from `analysis.embed`.
-        after: show the map after so many tasks; without it a slider and a button step through all,
-            with fixed axes, so that what moves in the picture moved in the map.
+    `after` shows the map after so many tasks; without it a slider and a button step through all,
+    with fixed axes, so that what moves in the picture moved in the map.
     """
     learned = embedding.learned.tolist()
     shown = len(learned) - 1
@@ -140,7 +192,12 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
         margin={"t": 90, "l": 20, "r": 200, "b": 100 if animated else 20},
     )
     figure.add_traces(_traces(embedding, shown))
-    _set_axes(figure, embedding)
+    # The same square of the plane at every moment, as small as holds all points.
+    low, high = (bound(embedding.coordinates, axis=(0, 1)) for bound in (np.nanmin, np.nanmax))
+    half = 0.54 * float((high - low).max())
+    x, y = ([float(m - half), float(m + half)] for m in (low + high) / 2)
+    figure.update_xaxes(range=x, constrain="domain", **_HIDDEN_AXIS)
+    figure.update_yaxes(range=y, scaleanchor="x", constrain="domain", **_HIDDEN_AXIS)
     if animated:
         _animate(figure, embedding, shown)
     return figure
@@ -218,12 +275,3 @@ def _words(embedding: Embedding, moment: int) -> tuple[str, str]:
         f"their sizes have a meaning.<br>Trustworthiness {trust:.2f} (1: neighbours in the map are "
         f"neighbours in feature space).{way if np.isfinite(moved) else ''}",
     )
-
-
-def _set_axes(figure: go.Figure, embedding: Embedding) -> None:
-    """The same square of the plane at every moment, as small as holds all points."""
-    low, high = (bound(embedding.coordinates, axis=(0, 1)) for bound in (np.nanmin, np.nanmax))
-    half = 0.54 * float((high - low).max())
-    x, y = ([float(m - half), float(m + half)] for m in (low + high) / 2)
-    figure.update_xaxes(range=x, constrain="domain", **_HIDDEN_AXIS)
-    figure.update_yaxes(range=y, scaleanchor="x", constrain="domain", **_HIDDEN_AXIS)

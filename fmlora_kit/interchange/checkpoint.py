@@ -84,7 +84,14 @@ def load_timm(file: str | Path, backbone: VisionTransformer | None = None) -> Vi
     if backbone is None and "model_name" in arguments:
         vit = timm.create_model(**arguments)
     else:
-        vit = _prepare(_load_by_name(facts) if backbone is None else backbone, arguments)
+        try:
+            vit = (
+                load_backbone(facts["backbone"], pretrained=False) if backbone is None else backbone
+            )
+        except ValueError as error:
+            own = f"the file's own, {facts['backbone']!r}"
+            raise ValueError(f"backbone must be given: {own}, is not known by name") from error
+        vit = _prepare(vit, arguments)
     vit = vit.to(next(iter(weights.values())).dtype)
     try:
         vit.load_state_dict(weights)
@@ -141,22 +148,11 @@ def _arguments(vit: VisionTransformer, model: Method) -> dict:
     if timm.is_model(model.backbone_name):
         tag = model.input_facts.get("tag")
         name = f"{model.backbone_name}.{tag}" if tag else model.backbone_name
-        if _shapes(timm.create_model(name, **arguments)) == _shapes(vit):
+        twins = vit, timm.create_model(name, **arguments)
+        ours, theirs = ({k: w.shape for k, w in twin.state_dict().items()} for twin in twins)
+        if ours == theirs:
             return {"model_name": name, **arguments}
     return arguments
-
-
-def _shapes(vit: VisionTransformer) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in vit.state_dict().items()}
-
-
-def _load_by_name(facts: dict[str, str]) -> VisionTransformer:
-    try:
-        return load_backbone(facts["backbone"], pretrained=False)
-    except ValueError as error:
-        raise ValueError(
-            f"backbone must be given: the file's own, {facts['backbone']!r}, is not known by name"
-        ) from error
 
 
 def _prepare(backbone: VisionTransformer, arguments: dict) -> VisionTransformer:
@@ -164,10 +160,8 @@ def _prepare(backbone: VisionTransformer, arguments: dict) -> VisionTransformer:
     vit = copy.deepcopy(backbone).requires_grad_(False)
     missing = arguments["reg_tokens"] - vit.num_reg_tokens
     if missing < 0:
-        raise ValueError(
-            f"backbone must have at most the file's {arguments['reg_tokens']} register tokens, "
-            f"got {vit.num_reg_tokens}"
-        )
+        rule = f"at most the file's {arguments['reg_tokens']} register tokens"
+        raise ValueError(f"backbone must have {rule}, got {vit.num_reg_tokens}")
     add_prompt(vit, missing, torch.Generator())
     vit.reg_token = None if vit.reg_token is None else vit.reg_token.requires_grad_(False)
     vit.reset_classifier(arguments["num_classes"])
