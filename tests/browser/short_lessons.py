@@ -10,7 +10,7 @@ from dataclasses import replace
 import fmlora_kit as fk
 from fmlora_kit.training import lessons
 
-TASKS = 3
+TASKS = 4
 IMAGES = {"n_train": 6, "n_test": 7}  # of each class
 BUDGET = fk.Budget(epochs=1)
 
