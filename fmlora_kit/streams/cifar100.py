@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import pickletools
 import warnings
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fmlora_kit import checks
 from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
+from fmlora_kit.streams.disk import read_bytes
 from fmlora_kit.streams.images import fit
 from fmlora_kit.streams.task import Stream
 
@@ -43,6 +46,8 @@ CIFAR100 = DataSet(
     },
 )
 N_CLASSES = CIFAR100.n_classes
+# How the pixels of an image may lie: the official rows, plane after plane, or an image as it is.
+LAYOUTS = ((3072,), (3, 32, 32), (32, 32, 3))
 # All that a file of plain arrays, lists and strings calls when it is unpickled.
 HARMLESS = {
     "numpy dtype",
@@ -59,7 +64,7 @@ def cifar100(
     folder: str | Path,
     seed: int = 0,
     *,
-    n_tasks: int = 10,
+    n_tasks: int | Sequence[int] = 10,
     image_size: int = CIFAR100.side,
     n_train: int | None = None,
     n_test: int | None = None,
@@ -67,17 +72,17 @@ def cifar100(
 ) -> Stream:
     """Class-incremental: CIFAR-100 (Krizhevsky, 2009), official split, fine labels.
 
-    torchvision reads the files, without its checksum, so that a part of CIFAR-100 in the same
-    layout does too; `Stream.describe` then calls the data partial. The files are pickles, and a
-    pickle can run code: each is looked through first, and refused if it would call anything but
-    what builds an array. Fetch them from where you trust all the same.
+    The files are read without a checksum, so that a part of CIFAR-100 will do; `Stream.describe`
+    then calls the data partial. Images may also be stored as (n, 32, 32, 3). The files are pickles,
+    and a pickle can run code: each is looked through first, and refused if it would call anything
+    but what builds an array. Fetch them from where you trust all the same.
 
     The stream numbers its classes from 0 in the order they are learnt.
 
     Args:
         folder: the unpacked data set, or the folder that cifar-100-python lies in; only read.
         seed: decides which images a limit keeps; the split is the official one.
-        n_tasks: must divide 100.
+        n_tasks: must divide 100; or how many classes each task has, as (50, 25, 25).
         image_size: height and width that images are brought to, in pixels; 32 is the original.
         n_train: at most so many training images per class; None: all.
         n_test: at most so many test images per class; None: all.
@@ -111,30 +116,38 @@ def cifar100(
 
 def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
     """(images, labels) of both parts, and the names of the classes."""
-    from torchvision import datasets  # here, so that the streams alone need no torch
-
-    class Part(datasets.CIFAR100):
-        base_folder = ""
-        train_list, test_list = [["train", None]], [["test", None]]  # None: whatever checksum
-        meta = {**datasets.CIFAR100.meta, "md5": None}
-
-    for name in FILES:
-        _refuse_calls(root / name)
-    parts = []
-    for name in FILES[:2]:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # newer NumPy about the official files' old dtype
-                data = Part(root, train=name == "train")
-        except Exception as error:  # a damaged pickle can fail in any way
-            raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from None
-        parts.append(_check_part(root / name, data.data, data.targets, data.classes))
-    return parts, data.classes
+    content = {name: _unpickle(root / name) for name in FILES}
+    names = _entry(root / "meta", content["meta"], "fine_label_names")
+    if len(names) != N_CLASSES or len(set(names)) != N_CLASSES:
+        got = f"{len(names)} names, {len(set(names))} of them different"
+        raise ValueError(f"{root / 'meta'} must name {N_CLASSES} different classes, got {got}")
+    return [_check_part(root / name, content[name]) for name in FILES[:2]], names
 
 
-def _refuse_calls(path: Path) -> None:
+def _unpickle(path: Path) -> dict:
+    data = read_bytes(path, "a whole pickle file")
+    _refuse_calls(path, data)
     try:
-        codes = pickletools.genops(path.read_bytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer NumPy about the official files' old dtype
+            content = pickle.loads(data, encoding="latin1")
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ValueError(f"{path} must be CIFAR-100, cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must be CIFAR-100, a dict, got {type(content).__name__}")
+    return content
+
+
+def _entry(path: Path, content: dict, name: str) -> list | np.ndarray:
+    if not isinstance(content.get(name), list | np.ndarray):
+        rule, got = f"be CIFAR-100 and hold {name}", checks.shown(tuple(content))
+        raise ValueError(f"{path} must {rule}, cannot be read: it holds {got}")
+    return content[name]
+
+
+def _refuse_calls(path: Path, data: bytes) -> None:
+    try:
+        codes = pickletools.genops(data)
         calls = [(code.name, value) for code, value, _ in codes if code.name in CALLS]
     except ValueError as error:
         raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from None
@@ -144,18 +157,16 @@ def _refuse_calls(path: Path) -> None:
             raise ValueError(f"{path} must hold plain arrays, lists and strings, {why}")
 
 
-def _check_part(
-    path: Path, images: np.ndarray, targets: Sequence[int], names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.asarray(targets)
-    if len(names) != N_CLASSES or len(set(names)) != N_CLASSES:
-        got = f"{len(names)} names, {len(set(names))} of them different"
-        raise ValueError(
-            f"{path.parent / 'meta'} must name {N_CLASSES} different classes, got {got}"
-        )
-    if images.dtype != np.uint8 or labels.shape != (len(images),):
-        got = f"{images.dtype}, {len(images)} images and labels of shape {labels.shape}"
-        raise ValueError(f"{path} must hold uint8 images and one label per image, got {got}")
+def _check_part(path: Path, content: dict) -> tuple[np.ndarray, np.ndarray]:
+    images = np.asarray(_entry(path, content, "data"))
+    labels = np.asarray(_entry(path, content, "fine_labels"))
+    fits = images.shape[1:] in LAYOUTS and labels.shape == images.shape[:1]
+    if images.dtype != np.uint8 or not fits:
+        rule = "uint8 images, (n, 3072) or (n, 32, 32, 3), and one label per image"
+        got = f"{images.dtype} images of shape {images.shape} and labels of shape {labels.shape}"
+        raise ValueError(f"{path} must hold {rule}, got {got}")
+    if images.ndim < 4 or images.shape[1] == 3:
+        images = images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     if labels.dtype.kind not in "iu" or set(labels.tolist()) != set(range(N_CLASSES)):
         rule = f"have fine labels of all classes, 0 to {N_CLASSES - 1}"
         got = f"{len(np.unique(labels))} labels from {labels.min()} to {labels.max()}"
