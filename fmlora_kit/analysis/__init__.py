@@ -2,6 +2,11 @@
 
 The most used functions stand here; the others, and the values that they return, are imported from
 their modules, such as `fmlora_kit.analysis.confusion`.
+
+A task or a layer is given by its index from 0 or its name. What does not fit raises ValueError, in
+a sentence that says what it must be: a choice, task, layer or image that there is not, a matrix
+that is not square, a record with too few finished tasks or without what is measured (low-rank
+updates, ranks, a prompt, labels). Docstrings name what else.
 """
 
 from fmlora_kit.analysis.accuracy import (

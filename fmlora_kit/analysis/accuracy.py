@@ -38,7 +38,7 @@ DEFINITIONS = {
 def average_accuracy(
     accuracy: np.ndarray, n_test: np.ndarray | None = None, *, average: str = "micro"
 ) -> np.ndarray:
-    """A_t, accuracy over the tasks seen so far, after each finished task.
+    """A_t, accuracy over the tasks seen so far, after each; NaN where one was not evaluated.
 
     micro: A_t = sum_{i<=t} n_i a[t,i] / sum_{i<=t} n_i (all test images count alike; the PyCIL
     family: PILOT, SD-LoRA, InfLoRA). macro: A_t = mean_{i<=t} a[t,i] (all tasks count alike;
@@ -50,10 +50,7 @@ def average_accuracy(
         average: "micro" or "macro".
 
     Returns:
-        (tasks finished,) fractions; NaN where a task seen was not evaluated.
-
-    Raises:
-        ValueError: the matrix is not square, `average` is unknown, or `n_test` does not fit.
+        (tasks finished,) fractions.
     """
     checks.choice("average", average, ("micro", "macro"))
     done = _finished(accuracy)
@@ -90,7 +87,7 @@ def forgetting_max(accuracy: np.ndarray) -> float:
 def forgetting_first(accuracy: np.ndarray) -> float:
     """mean_{i<T} (a[i,i] - a[T,i]) = -BWT: the fall since each task was learned (avalanche)."""
     done = _finished(accuracy)
-    return mean_known((np.diag(done) - _last_row(done))[:-1])
+    return mean_known((np.diag(done) - done[-1:])[:, :-1])
 
 
 def forgetting_step(accuracy: np.ndarray) -> float:
@@ -121,9 +118,6 @@ def forward_transfer(accuracy: np.ndarray, chance: np.ndarray | float) -> float:
         accuracy: (T, T) accuracy matrix; in class-incremental learning the one with task identity
             given, since classes not seen yet are never predicted otherwise.
         chance: accuracy of guessing, one number or one per task.
-
-    Raises:
-        ValueError: the matrix is not square, or `chance` holds fewer numbers than there are tasks.
     """
     done = _finished(accuracy)
     n = len(done)
@@ -158,17 +152,9 @@ FORGETTING = {"max": forgetting_max, "first": forgetting_first, "step": forgetti
 
 
 def forgetting_curve(accuracy: np.ndarray, *, definition: str = "max") -> np.ndarray:
-    """Forgetting after each finished task, as if the stream had ended there; NaN after the first.
+    """(tasks finished,) forgetting as if the stream had ended after each; NaN after the first.
 
-    Args:
-        accuracy: (T, T) accuracy matrix.
-        definition: "max", "first" or "step".
-
-    Returns:
-        (tasks finished,) fractions.
-
-    Raises:
-        ValueError: `definition` is unknown.
+    `definition` is "max", "first" or "step".
     """
     checks.choice("definition", definition, FORGETTING)
     done = _finished(accuracy)
@@ -186,9 +172,6 @@ def metrics(record: Record) -> dict[str, float]:
 
     `forgetting` is `forgetting_max`. `forward_transfer` takes the accuracy with task identity
     given, and 1 / (number of the task's classes) as chance.
-
-    Raises:
-        ValueError: `record` is no record.
     """
     check_record(record)
     a, oracle, n = record.accuracy, record.oracle_accuracy, record.n_test
@@ -226,26 +209,17 @@ def _test_sizes(n_test: np.ndarray | None, n: int) -> np.ndarray:
     return sizes[:n].astype(float)
 
 
-def _last_row(done: np.ndarray) -> np.ndarray:
-    return done[-1] if len(done) else np.zeros(0)
-
-
 def _falls(done: np.ndarray) -> np.ndarray:
     """(n - 1,) fall of each earlier task from its best accuracy to the last row."""
     n = len(done)
-    best = [np.max(_known(done[i : n - 1, i]), initial=-np.inf) for i in range(n - 1)]
-    best = np.array(best, dtype=float)
-    best[np.isinf(best)] = np.nan
-    return best - _last_row(done)[: n - 1] if n else best
-
-
-def _known(values: np.ndarray) -> np.ndarray:
-    return values[~np.isnan(values)]
+    best = np.array([np.fmax.reduce(done[i : n - 1, i]) for i in range(n - 1)])
+    return best - done[-1, :-1] if n else best
 
 
 def mean_known(values: np.ndarray) -> float:
     """Mean of the values that are not NaN; NaN if there is none."""
-    known = _known(np.asarray(values, dtype=float))
+    values = np.asarray(values, dtype=float)
+    known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
@@ -254,15 +228,7 @@ def step_changes(accuracy: np.ndarray) -> np.ndarray:
 
     Its mean per row, averaged over the rows and negated, is `forgetting_step`; the sum of a column
     is a[T, i] - a[i, i], so that every task's whole fall is shared out over those who caused it.
-
-    Args:
-        accuracy: (T, T) accuracy matrix a[t, i], NaN where not evaluated.
-
-    Returns:
-        Fractions; NaN where i >= t, and where one of the two was not evaluated.
-
-    Raises:
-        ValueError: the matrix is not square.
+    NaN where i >= t, and where one of the two accuracies was not evaluated.
     """
     accuracy = check_accuracy(accuracy)
     changes = np.full(accuracy.shape, np.nan)
@@ -292,21 +258,10 @@ def accuracy_parts(record: Record) -> dict[str, float]:
     LEARNED is mean_i of the accuracy on task i after task i, GIVEN that after the last task, both
     with task identity given (arg-max over the task's own classes); END is the final accuracy over
     all classes. "drift" is the forgetting by drift, LEARNED - GIVEN; "competition" is GIVEN - END.
-
-    Args:
-        record: with at least one finished task.
-
-    Raises:
-        ValueError: no task is finished.
     """
     n = len(check_record(record, 1).tasks)
     oracle = record.oracle_accuracy[:n, :n]
-    learned, given = float(np.mean(np.diag(oracle))), float(np.mean(oracle[-1]))
-    end = float(np.mean(record.accuracy[n - 1, :n]))
-    return {
-        LEARNED: learned,
-        GIVEN: given,
-        END: end,
-        "drift": learned - given,
-        "competition": given - end,
-    }
+    rows = (np.diag(oracle), oracle[-1], record.accuracy[n - 1, :n])
+    learned, given, end = (float(np.mean(row)) for row in rows)
+    parts = {"drift": learned - given, "competition": given - end}
+    return {LEARNED: learned, GIVEN: given, END: end, **parts}

@@ -9,11 +9,7 @@ from fmlora_kit.record import Record
 
 
 def check_record(record: Record, n_tasks: int = 0) -> Record:
-    """The record, if it has at least ``n_tasks`` finished tasks.
-
-    Raises:
-        ValueError: it has fewer, or it is no record (a path, None, a list of records).
-    """
+    """The record, if it is one (no path, None or list) with at least ``n_tasks`` finished tasks."""
     checks.instance("record", record, Record, "a Record")
     done = len(record.tasks)
     if done < n_tasks:
@@ -28,10 +24,7 @@ def index_of(wanted: int | str, names: tuple[str, ...], what: str) -> int:
     Args:
         wanted: name or index.
         names: all there are.
-        what: "task" or "layer", for the message.
-
-    Raises:
-        ValueError: there is none of that name or index.
+        what: "task" or "layer", for the message of the ValueError if there is none such.
     """
     if isinstance(wanted, str):
         if wanted in names:
@@ -44,11 +37,7 @@ def index_of(wanted: int | str, names: tuple[str, ...], what: str) -> int:
 
 
 def check_accuracy(accuracy: np.ndarray, name: str = "accuracy") -> np.ndarray:
-    """The (T, T) matrix as floats.
-
-    Raises:
-        ValueError: it is no square matrix of numbers.
-    """
+    """The (T, T) matrix as floats."""
     try:
         matrix = np.asarray(accuracy, dtype=float)
     except (TypeError, ValueError):

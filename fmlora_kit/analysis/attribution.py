@@ -125,11 +125,7 @@ class Explanations:
         return next(t for t, classes in enumerate(self.classes) if target in classes)
 
     def check(self, image: int, after: int | None = None) -> int:
-        """The index of moment ``after`` (default: the last), if it and ``image`` exist.
-
-        Raises:
-            ValueError: there is no such image or moment.
-        """
+        """The index of moment ``after`` (default: the last), if it and ``image`` exist."""
         t, n = self.scores.shape
         checks.integer("image", image, 0, n - 1)
         return t - 1 if after is None else checks.integer("after", after, 0, t - 1)
@@ -138,11 +134,7 @@ class Explanations:
 def top_classes(
     explanations: Explanations, image: int, after: int | None = None, n: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``n`` most probable classes seen after task ``after``: ids and probabilities, falling.
-
-    Raises:
-        ValueError: there is no such image or moment, or ``n`` is below 1.
-    """
+    """The ``n`` most probable classes seen after task ``after``: ids and probabilities, falling."""
     checks.integer("n", n, 1)
     after = _check(explanations).check(image, after)
     p = explanations.probabilities[after][image]
@@ -157,16 +149,9 @@ def attribution_movement(explanations: Explanations, *, since: str = "learned") 
     Adebayo et al. (2018, arXiv 1810.03292) compare maps of one image under different models. It
     does not see the maps' scale.
 
-    Args:
-        explanations: of the same images over the tasks.
-        since: "learned": against the map after the class was first learned (0 there); "previous":
-            against the map after the task before (NaN at the first).
-
-    Returns:
-        (T, n); NaN before the class was learned, and where one of the two maps is constant.
-
-    Raises:
-        ValueError: ``since`` is unknown.
+    Since "learned": against the map after the class was first learned (0 there); "previous":
+    against the map after the task before (NaN at the first). NaN also before the class was learned,
+    and where one of the two maps is constant.
     """
     checks.choice("since", since, ("learned", "previous"))
     moved = np.full(_check(explanations).scores.shape, np.nan)

@@ -70,14 +70,11 @@ def embed(
 
     Args:
         history: features over time.
-        perplexity: about how many neighbours count; at most (images - 1) / 3.
-        n_neighbours: for the measures.
+        perplexity: about how many neighbours count, above 0; at most (images - 1) / 3.
+        n_neighbours: for the measures; fewer than half the images at the first moment, by which a
+            task must have been learned.
         warm: start from the map before. Without it every map starts anew, for comparison.
         seed: of the random parts.
-
-    Raises:
-        ValueError: a moment has learned no task, ``perplexity`` is not above 0, or there are not
-            more than twice ``n_neighbours`` images at the first moment.
     """
     from sklearn.manifold import trustworthiness
 
@@ -93,17 +90,15 @@ def embed(
         places[k, seen] = _align(points, places[k - 1, seen]) if k else points
     last = places[-1][history.seen(-1)]
     places = (places - last.mean(axis=0)) / _size(last)
+    same = ("label", "learned", "labels", "tasks", "names", "task_names")
     return Embedding(
-        label=history.label,
+        **{name: getattr(history, name) for name in same},
         coordinates=places,
-        learned=history.learned,
         trustworthiness=np.array(trust),
-        moved=_over_moments(places, _median_move),
+        moved=_over_moments(
+            places, lambda a, b: np.median(np.linalg.norm(b - a, axis=1)) / _size(a)
+        ),
         neighbours_kept=_over_moments(places, lambda a, b: _share_kept(a, b, n_neighbours)),
-        labels=history.labels,
-        tasks=history.tasks,
-        names=history.names,
-        task_names=history.task_names,
         n_neighbours=n_neighbours,
     )
 
@@ -112,10 +107,7 @@ def own_task_share(history: FeatureHistory, n_neighbours: int = 10) -> np.ndarra
     """(m, T) mean share of an image's nearest neighbours in feature space from its own task.
 
     Among the images of the tasks learned by then; measured on the features themselves, so that it
-    owes nothing to the map. NaN before a task is learned.
-
-    Raises:
-        ValueError: ``n_neighbours`` is not between 1 and the images at the first moment less one.
+    owes nothing to the map. NaN before a task is learned. The first moment must have more images.
     """
     _check_neighbours(history, n_neighbours)
     table = np.full((len(history.learned), len(history.task_names)), np.nan)
@@ -134,9 +126,7 @@ def feature_neighbours_kept(history: FeatureHistory, n_neighbours: int = 10) -> 
 
     Of the images of tasks learned by then, among themselves; NaN at the first. What
     `Embedding.neighbours_kept` says of the map, here of the features: the difference is t-SNE's.
-
-    Raises:
-        ValueError: ``n_neighbours`` is not between 1 and the images at the first moment less one.
+    The first moment must have more images.
     """
     _check_neighbours(history, n_neighbours)
     kept = [np.nan]
@@ -197,10 +187,6 @@ def _over_moments(places: np.ndarray, measure) -> np.ndarray:
         there = np.isfinite(before[:, 0])
         values.append(measure(before[there], after[there]))
     return np.array(values)
-
-
-def _median_move(before: np.ndarray, after: np.ndarray) -> float:
-    return float(np.median(np.linalg.norm(after - before, axis=1)) / _size(before))
 
 
 def _share_kept(before: np.ndarray, after: np.ndarray, n: int) -> float:

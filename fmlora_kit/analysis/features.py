@@ -11,6 +11,7 @@ is far above 0 for unrelated features too; the debiased one (unbiased HSIC: Song
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,16 +94,13 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
     HSIC(K, M) / sqrt(HSIC(K, K) HSIC(M, M)) with K = X X^T and M = Y Y^T of the centred features.
 
     Args:
-        x: (n, d) features.
+        x: (n, d) features, n at least 4.
         y: (n, e) features of the same images, in the same order.
         debiased: take the unbiased HSIC: about 0 for unrelated features, however few the images;
             it may come out a little below 0.
 
     Returns:
         1 for the same geometry; NaN if all images have the same features in one of the spaces.
-
-    Raises:
-        ValueError: not two matrices with the same number of rows, or fewer than 4.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
@@ -112,7 +110,8 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
     if len(x) < MIN_IMAGES:
         raise ValueError(f"x and y must have at least {MIN_IMAGES} images, got {len(x)}")
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    hsic = _unbiased_hsic if debiased else _hsic
+    # The plain one up to a factor that cancels.
+    hsic = _unbiased_hsic if debiased else lambda k, m: np.sum(k * m)
     k, m = x @ x.T, y @ y.T
     scale = hsic(k, k) * hsic(m, m)
     return float(hsic(k, m) / np.sqrt(scale)) if scale > 0 else float("nan")
@@ -121,48 +120,37 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
 def cka_since_learned(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
     """(m, T) CKA of each task's test images now with what they were when just learned.
 
-    1 at the task's own moment; NaN before it, and for a task that is not in the history.
-
-    Args:
-        history: features at every moment since.
-        debiased: see `linear_cka`.
-
-    Raises:
-        ValueError: a task has fewer than 4 images.
+    1 at the task's own moment; NaN before it, and for a task that is not in the history. A task
+    must have at least 4 images; ``debiased``: see `linear_cka`.
     """
-    table = np.full((len(check_history(history).learned), len(history.task_names)), np.nan)
-    for i in np.unique(history.tasks):
-        for k in np.flatnonzero(history.learned > i):
-            own = int(np.argmax(history.learned > i))
-            pair = history.of_task(i, own), history.of_task(i, k)
-            table[k, i] = linear_cka(*pair, debiased=debiased)
-    return table
+    own = [
+        int(np.argmax(check_history(history).learned > i)) for i in range(len(history.task_names))
+    ]
+    return _cka_over_time(
+        history, debiased, lambda i, k: own[i] if history.learned[k] > i else None
+    )
 
 
 def cka_consecutive(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
     """(m, T) CKA of each task's test images between every moment and the one before.
 
     Tasks not learned yet are there too: how far the model's view of them moved. The first row is
-    NaN.
-
-    Args:
-        history: features at every moment.
-        debiased: see `linear_cka`.
-
-    Raises:
-        ValueError: a task has fewer than 4 images.
+    NaN. Arguments as of `cka_since_learned`.
     """
-    table = np.full((len(check_history(history).learned), len(history.task_names)), np.nan)
+    return _cka_over_time(check_history(history), debiased, lambda i, k: k - 1 if k else None)
+
+
+def _cka_over_time(
+    history: FeatureHistory, debiased: bool, earlier: Callable[[int, int], int | None]
+) -> np.ndarray:
+    """(m, T) CKA of task i's images at moment k with those at ``earlier(i, k)``; NaN for None."""
+    table = np.full((len(history.learned), len(history.task_names)), np.nan)
     for i in np.unique(history.tasks):
-        for k in range(1, len(table)):
-            pair = history.of_task(i, k - 1), history.of_task(i, k)
-            table[k, i] = linear_cka(*pair, debiased=debiased)
+        for k in range(len(table)):
+            if (before := earlier(i, k)) is not None:
+                pair = history.of_task(i, before), history.of_task(i, k)
+                table[k, i] = linear_cka(*pair, debiased=debiased)
     return table
-
-
-def _hsic(k: np.ndarray, m: np.ndarray) -> float:
-    """Up to a factor that cancels, for (n, n) kernels of centred features."""
-    return np.sum(k * m)
 
 
 def _unbiased_hsic(k: np.ndarray, m: np.ndarray) -> float:

@@ -40,20 +40,14 @@ class Interval:
 
     def to_json(self) -> dict[str, float | None]:
         """`{"mean": ..., "ci95": ...}` with None for NaN, so that the JSON is strict."""
-        return {
-            "mean": None if math.isnan(self.mean) else self.mean,
-            "ci95": None if math.isnan(self.ci95) else self.ci95,
-        }
+        values = {"mean": self.mean, "ci95": self.ci95}
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def mean_ci95(values: Sequence[float]) -> Interval:
     """Mean and 95% Student-t interval: half-width t_{0.975, n-1} s / sqrt(n).
 
-    Args:
-        values: (n,) one number per seed. If one is NaN, the mean and the interval are NaN.
-
-    Raises:
-        ValueError: there is no value.
+    `values` are (n,) numbers, one per seed, at least one; if one is NaN, both results are NaN.
     """
     from scipy import stats
 
@@ -68,11 +62,7 @@ def mean_ci95(values: Sequence[float]) -> Interval:
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Interval:
-    """Mean of a - b with its 95% interval, for values that belong together (the same seeds).
-
-    Raises:
-        ValueError: `a` and `b` differ in length, or are empty.
-    """
+    """Mean of a - b with its 95% interval, for values that belong together (the same seeds)."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"a and b must have one value per seed each, got {a.size} and {b.size}")

@@ -60,11 +60,7 @@ class PromptEffect:
 
 
 def prompts_over_time(record: Record) -> np.ndarray:
-    """(T, L, d) the prompt after every finished task.
-
-    Raises:
-        ValueError: the method has no prompt.
-    """
+    """(T, L, d) the prompt after every finished task."""
     if not all("prompt" in task.state for task in check_record(record, 1).tasks):
         raise ValueError(
             f"record must be of a method with a meta-prompt, got {record.method!r} without one"
@@ -75,16 +71,11 @@ def prompts_over_time(record: Record) -> np.ndarray:
 def prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat") -> np.ndarray:
     """Cosine between the prompts after every two tasks, in -1..1.
 
-    Args:
-        record: a run with a meta-prompt.
-        of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
-        per: "flat" (all L d numbers) or "token mean" (the mean token, d numbers).
+    `of` is "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on; `per` is "flat" (all L
+    d numbers) or "token mean" (the mean token, d numbers).
 
     Returns:
         (T, T); of moves (T - 1, T - 1).
-
-    Raises:
-        ValueError: the method has no prompt, ``of`` or ``per`` is unknown, or there is no move.
     """
     from sklearn.metrics.pairwise import cosine_similarity
 
@@ -103,9 +94,6 @@ def feature_similarity(record: Record) -> np.ndarray:
 
     The subspaces are those of the class means right after each task; DRS measures novelty by the
     same affinity.
-
-    Raises:
-        ValueError: the record holds no feature subspaces.
     """
     if not all("subspace" in task.state for task in check_record(record, 1).tasks):
         raise ValueError(
@@ -118,11 +106,7 @@ def feature_similarity(record: Record) -> np.ndarray:
 
 
 def prompt_moves(record: Record) -> PromptMoves:
-    """How far each task moved the prompt, and how far it is by then from the first task's.
-
-    Raises:
-        ValueError: the method has no prompt.
-    """
+    """How far each task moved the prompt, and how far it is by then from the first task's."""
     every = prompts_over_time(record)
     first = record.tasks[0].scalars.get("prompt_shift", np.nan)
     steps = [

@@ -94,11 +94,9 @@ def standing(
 
     Args:
         comparison: the methods on one stream.
-        method: whose standing is asked for: 1 + how many have a higher mean final accuracy.
+        method: whose standing is asked for: 1 + how many have a higher mean final accuracy; not
+            joint training, which has none.
         among: look at those of these methods that are compared; default: all.
-
-    Raises:
-        ValueError: `method` is not compared, or is joint training, which has no standing.
     """
     if method == BOUND:
         raise ValueError(f"method must be a learner of the stream, not a bound, got {method!r}")

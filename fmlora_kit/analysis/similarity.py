@@ -110,12 +110,7 @@ def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -
 
     If closeness told nothing, each would have 1 / (C - 1) of them.
 
-    Args:
-        similarity: says which class is how close.
-        confusion: which class was taken for which, from a record of the same classes.
-
-    Raises:
-        ValueError: not the same classes in the same order, or there is no error.
+    The confusion, with at least one error, is from a record of the same classes in the same order.
     """
     checks.instance("similarity", similarity, TaskSimilarity, "a TaskSimilarity")
     checks.instance("confusion", confusion, ClassConfusion, "a ClassConfusion")

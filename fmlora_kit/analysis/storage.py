@@ -46,8 +46,7 @@ class MethodStorage:
 def measure_storage(records: Iterable[Record]) -> dict[str, MethodStorage]:
     """What each method keeps, by its name: kind by kind, in a kind the smallest first.
 
-    Args:
-        records: finished runs that compare, one per method and seed.
+    From finished runs that compare, one per method and seed.
 
     Raises:
         ValueError: there is none, or two do not compare; or all are of joint training, which does

@@ -104,11 +104,8 @@ def directions(
 
     Args:
         record: a run of a method with low-rank updates.
-        energy: share of an update's energy that the directions must hold; 1 takes all.
+        energy: share, in (0, 1], of an update's energy that the directions must hold; 1 takes all.
         tolerance: singular values up to this share of the largest count as zero.
-
-    Raises:
-        ValueError: `energy` is not in (0, 1], or the method has no low-rank updates.
     """
     energy = checks.number("energy", energy, above=0, high=1)
     return _directions(check_record(record), energy, tolerance)
@@ -133,16 +130,7 @@ def principal_angles(
 ) -> np.ndarray:
     """(min(k, l),) principal angles between the updates of two tasks, degrees, ascending.
 
-    Args:
-        record: a run.
-        first: one task, by name or index from 0.
-        second: the other task.
-        layer: the adapted map, by name or index from 0.
-        side: "output" or "input".
-        energy: see `directions`.
-
-    Raises:
-        ValueError: `side` is unknown, or a task or layer is not in the record.
+    Tasks and layer by name or index from 0; `energy`: see `directions`.
     """
     checks.choice("side", side, SIDES)
     k = index_of(layer, check_record(record).layers, "layer")
@@ -156,14 +144,8 @@ def pair_table(
 ) -> PairTable:
     """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
 
-    Args:
-        record: a run with at least two finished tasks.
-        side: "output" or "input".
-        energy: see `directions`.
-        within: where the chance levels draw from, see `WITHIN`.
-
-    Raises:
-        ValueError: an argument is unknown, or there are fewer than two finished tasks.
+    `side` is "output" or "input"; `energy`: see `directions`; `within`, see `WITHIN`, is where
+    chance draws from.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
@@ -217,20 +199,12 @@ def share_in_earlier(
     """How much of each update lies in the span of all earlier ones, and how much would by chance.
 
     |P dW_t|_F^2 / |dW_t|_F^2, P projecting onto the leading directions of all earlier updates
-    together. By chance: the expected share of an update drawn at random from the room it had.
-
-    Args:
-        record: a run.
-        side: "output" or "input".
-        energy: see `directions`; of the earlier updates. The new one counts in full.
-        within: see `WITHIN`.
+    together (those that hold `energy` of each; the new one counts in full). By chance: the expected
+    share of an update drawn at random from the room it had, see `WITHIN`.
 
     Returns:
         Two (tasks finished, L) arrays of fractions; NaN for the first task, and where a task
         changed nothing.
-
-    Raises:
-        ValueError: an argument is unknown, or the method has no low-rank updates.
     """
     from scipy.linalg import orth
 
@@ -245,7 +219,8 @@ def share_in_earlier(
             if new.k:
                 inside = np.sum((span.T @ getattr(new, side)) ** 2, axis=0)  # per direction
                 share[t, k] = np.average(inside, weights=new.values**2)
-                chance[t, k] = _chance_of_share(span, where)
+                seen, total = _in_room(span, where)
+                chance[t, k] = total / seen.shape[1] if seen.shape[1] else np.nan
                 span = orth(np.hstack([span, getattr(leading[t][k], side)]), rcond=TOLERANCE)
     return share, chance
 
@@ -277,13 +252,6 @@ def _measures(angles: np.ndarray) -> np.ndarray:
             np.mean(np.cos(radians) ** 2, axis=-1),
         ]
     )
-
-
-def _chance_of_share(span: np.ndarray, where: np.ndarray | None) -> float:
-    """Expected share of a random direction of the room that lies in the span: |Q^T S|_F^2 / p."""
-    if where is None:
-        return span.shape[1] / len(span)
-    return float(np.sum((span.T @ where) ** 2) / where.shape[1]) if where.shape[1] else np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,17 +294,9 @@ def task_pair(
 ) -> TaskPair:
     """Angles, overlaps and their chance levels for two tasks.
 
-    Args:
-        record: a run of a method with low-rank updates.
-        first: one task, by name or index from 0.
-        second: another task; which of the two came later is seen from the record.
-        layer: an adapted map, by name or index; None: mean over all layers.
-        energy: share of an update's energy that the compared directions hold.
-        within: where the random later updates of `angles_chance` come from.
-
-    Raises:
-        ValueError: an argument is unknown, both tasks are the same, or the method has no low-rank
-            updates.
+    Tasks and layer by name or index; which task came later is seen from the record; without a layer
+    the mean over all. `energy` is the share of an update's energy that the compared directions
+    hold; the random later updates of `angles_chance` come from `within`.
     """
     check_record(record)
     numbers = sorted(index_of(task, record.task_names, "task") for task in (first, second))
@@ -347,50 +307,31 @@ def task_pair(
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
     table = directions(record, energy)
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
-    found = {
-        side: [_layer_angles(record, table, numbers, k, side, within, energy) for k in maps]
-        for side in SIDES
-    }
+    angles, drawn, levels = {}, {}, {}
+    for side in SIDES:
+        pairs = [[getattr(table[t][k], side) for t in numbers] for k in maps]
+        angles[side] = [_angles(*pair) for pair in pairs]
+        chance = {
+            name: [
+                (old, new.shape[1], room(record, later, k, side, name))
+                for k, (old, new) in zip(maps, pairs, strict=True)
+            ]
+            for name in (*rooms, checks.choice("within", within, WITHIN))
+        }
+        drawn[side] = [random_angles(*each).mean(axis=0) for each in chance[within]]
+        levels[side] = {
+            name: mean_known([expected_overlap(*each) for each in chance[name]]) for name in rooms
+        }
     return TaskPair(
         earlier,
         later,
         None if layer is None else record.layers[maps[0]],
         np.mean([[table[t][k].k for t in numbers] for k in maps], axis=0),
-        {side: _mean_of_ragged([angles for angles, _ in found[side]]) for side in SIDES},
-        {side: _mean_of_ragged([chance for _, chance in found[side]]) for side in SIDES},
-        {side: _mean_overlap([angles for angles, _ in found[side]]) for side in SIDES},
-        {
-            side: {name: _mean_chance(record, table, numbers, maps, side, name) for name in rooms}
-            for side in SIDES
-        },
+        {side: _mean_of_ragged(rows) for side, rows in angles.items()},
+        {side: _mean_of_ragged(rows) for side, rows in drawn.items()},
+        {side: mean_known([_measures(row)[2] for row in rows]) for side, rows in angles.items()},
+        levels,
         mean_known(update_cosine(record)[list(maps), earlier, later]),
-    )
-
-
-def _layer_angles(record, table, numbers, k, side, within, energy) -> tuple[np.ndarray, np.ndarray]:
-    """Principal angles of one map, and the mean ones of a random later update."""
-    old, new = (getattr(table[t][k], side) for t in numbers)
-    where = room(record, numbers[1], k, side, within)
-    angles = principal_angles(record, *numbers, k, side, energy=energy)
-    return angles, random_angles(old, new.shape[1], where).mean(axis=0)
-
-
-def _mean_chance(record, table, numbers, maps, side: str, within: str) -> float:
-    earlier, later = numbers
-    levels = [
-        expected_overlap(
-            getattr(table[earlier][k], side),
-            table[later][k].k,
-            room(record, later, k, side, within),
-        )
-        for k in maps
-    ]
-    return mean_known(np.array(levels))
-
-
-def _mean_overlap(rows: list[np.ndarray]) -> float:
-    return mean_known(
-        np.array([np.mean(np.cos(np.radians(row)) ** 2) if len(row) else np.nan for row in rows])
     )
 
 
@@ -403,15 +344,8 @@ def _mean_of_ragged(rows: list[np.ndarray]) -> np.ndarray:
 def room(record: Record, t: int, layer: int, side: str, within: str = "open") -> np.ndarray | None:
     """Where the update of task `t` could lie: orthonormal columns (d, p); None: everywhere.
 
-    Args:
-        record: a run.
-        t: number of the task, from 0.
-        layer: number of the adapted map, from 0.
-        side: "output" (column space, d = d_out) or "input" (row space, d = d_in).
-        within: one of `WITHIN`.
-
-    Raises:
-        ValueError: `side` or `within` is unknown.
+    Task and layer are numbers from 0. On the side "output" (column space) d = d_out, on "input"
+    (row space) d = d_in; `within` is one of `WITHIN`.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
@@ -431,9 +365,8 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
 def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
     """(R, p) directions of the core that `adapters.protection.protection` leaves to a new update.
 
-    Args:
-        moment: (R, R) second moment of z = B x over earlier tasks.
-        share: share of its energy that is protected.
+    `moment` is the (R, R) second moment of z = B x over earlier tasks, `share` that of its energy
+    which is protected.
     """
     energy, vectors = np.linalg.eigh(np.asarray(moment, dtype=float))
     energy, vectors = np.clip(energy[::-1], 0, None), vectors[:, ::-1]
@@ -449,29 +382,32 @@ def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> f
     k |Q^T S|_F^2 / (p min(k, l)) for Q (d, l) the earlier directions and S (d, p) the room; inside
     a room that holds Q this is max(k, l) / p. NaN where either has no direction.
     """
-    n_earlier = earlier.shape[1]
-    p = len(earlier) if where is None else where.shape[1]
-    if not min(k, n_earlier, p):
-        return float("nan")
-    inside = n_earlier if where is None else np.sum((earlier.T @ where) ** 2)
-    return float(k * inside / p / min(k, n_earlier))
+    seen, inside = _in_room(earlier, where)
+    n_earlier, p = seen.shape
+    return k * inside / p / min(k, n_earlier) if min(k, n_earlier, p) else float("nan")
 
 
 def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.ndarray:
     """(draws, min(k, l)) principal angles in degrees, ascending, to random subspaces of the room.
 
-    Args:
-        earlier: (d, l) orthonormal directions of the earlier update.
-        k: dimension of the random subspaces.
-        where: (d, p) orthonormal directions of the room; None: all d. At most p of k are drawn.
+    Of dimension k, at most p; `earlier` (d, l) and the room `where` (d, p; None: all d) are
+    orthonormal directions.
     """
-    p = len(earlier) if where is None else where.shape[1]
+    seen, _ = _in_room(earlier, where)
+    n_earlier, p = seen.shape
     k = min(k, p)
-    if not min(k, earlier.shape[1]):
+    if not min(k, n_earlier):
         return np.zeros((_DRAWS, 0))
-    seen = earlier.T if where is None else earlier.T @ where  # (l, p)
     cosines = np.linalg.svd(seen @ _random_subspaces(p, k), compute_uv=False)
     return np.degrees(np.arccos(np.clip(cosines, 0, 1)))
+
+
+def _in_room(earlier: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray, float]:
+    """(l, p) Q^T S, the earlier directions in coordinates of the room, and |Q^T S|_F^2."""
+    if where is None:
+        return earlier.T, float(earlier.shape[1])
+    seen = earlier.T @ where
+    return seen, float(np.sum(seen**2))
 
 
 @lru_cache(maxsize=64)

@@ -85,9 +85,8 @@ def _metric(name: str, *, decided_by: str | None = None) -> Column:
 
 
 def _cost(name: str) -> Column:
-    if name == "seconds":
-        return Column(lambda row, _: seconds(row.mean(name)))
-    return Column(lambda row, _: count(row.mean(name)))
+    write = seconds if name == "seconds" else count
+    return Column(lambda row, _: write(row.mean(name)))
 
 
 GAIN = "FM-LoRA minus it, points"
@@ -118,10 +117,7 @@ def table_cells(
 
     The column of differences is left out if nothing is compared with FM-LoRA.
 
-    Args:
-        comparison: the methods on one stream.
-        layout: the columns.
-        strong: what is done to the best cells of a column that a metric decides.
+    `strong` is done to the best cells of a column that a metric decides.
     """
     columns = {}
     for head, column in layout.items():
@@ -141,9 +137,7 @@ def difference_cells(
 ) -> dict[str, list[str]]:
     """FM-LoRA minus each other learner, every metric; empty if no seed repeats or nothing pairs.
 
-    Args:
-        comparison: the methods on one stream.
-        strong: what is done to a difference whose interval excludes zero, in either direction.
+    `strong` is done to a difference whose interval excludes zero, in either direction.
     """
     others = [row for row in comparison.learners if row.label != OURS]
     if all(row.label != OURS for row in comparison.rows) or not others or comparison.n_seeds < 2:

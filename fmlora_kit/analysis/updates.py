@@ -48,14 +48,11 @@ class Update:
         """Singular value decomposition, as far as the numerical rank k.
 
         Args:
-            tolerance: singular values up to this share of the largest count as zero.
+            tolerance: singular values up to this share (0..1) of the largest count as zero.
 
         Returns:
             (d_out, k) left singular vectors, (k,) singular values from the largest down, and
             (d_in, k) right singular vectors. Signs of vectors are arbitrary.
-
-        Raises:
-            ValueError: `tolerance` is not in 0..1.
         """
         checks.number("tolerance", tolerance, 0, below=1)
         if not self.left.shape[1]:
@@ -118,13 +115,8 @@ def update_energy(record: Record) -> np.ndarray:
 def share_in_bases(update: Update, a: np.ndarray, b: np.ndarray) -> float:
     """|A A^T dW B^T B|_F^2 / |dW|_F^2: how much of an update two orthonormal bases can express.
 
-    Args:
-        update: what a task added to a map, by any method.
-        a: (d_out, R) orthonormal columns.
-        b: (R, d_in) orthonormal rows.
-
-    Returns:
-        A fraction; R^2 / (d_out d_in) is what random bases give on average. NaN for no update.
+    A (d_out, R) has orthonormal columns, B (R, d_in) orthonormal rows. A fraction;
+    R^2 / (d_out d_in) is what random bases give on average. NaN for no update.
     """
     energy = update.energy
     inside = Update(a.T @ update.left, update.right @ b.T).energy
@@ -136,12 +128,10 @@ def share_in_factors(record: Record, side: str = "output") -> np.ndarray:
 
     Share of |dW_t|_F^2 in the span of A_{t-1} (output) or of the rows of B_{t-1} (input). LoRA goes
     on from the factors it has, so that later updates resemble earlier ones for this reason alone.
+    Only for methods that train one pair A, B over all tasks.
 
     Returns:
         (tasks finished, L) fractions; NaN for the first task, and where a task changed nothing.
-
-    Raises:
-        ValueError: `side` is unknown, or the method does not train one pair A, B over all tasks.
     """
     checks.choice("side", side, SIDES)
     table = task_updates(record)
@@ -164,9 +154,6 @@ def core_changes(record: Record, layer: int | str) -> np.ndarray:
 
     Their sum is the core: C_T. Rows are output directions (columns of A), columns input directions
     (rows of B).
-
-    Raises:
-        ValueError: the method has no core, or there is no such layer.
     """
     k = index_of(layer, check_record(record).layers, "layer")
     table = task_updates(record)

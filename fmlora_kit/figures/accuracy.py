@@ -31,13 +31,7 @@ def accuracy_matrix(records: curves.Records, *, oracle: bool = False) -> go.Figu
     Records by label: a map each, side by side on one colour scale; several seeds of one label are
     averaged, over the tasks that all of them finished.
 
-    Args:
-        records: one run, finished or not, or records by label.
-        oracle: show the accuracy with task identity given (arg-max over the task's own classes
-            only).
-
-    Raises:
-        ValueError: a record has no finished task.
+    `oracle` shows the accuracy with task identity given (arg-max over the task's own classes only).
     """
     if not isinstance(records, Record):
         return _matrices(curves.by_label(records), oracle)
@@ -77,12 +71,9 @@ def accuracy_curves(
     with its accuracy from when it was learned on, a line per method.
 
     Args:
-        records: a record, or records by label.
+        records: a record, or records by label, with a finished task each.
         average: "micro" (all test images count alike) or "macro" (all tasks count alike).
         by_task: draw every task on its own, no average.
-
-    Raises:
-        ValueError: a record has no finished task, or ``average`` is unknown.
     """
     checks.choice("average", average, ("micro", "macro"))
     if checks.flag("by_task", by_task):
@@ -231,18 +222,13 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
     figure.update_traces(marker_size=5, selector={"mode": "lines+markers"})
     figure.update_xaxes(range=[0.5, n + 0.5], dtick=1 if n <= 5 else 3, tick0=1)
     figure.update_xaxes(title_text="tasks learned", row=n_rows)
-    figure.update_yaxes(range=_span(figure))
-    figure.update_yaxes(title_text="accuracy (%)", col=1)
-    return figure
-
-
-def _span(figure: go.Figure) -> list[float]:
-    """Room for all lines; intervals may run out of it."""
-    lines = [trace.y for trace in figure.data if trace.mode == "lines+markers"]
-    every = np.concatenate(lines).astype(float)
+    drawn = [trace.y for trace in figure.data if trace.mode == "lines+markers"]
+    every = np.concatenate(drawn).astype(float)  # room for all lines; intervals may run out of it
     low, high = np.nanmin(every), np.nanmax(every)
     pad = 0.08 * (high - low) or 1
-    return [max(low - pad, 0), min(high + pad, 101)]
+    figure.update_yaxes(range=[max(low - pad, 0), min(high + pad, 101)])
+    figure.update_yaxes(title_text="accuracy (%)", col=1)
+    return figure
 
 
 _DOTS = {  # colour and shape of the three accuracies
@@ -260,17 +246,20 @@ def accuracy_parts(records: curves.Records) -> go.Figure:
     training. From the second to the third: competition, images of a task that are given to other
     tasks' classes. Means over tasks, and over seeds.
 
-    Args:
-        records: a record, or records (or lists of them, one per seed) by label. Of
-            domain-incremental streams the last two are the same.
-
-    Raises:
-        ValueError: there is none, or one has no finished task.
+    Of domain-incremental streams the last two are the same.
     """
     table = curves.by_label(records)
-    means = {label: _means(runs) for label, runs in table.items()}
+    means = {}
+    for label, runs in table.items():
+        found = [accuracy.accuracy_parts(record) for record in runs]
+        means[label] = [float(np.mean([one[name] for one in found])) for name in _DOTS]
     labels = sorted(means, key=lambda label: -means[label][-1])
     percent = 100 * np.array([means[label] for label in labels])  # (methods, 3)
+    hover = [
+        f"<b>{label}</b><br>just learned, task given: {before:.1f} %"
+        f"<br>at the end, task given: {given:.1f} %<br>at the end: {end:.1f} %"
+        for label, (before, given, end) in zip(labels, percent, strict=True)
+    ]
     first = next(iter(table.values()))[0]
     figure = style.new_figure(
         f"Where accuracy goes: {first.stream}, {first.n_tasks} tasks",
@@ -281,8 +270,19 @@ def accuracy_parts(records: curves.Records) -> go.Figure:
         barmode="overlay",
     )
     heights = np.arange(len(labels))
-    _add_bars(figure, percent[:, 2], percent[:, 1], "competition", "#f3d2bd")
-    _add_bars(figure, percent[:, 1], percent[:, 0], "drift", "#bcdff3")
+    # Where a task got better later, high is lower.
+    for k, name, color in ((1, "competition", "#f3d2bd"), (0, "drift", "#bcdff3")):
+        high, low = percent[:, k], percent[:, k + 1]
+        figure.add_bar(
+            x=high - low,
+            base=low,
+            y=heights,
+            orientation="h",
+            width=0.5,
+            marker={"color": color, "line": {"color": style.INK, "width": 0}},
+            name=name,
+            hoverinfo="skip",
+        )
     for k, (name, (color, symbol)) in enumerate(_DOTS.items()):
         figure.add_scatter(
             x=percent[:, k],
@@ -290,7 +290,7 @@ def accuracy_parts(records: curves.Records) -> go.Figure:
             mode="markers",
             marker={"color": color, "symbol": symbol, "size": 10, "line": {"width": 2}},
             name=name,
-            customdata=[_hover(label, row) for label, row in zip(labels, percent, strict=True)],
+            customdata=hover,
             hovertemplate="%{customdata}<extra></extra>",
         )
     figure.update_xaxes(title_text="accuracy, mean over tasks (%)", rangemode="tozero")
@@ -299,31 +299,3 @@ def accuracy_parts(records: curves.Records) -> go.Figure:
     limits = [len(labels) - 0.4, -0.6]
     figure.update_yaxes(tickvals=heights, ticktext=names, range=limits, tickfont_size=11.5)
     return figure
-
-
-def _means(runs: Sequence[Record]) -> list[float]:
-    found = [accuracy.accuracy_parts(record) for record in runs]
-    return [float(np.mean([one[name] for one in found])) for name in _DOTS]
-
-
-def _add_bars(figure: go.Figure, low: np.ndarray, high: np.ndarray, name: str, color: str) -> None:
-    """Add a bar from low to high to every row; where a task got better later, high is lower."""
-    figure.add_bar(
-        x=high - low,
-        base=low,
-        y=np.arange(len(low)),
-        orientation="h",
-        width=0.5,
-        marker={"color": color, "line": {"color": style.INK, "width": 0}},
-        name=name,
-        hoverinfo="skip",
-    )
-
-
-def _hover(label: str, row: Sequence[float]) -> str:
-    """The three accuracies of a method, in words."""
-    before, given, end = row
-    return (
-        f"<b>{label}</b><br>just learned, task given: {before:.1f} %"
-        f"<br>at the end, task given: {given:.1f} %<br>at the end: {end:.1f} %"
-    )

@@ -26,11 +26,7 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
     An arrow comes from the size after the first task. Colour and shape say what is stored; joint
     training, which keeps all images, is a dashed line: a bound. Up and to the left is better.
 
-    Args:
-        records: finished runs that compare, one per method and seed.
-
-    Raises:
-        ValueError: the records do not compare.
+    Takes finished runs that compare, one per method and seed.
     """
     records = list(records)
     comparison, found = compare_records(records), measure_storage(records)
@@ -51,10 +47,23 @@ def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
     axes = _axes(spans, heights, comparison, zero)
     for one, (first, last), height in zip(learners, spans, heights, strict=True):
         if math.log10(last / first) > 0.02:
-            _add_arrow(figure, first, last, height, style_of(one).color)
+            figure.add_annotation(
+                **{"x": math.log10(last), "ax": math.log10(first), "y": height, "ay": height},
+                **{"xref": "x", "axref": "x", "yref": "y", "ayref": "y"},
+                **{"text": "", "arrowhead": 2, "arrowsize": 1.2, "arrowwidth": 1.5},
+                **{"arrowcolor": style_of(one).color, "standoff": 6, "opacity": 0.6},
+            )
     _add_points(figure, learners, spans, heights, comparison)
     _add_names(figure, learners, spans, heights, axes)
-    _add_bound(figure, comparison)
+    for row in comparison.rows:
+        if row.method == BOUND:
+            figure.add_hline(
+                y=100 * row.final_accuracy.mean,
+                line={"color": INK, "dash": "dash", "width": 1.5},
+                annotation={"text": f"{display_name(BOUND)}, a bound: keeps all images"},
+                annotation_position="top right",
+                annotation_font_size=11,
+            )
     title = "numbers stored besides backbone and head"
     figure.update_xaxes(type="log", title_text=title, **axes[0])
     figure.update_yaxes(title_text="final accuracy (%)", **axes[1])
@@ -78,25 +87,17 @@ def _axes(
     )
 
 
-def _add_arrow(figure: go.Figure, first: float, last: float, height: float, color: str) -> None:
-    figure.add_annotation(
-        **{"x": math.log10(last), "ax": math.log10(first), "y": height, "ay": height},
-        **{"xref": "x", "axref": "x", "yref": "y", "ayref": "y"},
-        text="",
-        arrowhead=2,
-        arrowsize=1.2,
-        arrowwidth=1.5,
-        arrowcolor=color,
-        standoff=6,
-        opacity=0.6,
-    )
-
-
 def _add_points(figure, learners: Sequence[MethodStorage], spans, heights, comparison) -> None:
     groups = {display_name(OURS): [k for k, one in enumerate(learners) if one.method == OURS]}
     for kind in KINDS:
         others = [k for k, one in enumerate(learners) if one.kind == kind and one.method != OURS]
         groups[f"stores {kind}"] = others
+    hover = []
+    for one in learners:
+        row = comparison.row(one.method)
+        accuracy, numbers = percent(row.final_accuracy), parameters(*row.parameters)
+        text = f"<b>{display_name(one.method)}</b>: {accuracy} %<br>{numbers} numbers, "
+        hover.append(f"{text}backbone and head among them")
     styles = [OURS_STYLE, *KIND_STYLES.values()]
     for (name, some), style in zip(groups.items(), styles, strict=True):
         if some:
@@ -107,18 +108,9 @@ def _add_points(figure, learners: Sequence[MethodStorage], spans, heights, compa
                 mode="markers",
                 marker={"color": style.color, "symbol": style.symbol, "size": size, "line": edge},
                 name=name,
-                customdata=[_hover(learners[k], comparison) for k in some],
+                customdata=[hover[k] for k in some],
                 hovertemplate="%{customdata}<extra></extra>",
             )
-
-
-def _hover(one: MethodStorage, comparison: Comparison) -> str:
-    """A method's accuracy and size, in words."""
-    row = comparison.row(one.method)
-    return (
-        f"<b>{display_name(one.method)}</b>: {percent(row.final_accuracy)} %"
-        f"<br>{parameters(*row.parameters)} numbers, backbone and head among them"
-    )
 
 
 def _add_names(figure, learners: Sequence[MethodStorage], spans, heights, axes) -> None:
@@ -154,15 +146,3 @@ def _label_offset(right: int, up: int, color: str) -> dict:
 def _pixels(value: float, axis: dict, length: float) -> float:
     low, high = axis["range"]
     return length * (value - low) / (high - low)
-
-
-def _add_bound(figure: go.Figure, comparison: Comparison) -> None:
-    for row in comparison.rows:
-        if row.method == BOUND:
-            figure.add_hline(
-                y=100 * row.final_accuracy.mean,
-                line={"color": INK, "dash": "dash", "width": 1.5},
-                annotation={"text": f"{display_name(BOUND)}, a bound: keeps all images"},
-                annotation_position="top right",
-                annotation_font_size=11,
-            )

@@ -24,12 +24,7 @@ def attribution_over_time(
     classes seen by then, and what the model takes the picture for. Several records by label: a row
     each, with a scale of its own, because scores of different heads have different sizes.
 
-    Args:
-        explanations: of one record, or of several by label, by one method and of the same images.
-        image: which of its images.
-
-    Raises:
-        ValueError: there is none or no such image, or images, tasks or methods differ.
+    Of one record, or of several by label, by one method and of the same images.
     """
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run.split(" on ")[0]: explanations}
@@ -37,29 +32,29 @@ def attribution_over_time(
     n = first.check(image) + 2
     name = class_label(first, int(first.targets[image]))
     extent = "per row" if several else "for all panels"
+    reading = "Vermillion: what the score of the class rests on."
+    if first.signed:
+        reading = "Vermillion pixels speak for the class, blue ones against it."
+    elif first.method == "attention_rollout":
+        reading = "Vermillion: where attention comes from, whatever the class."
     figure, cells = _picture_grid(
         f"Where {' and '.join(table)} look{'' if several else 's'} for {name}, after each task",
-        f"{_how_to_read(first)} One scale {extent}.",
+        f"{reading} One scale {extent}.",
         n * len(table),
         per_row=n if several else _PER_ROW,
     )
     limits = [limit_of(e.maps[:, image]) for e in table.values()]
     for k, (label, e) in enumerate(table.items()):
-        row = cells[k * n : (k + 1) * n]
-        _add_row(figure, e, image, limits[k], row, f"<b>{label if several else 'the picture'}</b>")
+        start, *row = cells[k * n : (k + 1) * n]
+        name = class_label(e, int(e.targets[image])).replace(", ", "<br>", 1)
+        add_picture(figure, e.images[image], *start)
+        add_caption(figure, start, f"<b>{label if several else 'the picture'}</b>", name)
+        for t, panel in enumerate(row):
+            add_explained(figure, e.images[image], e.maps[t, image], limits[k], *panel)
+            learned = f"after {t + 1}<br><b>{short(e.task_names[t], 16)}</b>"
+            add_caption(figure, panel, learned, verdict(e, image, t))
     figure.update_layout(coloraxis=color_axis(first, None if several else limits[0]))
     return figure
-
-
-def _add_row(figure, e: Explanations, image: int, limit: float, cells: list, above: str) -> None:
-    """Add the picture and its map after each task."""
-    name = class_label(e, int(e.targets[image]))
-    add_picture(figure, e.images[image], *cells[0])
-    add_caption(figure, cells[0], above, name.replace(", ", "<br>", 1))
-    for t, panel in enumerate(cells[1:]):
-        add_explained(figure, e.images[image], e.maps[t, image], limit, *panel)
-        learned = f"after {t + 1}<br><b>{short(e.task_names[t], 16)}</b>"
-        add_caption(figure, panel, learned, verdict(e, image, t))
 
 
 def attribution_methods(
@@ -71,13 +66,8 @@ def attribution_methods(
 
     Each map has a scale of its own: the methods measure different things.
 
-    Args:
-        explanations: of the same record and images, one per method.
-        image: which of the images.
-        after: the task, from 0, after which the model is looked at; default: the last.
-
-    Raises:
-        ValueError: there is none, no such image or moment, or the images differ.
+    Of the same record and images, one per method; `after` is the task, from 0, after which the
+    model is looked at; default: the last.
     """
     listed = same_images(explanations)
     first = listed[0]
@@ -117,11 +107,7 @@ _MEANING = {
 def same_images(
     explanations: Explanations | Mapping[str, Explanations] | list[Explanations],
 ) -> list[Explanations]:
-    """The explanations as a list, if they are of the same run, images and moments.
-
-    Raises:
-        ValueError: there is none, or they differ.
-    """
+    """The explanations as a list; ValueError unless all are of one run, its images and moments."""
     if isinstance(explanations, Explanations):
         explanations = [explanations]
     listed = list(explanations.values() if isinstance(explanations, Mapping) else explanations)
@@ -211,14 +197,6 @@ def verdict(explanations: Explanations, image: int, after: int) -> str:
     return f"{first}<br>{says}"
 
 
-def _how_to_read(explanations: Explanations) -> str:
-    if explanations.signed:
-        return "Vermillion pixels speak for the class, blue ones against it."
-    if explanations.method == "attention_rollout":
-        return "Vermillion: where attention comes from, whatever the class."
-    return "Vermillion: what the score of the class rests on."
-
-
 # Blue and vermillion of Okabe and Ito, told apart with any colour vision; zero is see-through.
 _BLUES = ("rgba(0,70,130,1)", "rgba(0,114,178,0.75)", "rgba(0,114,178,0)")
 _REDS = ("rgba(213,94,0,0)", "rgba(213,94,0,0.75)", "rgba(150,50,0,1)")
@@ -244,15 +222,9 @@ def add_picture(figure: go.Figure, picture: np.ndarray, row: int, col: int) -> N
 def add_explained(
     figure: go.Figure, picture: np.ndarray, map_: np.ndarray, limit: float, row: int, col: int
 ) -> None:
-    """Add a picture in pale grey and its map (H, W) over it; a map of NaN is left out.
+    """Add a picture, uint8 (H, W, 3), in pale grey and its map (H, W) over it, unless that is NaN.
 
-    Args:
-        figure: with subplots.
-        picture: uint8 (H, W, 3).
-        map_: its attributions; where one is negative, so that ``limit`` is for both signs.
-        limit: where the colours end.
-        row: of the subplot.
-        col: of the subplot.
+    The colours end at ``limit``, of both signs where the map has both.
     """
     add_picture(figure, faded_grey(picture), row, col)
     if not np.isfinite(map_).any():
@@ -282,10 +254,7 @@ def limit_of(maps: np.ndarray) -> float:
 def color_axis(explanations: Explanations, limit: float | None, **bar: object) -> dict:
     """Settings of the colours of maps that were divided by ``limit``; None: each by its own.
 
-    Args:
-        explanations: whose maps are shown.
-        limit: see `limit_of`.
-        bar: where the colour bar stands.
+    ``bar`` says where the colour bar stands.
     """
     signed = explanations.signed
     title = "own scale" if limit is None else UNITS[explanations.method]

@@ -31,16 +31,10 @@ def explanation_movement(
 ) -> go.Figure:
     """1 - rank correlation between each image's map now and an earlier one, after each task.
 
-    One record: a line per image, in the colour of the task of its class. Several by label: the mean
-    over the images that had been learned before, with a 95% band over images. Dotted: how far maps
-    of two different images are apart, on average.
-
-    Args:
-        explanations: of one record, or of several by label, by one method each.
-        since: "learned" or "previous": see `analysis.attribution_movement`.
-
-    Raises:
-        ValueError: ``since`` is unknown, there is none, or they are of different tasks.
+    One record: a line per image, in the colour of the task of its class. Several by label, each by
+    one method: the mean over the images that had been learned before, with a 95% band over images.
+    Dotted: how far maps of two different images are apart, on average. `since` is "learned" or
+    "previous": see `analysis.attribution_movement`.
     """
     several = isinstance(explanations, Mapping)
     table = dict(explanations) if several else {explanations.run: explanations}
@@ -73,18 +67,23 @@ def _add_images(figure: go.Figure, e: Explanations, moved: np.ndarray) -> None:
     for i, target in enumerate(e.targets.tolist()):
         task = e.task_of(target)
         k = used[task] = used.get(task, -1) + 1
-        label = attribution.class_label(e, target)
-        figure.add_scatter(
-            x=np.arange(len(moved)),
-            y=np.round(moved[:, i], 4),
-            mode="lines+markers",
-            line={"color": colors[task], "dash": style.DASHES[k % len(style.DASHES)], "width": 2},
-            marker={"symbol": style.SYMBOLS[k % len(style.SYMBOLS)], "size": 8},
-            name=label,
-            customdata=list(e.task_names),
-            hovertemplate=_HOVER.format(label),
-        )
+        look = (style.DASHES[k % len(style.DASHES)], style.SYMBOLS[k % len(style.SYMBOLS)])
+        line_style = style.LineStyle(colors[task], *look)
+        _add_line(figure, e, moved[:, i], attribution.class_label(e, target), line_style, 2, 8)
     _add_reference(figure, movement_between_images(e))
+
+
+def _add_line(figure, e, moved: np.ndarray, label: str, look: style.LineStyle, width, size) -> None:
+    figure.add_scatter(
+        x=np.arange(len(moved)),
+        y=np.round(moved, 4),
+        mode="lines+markers",
+        line={"color": look.color, "dash": look.dash, "width": width},
+        marker={"symbol": look.symbol, "size": size},
+        name=label,
+        customdata=list(e.task_names),
+        hovertemplate=_HOVER.format(label),
+    )
 
 
 def _add_means(figure, table: Mapping[str, Explanations], moved: Mapping[str, np.ndarray]) -> None:
@@ -102,16 +101,7 @@ def _add_means(figure, table: Mapping[str, Explanations], moved: Mapping[str, np
         wide = np.isfinite(half)
         band = (x[wide], *np.round([mean - half, mean + half], 4)[:, wide], line_style.color)
         add_band(figure, *band, name=f"{label}, 95% interval", showlegend=False)
-        figure.add_scatter(
-            x=x,
-            y=np.round(mean, 4),
-            mode="lines+markers",
-            line={"color": line_style.color, "dash": line_style.dash, "width": 2.5},
-            marker={"symbol": line_style.symbol, "size": 9},
-            name=label,
-            customdata=list(e.task_names),
-            hovertemplate=_HOVER.format(label),
-        )
+        _add_line(figure, e, mean, label, line_style, 2.5, 9)
     _add_reference(figure, float(np.mean([movement_between_images(e) for e in table.values()])))
 
 
@@ -146,13 +136,7 @@ def class_probabilities(
 ) -> go.Figure:
     """Probability in % of the most probable classes, over all seen by then; the true one framed.
 
-    Args:
-        explanations: of one record, by any method.
-        image: which of its images.
-        after: the task, from 0, after which the model is looked at; default: the last.
-
-    Raises:
-        ValueError: there is no such image or moment.
+    Arguments as of `explanation_at`.
     """
     e, after = explanations, explanations.check(image, after)
     figure = style.new_figure(
@@ -171,13 +155,8 @@ def explanation_at(
 
     The colours of the map have the same scale at every moment of an image.
 
-    Args:
-        explanations: of one record, by one method.
-        image: which of its images.
-        after: the task, from 0, after which the model is looked at; default: the last.
-
-    Raises:
-        ValueError: there is no such image or moment.
+    Of one record, by one method; `after` is the task, from 0, after which the model is looked at;
+    default: the last.
     """
     e, after = explanations, explanations.check(image, after)
     limit = attribution.limit_of(e.maps[:, image])
@@ -211,10 +190,8 @@ def _add_bars(figure: go.Figure, e: Explanations, image: int, after: int, **wher
     colors = style.task_colors(max(e.n_tasks, len(e.task_names)))
     labels = [attribution.class_label(e, int(c)) for c in ids]
     right = ids == e.targets[image]
-    marker = {
-        "color": [colors[e.task_of(int(c))] for c in ids],
-        "line": {"color": "#000000", "width": [3 if hit else 0 for hit in right]},
-    }
+    frame = {"color": "#000000", "width": [3 if hit else 0 for hit in right]}
+    marker = {"color": [colors[e.task_of(int(c))] for c in ids], "line": frame}
     names = [f"<b>{t} ✓</b>" if hit else t for t, hit in zip(labels, right, strict=True)]
     _add_percent_bars(figure, 100 * p, labels, names, marker, SHOWN, **where)
     figure.update_xaxes(title_text="probability (%)", **where)
@@ -271,14 +248,16 @@ def photo_scores(
         class_names: (classes,), in the order of the logits.
         labels: (n,) what the photos are called.
         shown: most classes with a bar.
-
-    Raises:
-        ValueError: lengths that do not fit together, or ``shown`` below 1.
     """
     from scipy.special import softmax
 
-    _check(images, logits, class_names, labels, shown)
-    n, k = len(images), min(shown, len(class_names))
+    n = len(images)
+    if np.shape(logits) != (n, len(class_names)) or not n:
+        rule = f"(images, classes), ({n}, {len(class_names)}) and not empty"
+        raise checks.fail("logits", rule, np.shape(logits))
+    if len(labels) != n:
+        raise checks.fail("labels", f"one per image ({n})", len(labels))
+    k = min(checks.integer("shown", shown, 1), len(class_names))
     figure = style.grid(
         "What each photo is taken for",
         f"The {k} highest scores among {len(class_names)} classes seen",
@@ -300,13 +279,3 @@ def photo_scores(
         figure.update_xaxes(title={"text": style.short(labels[row - 1], 24)}, row=row, col=1)
     figure.update_xaxes(title_text="share of the softmax (%)", row=n, col=2)
     return figure
-
-
-def _check(images, logits, class_names, labels, shown: int) -> None:
-    n = len(images)
-    if np.shape(logits) != (n, len(class_names)) or not n:
-        rule = f"(images, classes), ({n}, {len(class_names)}) and not empty"
-        raise checks.fail("logits", rule, np.shape(logits))
-    if len(labels) != n:
-        raise checks.fail("labels", f"one per image ({n})", len(labels))
-    checks.integer("shown", shown, 1)

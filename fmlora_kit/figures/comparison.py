@@ -15,7 +15,8 @@ from fmlora_kit.analysis.formats import COSTS, count, percent, words
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
-from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short
+from fmlora_kit.figures.storage import FILLS
+from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short, table_of
 
 _OURS_STYLE = {"color": OKABE_ITO[1], "symbol": "diamond", "size": 11}
 _OTHER_STYLE = {"color": OKABE_ITO[0], "symbol": "circle", "size": 8}
@@ -28,11 +29,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
 
     FM-LoRA is a diamond in a colour of its own; joint training is a dashed line: a bound.
 
-    Args:
-        comparisons: by the label of their panel, what `fmlora_kit.analysis.compare_records` gives.
-
-    Raises:
-        ValueError: there is nothing to draw.
+    Comparisons, from `fmlora_kit.analysis.compare_records`, by the label of their panel.
     """
     if not comparisons:
         raise ValueError("comparisons must hold at least one comparison, got none")
@@ -85,9 +82,10 @@ def _add_panel(figure: go.Figure, comparison: Comparison, at: dict) -> None:
                 showlegend=False,
             )
             figure.add_trace(bound, **at)
+    names = [(each.label, short(display_name(each.label), 20)) for each in rows]
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=[_label(each) for each in rows],
+        ticktext=[f"<b>{name}</b>" if label == OURS else name for label, name in names],
         range=[len(rows) - 0.4, -0.6],
         tickfont={"size": 11.5},
         **at,
@@ -107,7 +105,11 @@ def _dots(rows: Sequence[Row], heights: list[int], style: dict) -> go.Scatter:
             "thickness": 1.8,
             "width": 4,
         },
-        customdata=[_hover(each) for each in rows],
+        customdata=[
+            f"{display_name(each.label)}: {percent(each.final_accuracy)} %, "
+            f"{len(each.seeds)} seed{'s' * (len(each.seeds) > 1)}"
+            for each in rows
+        ],
         hovertemplate="%{customdata}<extra></extra>",
         showlegend=False,
     )
@@ -137,16 +139,6 @@ def _add_legend(figure: go.Figure, comparisons: Mapping[str, Comparison]) -> Non
         entries[f"{display_name(BOUND)}, a bound"] = {"mode": "lines", "line": _BOUND_LINE}
     for name, look in entries.items():
         figure.add_trace(go.Scatter(x=[None], y=[None], name=name, **look), row=1, col=1)
-
-
-def _label(row: Row) -> str:
-    name = short(display_name(row.label), 20)
-    return f"<b>{name}</b>" if row.label == OURS else name
-
-
-def _hover(row: Row) -> str:
-    n = len(row.seeds)
-    return f"{display_name(row.label)}: {percent(row.final_accuracy)} %, {n} seed{'s' * (n > 1)}"
 
 
 def _subtitle(comparisons: Mapping[str, Comparison]) -> str:
@@ -179,16 +171,12 @@ _WIDTHS = {
 _PADDING = 14  # pixels that plotly adds to a row with markup: bold, or several lines
 _LETTER = 5.9  # pixels, at the size of the cells
 _FONT = 10.5
-_FILLS = {OURS: "#e3eef7", BOUND: "#f2f2f2"}
 
 
 def comparison_table(comparison: Comparison) -> go.Figure:
     """A row per method, the best final accuracy first; joint training, a bound, last.
 
     Bold are the first method and those tied with it: see `fmlora_kit.analysis.tied`.
-
-    Args:
-        comparison: what `fmlora_kit.analysis.compare_records` gives.
     """
     columns = table_cells(comparison, strong=lambda text: f"<b>{text}</b>")
     columns = {name: [_wrapped(name, text) for text in texts] for name, texts in columns.items()}
@@ -202,21 +190,13 @@ def comparison_table(comparison: Comparison) -> go.Figure:
         height=top + sum(map(_height, [heads, *rows])) + 20,
         margin={"l": 10, "r": 10, "t": top, "b": 10},
     )
-    figure.add_trace(_table_of(comparison, columns, heads))
+    left = ("method", "stores", "frozen")
+    look = {"align": ["left" if name in left else "right" for name in columns], "size": _FONT}
+    look["fills"] = [[FILLS.get(row.method, "white") for row in comparison.rows]] * len(columns)
+    widths, head = [_WIDTHS[name] for name in columns], {"height": _height(heads)}
+    table = table_of(heads, list(columns.values()), widths, height=_ROW, head=head, **look)
+    figure.add_trace(table)
     return figure
-
-
-def _table_of(comparison: Comparison, columns: dict[str, list[str]], heads: list[str]) -> go.Table:
-    words = ("method", "stores", "frozen")
-    align = ["left" if name in words else "right" for name in columns]
-    fills = [_FILLS.get(row.method, "white") for row in comparison.rows]
-    look = {"align": align, "line": {"color": "#dddddd"}, "font": {"size": _FONT}}
-    cells = {"values": list(columns.values()), "fill": {"color": [fills] * len(columns)}}
-    return go.Table(
-        header={"values": heads, "fill": {"color": "#f0f0f0"}, "height": _height(heads), **look},
-        cells={**cells, "height": _ROW, **look},
-        columnwidth=[_WIDTHS[name] for name in columns],
-    )
 
 
 def _height(texts: Sequence[str]) -> int:
@@ -245,14 +225,8 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
 
     On one stream the best of a row is bold, and those tied with it: see `fmlora_kit.analysis.tied`.
 
-    Args:
-        records: a record, or records by label; with several seeds, mean and 95% interval.
-        names: metrics, by their names in `fmlora_kit.analysis.DEFINITIONS`. The numbers trained and
-            deployed follow them.
-
-    Raises:
-        ValueError: a name is unknown, a record has no finished task, or two of a label have the
-            same seed.
+    `names` are those of `fmlora_kit.analysis.DEFINITIONS`; the numbers trained and deployed follow
+    them.
     """
     by_labels = by_label(records)
     rows = make_rows(by_labels, names)
@@ -271,7 +245,9 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
         height=155 + _METRIC_ROW * len(columns[0]) + _METRIC_LINE * lines,
         margin={"l": 10, "r": 10, "t": 85, "b": 10},
     )
-    figure.add_trace(_draw_metrics(columns, heads))
+    align = ["left", "left"] + ["right"] * (len(columns) - 2)
+    look = {"align": align, "size": 12, "height": _METRIC_ROW}
+    figure.add_trace(table_of(heads, columns, _widths(len(columns)), **look))
     return figure
 
 
@@ -288,16 +264,6 @@ def _metric_columns(rows: Sequence[Row], names: Sequence[str], marked: bool) -> 
         cells = [_strong(t) if row.label in bold[name] else t for name, t in texts.items()]
         columns.append(cells + [count(row.mean(name)) for name in _SIZES])
     return columns
-
-
-def _draw_metrics(columns: list[list[str]], heads: list[str]) -> go.Table:
-    align = ["left", "left"] + ["right"] * (len(columns) - 2)
-    look = {"align": align, "line": {"color": "#dddddd"}, "font": {"size": 12}}
-    return go.Table(
-        header={"values": heads, "fill": {"color": "#f0f0f0"}, **look},
-        cells={"values": columns, "height": _METRIC_ROW, "fill": {"color": "white"}, **look},
-        columnwidth=_widths(len(columns)),
-    )
 
 
 def _widths(n: int) -> list[float]:

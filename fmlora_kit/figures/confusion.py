@@ -1,7 +1,9 @@
 """Which task or class is taken for which, and which of them took what another one lost.
 
 `task_confusion` and `class_confusion` look at the predictions of one moment, `forgotten_to` and
-`class_forgetting` at what was right when it was learned and is wrong now.
+`class_forgetting` at what was right when it was learned and is wrong now; these two and the classes
+need test labels, the tables over tasks a class-incremental run. `after` is how many tasks had been
+learned; without it all that are finished.
 """
 
 from __future__ import annotations
@@ -31,14 +33,6 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
 
     The diagonal, the right task, is grey; colour is for what is taken for another task, so that the
     takers stand out. Above each column: the share of all other tasks' images that it takes.
-
-    Args:
-        record: a class-incremental run.
-        after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record is domain-incremental or has no finished task, or `after` is out of
-            range.
     """
     record = single(record)
     percent = 100 * confusion.task_confusion(record, after)
@@ -65,14 +59,6 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     wrong now, split by the task whose class they are taken for, in that task's colour. To the left
     of zero: images that were wrong then and are right now. The number is the difference, a[now, i]
     - a[i, i].
-
-    Args:
-        record: a class-incremental run with test labels and two finished tasks.
-        after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record is domain-incremental, has no test labels or fewer than two finished
-            tasks, or `after` is out of range.
     """
     record = single(record, least=2)
     table = confusion.lost_images(record, after)
@@ -152,28 +138,27 @@ def _add_bars(figure, table: confusion.LostImages, names, colors: tuple[str, ...
 def _add_segments(figure, share: np.ndarray, name: str, names, span: float, marker: dict) -> None:
     """One trace of bars that lie end to end; one wide enough bears its name and number."""
     color = "#ffffff" if marker in (_HATCHED, _HOLLOW) else marker["color"]
+    cut, numbers = style.short(name), [f"{abs(v):.1f}" for v in share]
+    texts = []  # name and number, the number alone, or nothing, as fits
+    for value, number in zip(share, numbers, strict=True):
+        width = 620 * abs(value) / span  # pixels
+        text = f"{cut}<br>{number}" if width >= 7.5 * len(cut) else number
+        texts.append(text if width >= 26 else "")
     figure.add_bar(
         x=share,
         y=list(range(len(share))),
         orientation="h",
-        name=style.short(name),
+        name=cut,
         marker=marker,
-        text=[_label(abs(v), style.short(name), 620 * abs(v) / span) for v in share],
+        text=texts,
         textposition="inside",
         insidetextanchor="middle",
         insidetextfont={"size": 11, "color": _readable_on(color)},
         textangle=0,
         constraintext="none",
-        customdata=np.stack([names[:-1], [f"{abs(v):.1f}" for v in share]], axis=-1),
+        customdata=np.stack([names[:-1], numbers], axis=-1),
         hovertemplate=f"%{{customdata[0]}}: <b>%{{customdata[1]}} points</b> {name}<extra></extra>",
     )
-
-
-def _label(points: float, name: str, width: float) -> str:
-    """Name and number, the number alone, or nothing, as fits into `width` pixels."""
-    if not width >= 26:
-        return ""
-    return f"{name}<br>{points:.1f}" if width >= 7.5 * len(name) else f"{points:.1f}"
 
 
 def _readable_on(color: str) -> str:
@@ -214,14 +199,6 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     A row is a task, a cell one of its classes: its name, the change of its accuracy in points, and
     the class that most of its lost images are taken for now. The last task has lost nothing yet and
     is left out.
-
-    Args:
-        record: a run of either scenario, with test labels and two finished tasks.
-        after: how many tasks had been learned; all that are finished without it.
-
-    Raises:
-        ValueError: the record has no test labels or fewer than two finished tasks, or `after` is
-            out of range.
     """
     record = single(record, least=2)
     history = confusion.class_history(record, after)
@@ -229,10 +206,12 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     rows = [np.flatnonzero(history.tasks == i) for i in range(n - 1)]
     fallen = 100 * history.forgetting
     worst = int(np.nanargmax(fallen))
+    size, *others = set(history.n_images.tolist())
+    images = "" if others else f"A class has {size} test images: one is {100 / size:.1f} points."
     figure = style.new_figure(
         f"What each class lost since it was learned, after {n} tasks: {run_name(record)}",
         f"<b>Most: {history.names[worst]}</b> of {record.task_names[history.tasks[worst]]} "
-        f"({_points(fallen[worst])} points). {_images(history)}"
+        f"({_points(fallen[worst])} points). {images}"
         "<br>In a cell: the class, the change of its accuracy in points, and the class (▸) that "
         "most of the lost images are taken for.",
         height=max(400, 170 + 62 * (n - 1)),
@@ -240,7 +219,13 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     )
     _add_changes(figure, record, history, rows)
     figure.update_yaxes(style.name_axis(record.task_names[: n - 1], "task") | _DOWN)
-    figure.update_xaxes(_columns(record, history, rows))
+    if record.scenario == "domain-incremental":  # all tasks share the classes
+        shared = [style.short(history.names[p], 8) for p in rows[0]]
+        axis = style.name_ticks(shared, title={"text": "class"})
+    else:
+        title = {"text": "classes of the task, in order"}
+        axis = {"showgrid": False, "title": title, "showticklabels": False, "ticks": ""}
+    figure.update_xaxes(axis)
     return figure
 
 
@@ -250,14 +235,7 @@ def class_confusion(
     """Heat map: share in % of each class's test images (rows) taken for each class (columns).
 
     The diagonal, the right class, is grey, so that mistakes stand out; grey lines part the tasks.
-
-    Args:
-        record: a run of either scenario, with test labels.
-        after: how many tasks had been learned; all that are finished without it.
-        task: the test images of this task alone, from 0.
-
-    Raises:
-        ValueError: the record has no test labels, or `after` or `task` is out of range.
+    With a task, from 0: its test images alone.
     """
     record = single(record)
     table = confusion.class_confusion(record, after, task=task)
@@ -287,7 +265,10 @@ def _add_changes(figure, record: Record, history: confusion.ClassHistory, rows: 
     width = max(row.size for row in rows)
     z = np.full((len(rows), width), np.nan)
     cells, hover = np.full((2, *z.shape), "", dtype=object)
-    seen = _seen_names(record, len(history.accuracy))
+    # Names in the order of the columns of `ClassHistory.lost`.
+    learned = record.tasks[: len(history.accuracy)]
+    pairs = (zip(t.classes, t.class_names, strict=True) for t in learned)
+    seen = tuple(dict(chain.from_iterable(pairs)).values())
     for i, row in enumerate(rows):
         for k, p in enumerate(row):
             z[i, k] = 100 * history.forgetting[p]
@@ -350,26 +331,6 @@ def _class_axis(table: confusion.ClassConfusion, which: np.ndarray, title: str) 
     size = 13 if which.size <= _MANY else 11 if which.size <= 2 * _MANY else 9
     axis = {"title": {"text": title}, "tickfont": {"size": size}, "tickangle": 0}
     return style.name_ticks(names, **axis)
-
-
-def _columns(record: Record, history: confusion.ClassHistory, rows: list) -> dict:
-    """The x axis: class names where all tasks share them, else only their order in the task."""
-    if record.scenario == "domain-incremental":
-        names = [style.short(history.names[p], 8) for p in rows[0]]
-        return style.name_ticks(names, title={"text": "class"})
-    title = {"text": "classes of the task, in order"}
-    return {"showgrid": False, "title": title, "showticklabels": False, "ticks": ""}
-
-
-def _seen_names(record: Record, n: int) -> tuple[str, ...]:
-    """Names in the order of the columns of `ClassHistory.lost`."""
-    pairs = (zip(t.classes, t.class_names, strict=True) for t in record.tasks[:n])
-    return tuple(dict(chain.from_iterable(pairs)).values())
-
-
-def _images(history: confusion.ClassHistory) -> str:
-    n, *others = set(history.n_images.tolist())
-    return "" if others else f"A class has {n} test images: one is {100 / n:.1f} points."
 
 
 def _most(table: confusion.ClassConfusion) -> str:

@@ -31,15 +31,8 @@ def add_curve(
 ) -> None:
     """Add a line with its 95% band (where several seeds give one) to a figure under construction.
 
-    Args:
-        figure: the figure, changed in place.
-        curve: the numbers.
-        style: the method's style.
-        unit: written behind the numbers in the hover text.
-        scale: what the numbers are multiplied by for the axis.
-        width: width of the line in pixels.
-        showlegend: False if the label is in the legend already.
-        where: row and col of the subplot, from 1.
+    The numbers are multiplied by ``scale``; ``unit`` stands behind them in the hover text. Without
+    ``showlegend`` the label is in the legend already. ``where``: row and col of the subplot.
     """
     mean, ci95 = scale * curve.mean, scale * curve.ci95
     known = np.isfinite(mean) & np.isfinite(ci95)
@@ -112,9 +105,7 @@ def number(value: float) -> str:
 def task_axis(n_tasks: int, *, panels: int = 1) -> dict:
     """Settings of an x axis that counts tasks: whole numbers, the whole stream in view.
 
-    Args:
-        n_tasks: length of the stream.
-        panels: number of panels side by side, which leave room for fewer numbers each.
+    `panels` side by side leave room for fewer numbers each.
     """
     return {
         "title": {"text": "tasks learned"},
@@ -209,11 +200,7 @@ def _check_runs(name: str, runs: object, least: int, most: int | None) -> tuple[
 
 
 def single(record: Record, *, least: int = 1) -> Record:
-    """`record`, if it is one with at least ``least`` finished tasks.
-
-    Raises:
-        ValueError: it is something else, or has too few finished tasks.
-    """
+    """`record`, if it is one with at least ``least`` finished tasks."""
     checks.instance("record", record, Record, "a Record")
     return _check_runs("record", record, least, 1)[0]
 
@@ -223,11 +210,8 @@ def curve(
 ) -> Curve:
     """Mean over seeds of a measure taken after each task.
 
-    Args:
-        label: what to call it.
-        runs: records of one method; they are cut to the shortest.
-        measure: gives (tasks finished,) numbers of a record.
-        skip: leave out so many first tasks, where the measure is not defined.
+    Records of one label are cut to the shortest; `measure` gives (tasks finished,) numbers of a
+    record, of which the first `skip` are left out, where it is not defined.
     """
     n = min(len(record.tasks) for record in runs)
     values = np.array([np.asarray(measure(record), dtype=float)[:n] for record in runs])

@@ -28,14 +28,8 @@ def feature_drift(
     One line per task, in the task's colour, from when it was learned; the mean over the tasks
     learned earlier as a thick black one.
 
-    Args:
-        histories: features over time, or several by label.
-        against: "since learned" (the features right after the task) or "consecutive" (the features
-            one task earlier).
-        debiased: see `analysis.linear_cka`.
-
-    Raises:
-        ValueError: ``against`` is unknown, or a history has fewer than two moments.
+    A history has two moments or more. Against the features "since learned" (right after the task)
+    or "consecutive" (one task earlier); `debiased`: see `analysis.linear_cka`.
     """
     checks.choice("against", against, MEASURES)
     if isinstance(histories, FeatureHistory):
@@ -126,13 +120,8 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
 
     Images are drawn as their class's letter where classes are letters, else as points.
 
-    Args:
-        embedding: from `analysis.embed`.
-        after: show the map after so many tasks; without it a slider and a button step through all,
-            with fixed axes, so that what moves in the picture moved in the map.
-
-    Raises:
-        ValueError: there is no map after ``after`` tasks.
+    `after` shows the map after so many tasks; without it a slider and a button step through all,
+    with fixed axes, so that what moves in the picture moved in the map.
     """
     learned = embedding.learned.tolist()
     shown = len(learned) - 1
@@ -146,7 +135,12 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
         margin={"t": 90, "l": 20, "r": 200, "b": 100 if animated else 20},
     )
     figure.add_traces(_traces(embedding, shown))
-    _set_axes(figure, embedding)
+    # The same square of the plane at every moment, as small as holds all points.
+    low, high = (bound(embedding.coordinates, axis=(0, 1)) for bound in (np.nanmin, np.nanmax))
+    half = 0.54 * float((high - low).max())
+    x, y = ([float(m - half), float(m + half)] for m in (low + high) / 2)
+    figure.update_xaxes(range=x, constrain="domain", **_HIDDEN_AXIS)
+    figure.update_yaxes(range=y, scaleanchor="x", constrain="domain", **_HIDDEN_AXIS)
     if animated:
         _animate(figure, embedding, shown)
     return figure
@@ -224,12 +218,3 @@ def _words(embedding: Embedding, moment: int) -> tuple[str, str]:
         f"their sizes have a meaning.<br>Trustworthiness {trust:.2f} (1: neighbours in the map are "
         f"neighbours in feature space).{way if np.isfinite(moved) else ''}",
     )
-
-
-def _set_axes(figure: go.Figure, embedding: Embedding) -> None:
-    """The same square of the plane at every moment, as small as holds all points."""
-    low, high = (bound(embedding.coordinates, axis=(0, 1)) for bound in (np.nanmin, np.nanmax))
-    half = 0.54 * float((high - low).max())
-    x, y = ([float(m - half), float(m + half)] for m in (low + high) / 2)
-    figure.update_xaxes(range=x, constrain="domain", **_HIDDEN_AXIS)
-    figure.update_yaxes(range=y, scaleanchor="x", constrain="domain", **_HIDDEN_AXIS)

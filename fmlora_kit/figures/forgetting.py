@@ -6,7 +6,7 @@ learning each task did to the earlier ones, and `forward_transfer` what it did t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
@@ -36,12 +36,7 @@ def forgetting_curves(records: curves.Records, *, definition: str = "max") -> go
     competition as the area between them. Records by label: forgetting on the left, forgetting by
     drift on the right.
 
-    Args:
-        records: a record, or records by label.
-        definition: "max" (Chaudhry et al.), "first" (minus BWT) or "step" (CODA-Prompt).
-
-    Raises:
-        ValueError: `definition` is unknown, or a record has fewer than two finished tasks.
+    `definition` is "max" (Chaudhry et al.), "first" (minus BWT) or "step" (CODA-Prompt).
     """
     checks.choice("definition", definition, sorted(accuracy.FORGETTING))
     table = curves.by_label(records, least=2)
@@ -115,18 +110,17 @@ def forgetting_definitions(records: curves.Records) -> go.Figure:
 
     The first four take the same accuracy matrix and average it differently; the last two say what
     "max" is made of. The formulas stand in the hover texts.
-
-    Args:
-        records: a record, or records by label; with several seeds, mean and 95% interval.
-
-    Raises:
-        ValueError: a record has fewer than two finished tasks.
     """
     table = curves.by_label(records, least=2)
-    values = {label: _intervals(runs) for label, runs in table.items()}
+    values = {}  # of each label, for each definition mean and interval over seeds, in points
+    for label, runs in table.items():
+        found = [accuracy.metrics(record) for record in runs]
+        values[label] = {name: mean_ci95([100 * one[name] for one in found]) for name in WORDS}
+    most = max(map(len, table.values()))
+    seeds = f"; mean of {most} seeds, whiskers: 95% interval" if most > 1 else ""
     figure = style.new_figure(
         f"Forgetting by every definition: {curves.stream_names(table)}",
-        f"Same runs, {len(WORDS)} answers; max = drift + competition{_seeds(table)}.",
+        f"Same runs, {len(WORDS)} answers; max = drift + competition{seeds}.",
         height=125 + len(WORDS) * (24 + 19 * len(table)),
         barmode="overlay",
         showlegend=True,
@@ -144,17 +138,14 @@ def forgetting_definitions(records: curves.Records) -> go.Figure:
     return figure
 
 
-def _intervals(runs: Sequence[Record]) -> dict[str, Interval]:
-    """For each definition mean and interval over seeds, in points."""
-    found = [accuracy.metrics(record) for record in runs]
-    return {name: mean_ci95([100 * values[name] for values in found]) for name in WORDS}
-
-
 def _add_bars(figure, label, values: Mapping[str, Interval], color, heights, width: float) -> None:
     means = np.array([value.mean for value in values.values()])
     spread = np.nan_to_num([value.ci95 for value in values.values()])
     whisker = {"array": spread, "color": style.INK, "thickness": 1.5}
-    shown = [_number(value) for value in values.values()]
+    shown = []
+    for value in values.values():
+        half = "" if np.isnan(value.ci95) else f" ± {value.ci95:.1f}"
+        shown.append(f"{round(value.mean, 1) + 0.0:.1f}{half}".replace("-", "−"))
     figure.add_bar(
         x=means,
         y=heights,
@@ -191,26 +182,10 @@ def _span(values: Mapping[str, Mapping[str, Interval]]) -> list[float]:
     return [low - room if low < 0 else -0.02, high + room]
 
 
-def _number(value: Interval) -> str:
-    spread = "" if np.isnan(value.ci95) else f" ± {value.ci95:.1f}"
-    return f"{round(value.mean, 1) + 0.0:.1f}{spread}".replace("-", "−")
-
-
-def _seeds(table: Mapping[str, Sequence[Record]]) -> str:
-    most = max(map(len, table.values()))
-    return f"; mean of {most} seeds, whiskers: 95% interval" if most > 1 else ""
-
-
 def fall_per_step(record: Record) -> go.Figure:
     """Heat map: change in points of each task's accuracy (rows) by learning each one (columns).
 
     Right of a row: its sum, the task's whole change since it was learned.
-
-    Args:
-        record: one run of either scenario, finished or not, with two finished tasks.
-
-    Raises:
-        ValueError: the record has fewer than two finished tasks.
     """
     record = curves.single(record, least=2)
     n = len(record.tasks)
@@ -248,28 +223,20 @@ def fall_per_step(record: Record) -> go.Figure:
 def forward_transfer(records: curves.Records) -> go.Figure:
     """Accuracy in % on each task just before it is learned, against chance.
 
-    Args:
-        records: a record, or records (or lists of them, one per seed) by label, that were tested on
-            the next task: domain-incremental ones are.
-
-    Raises:
-        ValueError: a record was never tested on a task before learning it.
+    The records must be tested on the next task: domain-incremental ones are.
     """
     table = curves.by_label(records)
-    for label, runs in table.items():
-        if any(np.isnan(accuracy.before_learning(record)).all() for record in runs):
-            raise ValueError(
-                f"records must be tested on the next task before it is learned; {label!r} was not "
-                "(class-incremental records are not: the next classes are unknown)"
-            )
     measure = accuracy.before_learning
+    for label, runs in table.items():
+        if any(np.isnan(measure(record)).all() for record in runs):
+            rule = "tested on the next task before it is learned (class-incremental ones are not)"
+            raise checks.fail(f"records[{label!r}]", rule, "NaN alone")
     lines = [curves.curve(label, runs, measure, skip=1) for label, runs in table.items()]
     first = next(iter(table.values()))[0]
     note = curves.seeds_note(lines)
     figure = style.new_figure(
         f"Forward transfer, each task before it is learned: {first.stream}",
-        "Above the dotted line (chance): the tasks before it helped."
-        + (f" {note}." if note else ""),
+        f"Above the dotted line (chance): the tasks before it helped.{f' {note}.' if note else ''}",
     )
     curves.add_curves(figure, lines, table)
     figure.add_scatter(

@@ -14,42 +14,29 @@ Box = tuple[float, float, float, float]  # left, low, right and high end, in pix
 
 
 def move_apart(heights: Sequence[float], gap: float, *, low: float = -math.inf) -> list[float]:
-    """Heights moved as little as needed, so that labels are `gap` or more apart, none too low.
-
-    Args:
-        heights: (n,) where labels would stand.
-        gap: from one label to the next.
-        low: the lowest height that a label may have.
-    """
+    """Heights moved as little as needed, so that labels are `gap` or more apart, none too low."""
     order = sorted(range(len(heights)), key=lambda k: heights[k])
     groups: list[list[float]] = []  # [middle, how many]: labels that touch move as one
     for k in order:
         groups.append([heights[k], 1])
-        while len(groups) > 1 and _touch(groups[-2], groups[-1], gap):
+        while len(groups) > 1:
             (a, n), (b, m) = groups[-2:]
+            if b - a >= gap * (n + m) / 2:
+                break
             groups[-2:] = [[(a * n + b * m) / (n + m), n + m]]
     moved = [middle + gap * (j - (n - 1) / 2) for middle, n in groups for j in range(int(n))]
     found = {k: max(moved[j], low + gap * j) for j, k in enumerate(order)}
     return [found[k] for k in range(len(heights))]
 
 
-def _touch(low: Sequence[float], high: Sequence[float], gap: float) -> bool:
-    return high[0] - low[0] < gap * (low[1] + high[1]) / 2
-
-
 def place_beside(
     points: Sequence[tuple[float, float]], names: Sequence[str], lines: Iterable[Box], width: float
 ) -> list[tuple[int, int]]:
-    """For each point the side at which its name covers least of points, lines and earlier names.
+    """The side of each point at which its name covers least of points, lines and earlier names.
 
-    Args:
-        points: (n,) x and y in pixels.
-        names: (n,) what is written.
-        lines: boxes around what else names should not cover.
-        width: of the drawing in pixels; a name outside of it is the last resort.
-
-    Returns:
-        (n,) -1, 0 or 1 (left of the point, on it, or right), and pixels upwards.
+    Points are (x, y) in pixels, `lines` boxes around what else names should not cover; a name
+    outside the drawing's `width` is the last resort.
+    Returns for each -1, 0 or 1 (left of the point, on it, or right), and pixels upwards.
     """
     taken = [(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
     taken += lines

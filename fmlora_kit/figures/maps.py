@@ -55,12 +55,8 @@ def task_map(
 ) -> None:
     """Add a map whose rows and columns have names, most often those of tasks, the first row on top.
 
-    Args:
-        figure: changed in place.
-        values: (rows, columns), see `add_map`.
-        names: of the rows and of the columns; for the hover text, of each cell, in this order.
-        titles: of the axes over rows and over columns; without them the axes stay as they are.
-        settings: see `add_map`.
+    The names, and titles of the axes, are those of rows and of columns; both names are in the hover
+    text's ``customdata``. Without titles the axes stay as they are. ``settings``: see `add_map`.
     """
     add_map(figure, values, **({"customdata": cell_names(*names)} | settings))
     if titles is not None:

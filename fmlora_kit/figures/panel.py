@@ -16,10 +16,7 @@ _CROWDED = 42  # letters of tick labels that fit side by side in half a page
 def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
     """A copy of a figure, half a page wide: short title, no subtitle, no colour bar.
 
-    Args:
-        figure: one with a single pair of axes.
-        title: what it shows, in a few words.
-        height: pixels.
+    The figure must have a single pair of axes.
     """
     small = go.Figure(figure)
     small.update_layout(
@@ -45,12 +42,7 @@ def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:
 
     Axes and colour ranges are wide enough for all of them, so that nothing but the data moves.
 
-    Args:
-        figures: in order, the last one with all there is to see; None where there is nothing yet.
-        title: what they show, in a few words.
-
-    Raises:
-        ValueError: the last figure is None.
+    The last figure has all there is to see; others may be None, where there is nothing yet.
     """
     if not figures or figures[-1] is None:
         raise ValueError("figures must end in a figure, got none")

@@ -20,14 +20,8 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     Left: cosine of the meta-prompts as they were after each task, or of what each task changed
     about them. Right: affinity of the tasks' feature subspaces.
 
-    Args:
-        record: one run with a meta-prompt.
-        of: "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on.
-        per: "flat" (cosine of all L d numbers) or "token mean" (of the mean token).
-
-    Raises:
-        ValueError: the record has no finished task, no prompt or no feature subspaces; ``of`` or
-            ``per`` is unknown.
+    `of` is "prompts" P_t, or "moves" P_t - P_{t-1} from the second task on; `per` is "flat" (cosine
+    of all L d numbers) or "token mean" (of the mean token).
     """
     record = curves.single(record)
     ours = prompts.prompt_similarity(record, of=of, per=per)
@@ -45,20 +39,31 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
         height=max(440, 170 + 30 * len(record.tasks)),
         margin={"t": 100},
     )
+    names, n = record.task_names[left:], len(ours)
     for col, values in enumerate(panels, start=1):
-        _add_matrix(figure, record.task_names[left:], values, lowest, col)
+        task_map(
+            figure,
+            values,
+            (names, names),
+            ("", ""),
+            limits=(lowest, 1),
+            colorscale=style.FRACTION_SCALE,
+            text=cell_texts(values, 2),
+            texttemplate="%{text}" if n <= 12 else None,
+            size=12 if n <= 8 else 9,
+            customdata=np.stack(np.meshgrid(names, names), axis=-1),
+            hover="<b>%{z:.3f}</b><br>%{customdata[0]} and %{customdata[1]}",
+            showscale=col == 2,  # on the right of the second
+            bar="similarity",
+            row=1,
+            col=col,
+        )
+    figure.update_xaxes(tickangle=30)
     return figure
 
 
 def prompt_movement(records: curves.Records) -> go.Figure:
-    """How far each task moved the meta-prompt, and how far it is by then from the first task's.
-
-    Args:
-        records: a record, or records (or lists of them, one per seed) by label.
-
-    Raises:
-        ValueError: a record has no finished task or no meta-prompt.
-    """
+    """How far each task moved the meta-prompt, and how far it is by then from the first task's."""
     labelled = curves.by_label(records)
     first = next(iter(labelled.values()))
     if len(labelled) == 1 and len(first) == 1:
@@ -93,8 +98,7 @@ def prompt_effect(effect: prompts.PromptEffect) -> go.Figure:
 
     The row of the model's own prompt has accuracies in %, the others points gained or lost.
 
-    Args:
-        effect: measured by `fmlora_kit.probes.swap_prompts`.
+    Measured by `fmlora_kit.probes.swap_prompts`.
     """
     pooled = np.average(effect.accuracy, axis=1, weights=effect.n_images)
     percent = 100 * np.column_stack([effect.accuracy, pooled])
@@ -130,29 +134,6 @@ def prompt_effect(effect: prompts.PromptEffect) -> go.Figure:
     return figure
 
 
-def _add_matrix(figure, names: tuple[str, ...], values: np.ndarray, lowest: float, col: int):
-    """Add one matrix over tasks with its numbers; the scale stands on the right of the second."""
-    n = len(names)
-    task_map(
-        figure,
-        values,
-        (names, names),
-        ("", ""),
-        limits=(lowest, 1),
-        colorscale=style.FRACTION_SCALE,
-        text=cell_texts(values, 2),
-        texttemplate="%{text}" if n <= 12 else None,
-        size=12 if n <= 8 else 9,
-        customdata=np.stack(np.meshgrid(names, names), axis=-1),
-        hover="<b>%{z:.3f}</b><br>%{customdata[0]} and %{customdata[1]}",
-        showscale=col == 2,
-        bar="similarity",
-        row=1,
-        col=col,
-    )
-    figure.update_xaxes(tickangle=30, row=1, col=col)
-
-
 def _draw_moves(record: Record) -> go.Figure:
     moves = prompts.prompt_moves(record)
     figure = style.new_figure(
@@ -161,7 +142,22 @@ def _draw_moves(record: Record) -> go.Figure:
         legend={"orientation": "h", "y": -0.2, "x": 0},
         height=450,
     )
-    _add_moves(figure, moves, style.task_colors(record.n_tasks))
+    percent = 100 * moves.step
+    figure.add_bar(
+        x=np.arange(len(percent)),
+        y=percent,
+        marker={"color": list(style.task_colors(record.n_tasks)[: len(percent)])},
+        width=0.55,
+        text=["" if np.isnan(value) else f"{value:.0f} %" for value in percent],
+        textposition="inside",
+        insidetextanchor="middle",
+        textangle=0,
+        textfont={"size": 13},
+        name="bar: moved by the task",
+        customdata=np.stack([np.array(moves.task_names, dtype=object), moves.novelty], axis=-1),
+        hovertemplate="<b>%{customdata[0]}</b> moved it by %{y:.0f} %"
+        "<br>novelty %{customdata[1]:.2f}<extra></extra>",
+    )
     figure.add_scatter(
         x=np.arange(len(moves.step)),
         y=100 * moves.from_first,
@@ -175,26 +171,6 @@ def _draw_moves(record: Record) -> go.Figure:
     figure.update_xaxes(style.name_axis(moves.task_names, "task"))
     figure.update_yaxes(title_text="relative to the prompt's length (%)", rangemode="tozero")
     return figure
-
-
-def _add_moves(figure: go.Figure, moves: prompts.PromptMoves, colors: tuple[str, ...]) -> None:
-    """A bar per task: |P_t - P_{t-1}| / |P_{t-1}|."""
-    percent = 100 * moves.step
-    figure.add_bar(
-        x=np.arange(len(percent)),
-        y=percent,
-        marker={"color": list(colors[: len(percent)])},
-        width=0.55,
-        text=["" if np.isnan(value) else f"{value:.0f} %" for value in percent],
-        textposition="inside",
-        insidetextanchor="middle",
-        textangle=0,
-        textfont={"size": 13},
-        name="bar: moved by the task",
-        customdata=np.stack([np.array(moves.task_names, dtype=object), moves.novelty], axis=-1),
-        hovertemplate="<b>%{customdata[0]}</b> moved it by %{y:.0f} %"
-        "<br>novelty %{customdata[1]:.2f}<extra></extra>",
-    )
 
 
 def image_counts(n_images: np.ndarray) -> str:

@@ -22,14 +22,7 @@ from fmlora_kit.record import Record
 
 
 def rank_allocation(record: Record) -> go.Figure:
-    """Heat map of the rank r_t chosen per adapted map (rows, input at the top) and task (columns).
-
-    Args:
-        record: one run, finished or not, of a method that has ranks.
-
-    Raises:
-        ValueError: the record has no finished task, or its method has no ranks.
-    """
+    """Heat map of the rank r_t chosen per adapted map (rows, input on top) and task (columns)."""
     record = single(record)
     ranks = record.ranks.T
     if not ranks.size:
@@ -40,17 +33,6 @@ def rank_allocation(record: Record) -> go.Figure:
         height=max(450, 150 + 20 * len(ranks)),
         margin={"t": 95},
     )
-    _add_cells(figure, record, ranks)
-    for t, mean in enumerate(ranks.mean(axis=0)):
-        figure.add_annotation(x=t, text=f"{mean:.1f}", **style.ABOVE)
-    figure.update_xaxes(style.name_axis(record.task_names, "task"))
-    layers = style.name_ticks(layer.removeprefix("blocks.") for layer in record.layers)
-    figure.update_yaxes(layers, title_text="adapted map (block.map)", autorange="reversed")
-    return figure
-
-
-def _add_cells(figure: go.Figure, record: Record, ranks: np.ndarray) -> None:
-    """Add the heat map of the (layers, tasks) ranks to a figure under construction."""
     highest = max(int(ranks.max()), 1)
     task_map(
         figure,
@@ -63,6 +45,12 @@ def _add_cells(figure: go.Figure, record: Record, ranks: np.ndarray) -> None:
         hover="rank <b>%{z}</b><br>%{customdata[0]}<br>%{customdata[1]}",
         colorbar=color_bar("rank", tick0=0, dtick=max(1, highest // 4)),
     )
+    for t, mean in enumerate(ranks.mean(axis=0)):
+        figure.add_annotation(x=t, text=f"{mean:.1f}", **style.ABOVE)
+    figure.update_xaxes(style.name_axis(record.task_names, "task"))
+    layers = style.name_ticks(layer.removeprefix("blocks.") for layer in record.layers)
+    figure.update_yaxes(layers, title_text="adapted map (block.map)", autorange="reversed")
+    return figure
 
 
 _DIFFICULTY, _NOVELTY = style.OKABE_ITO[5], style.OKABE_ITO[4]
@@ -75,12 +63,6 @@ def complexity_and_rank(records: Records) -> go.Figure:
     One record: a bar per task, of height H = difficulty / 2 + novelty / 2; the rank axis on the
     right is R times the left one, so that a diamond as high as its bar is the rank that H
     alone asks for. Records by label: mean rank against H, one point per task and record.
-
-    Args:
-        records: a record, or records by label.
-
-    Raises:
-        ValueError: a record has no finished task, no ranks, or no complexity.
     """
     if isinstance(records, Record):
         return _bars(single(records))
@@ -121,12 +103,14 @@ def _bars(record: Record) -> go.Figure:
             hovertemplate=f"<b>%{{customdata}}</b><br>{name} / 2 = %{{y:.3f}}<extra></extra>",
         )
     _add_ranks(figure, table, diamonds)
-    _add_rank_axis(figure, table)
     return figure
 
 
 def _add_ranks(figure: go.Figure, table: RankTable, x: np.ndarray) -> None:
-    """Mean chosen rank as a diamond, with a whisker from the smallest to the largest."""
+    """Mean chosen rank as a diamond, with a whisker from the smallest to the largest.
+
+    H from 0 to 1 on the left, rank from 0 to R on the right: the same heights.
+    """
     figure.add_scatter(
         x=x,
         y=table.mean,
@@ -149,10 +133,6 @@ def _add_ranks(figure: go.Figure, table: RankTable, x: np.ndarray) -> None:
         hovertemplate="mean rank <b>%{y:.1f}</b>, %{customdata[2]:.0f} to %{customdata[3]:.0f}"
         "<br>H = %{customdata[0]:.2f} asks for %{customdata[1]:.1f}<extra></extra>",
     )
-
-
-def _add_rank_axis(figure: go.Figure, table: RankTable) -> None:
-    """H from 0 to 1 on the left, rank from 0 to R on the right: the same heights."""
     figure.update_xaxes(style.name_axis(table.task_names, "task"))
     figure.update_layout(
         yaxis={"title": {"text": "complexity H"}, "range": [0, 1.02], "dtick": 0.25},
@@ -190,7 +170,12 @@ def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
         )
     for (label, runs), symbol in zip(tables.items(), cycle(style.SYMBOLS), strict=False):
         _add_points(figure, label, runs, labelled[label], symbol)
-    _add_task_names(figure, [run for runs in labelled.values() for run in runs])
+    every_run = [run for runs in labelled.values() for run in runs]
+    longest = max(every_run, key=lambda run: len(run.tasks))
+    names = longest.task_names
+    if all(run.task_names == names[: len(run.tasks)] for run in every_run):
+        for name, color in zip(names, style.task_colors(longest.n_tasks), strict=False):
+            _add_key(figure, style.short(name), color, "circle")
     figure.update_xaxes(title_text="complexity H of the task", range=[0, 1.02])
     figure.update_yaxes(title_text="chosen rank, mean of all layers", range=[0, 1.04 * top])
     return figure
@@ -215,16 +200,6 @@ def _add_points(
     _add_key(figure, label, style.INK, symbol)
 
 
-def _add_task_names(figure: go.Figure, runs: list[Record]) -> None:
-    """The colours of the tasks in the legend, if all runs have the same tasks."""
-    longest = max(runs, key=lambda run: len(run.tasks))
-    names = longest.task_names
-    if any(run.task_names != names[: len(run.tasks)] for run in runs):
-        return
-    for name, color in zip(names, style.task_colors(longest.n_tasks), strict=False):
-        _add_key(figure, style.short(name), color, "circle")
-
-
 def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
     """An entry of the legend without a point."""
     figure.add_scatter(
@@ -246,14 +221,8 @@ def gate_probabilities(
     temperature of the Gumbel-Softmax that the gates are drawn with. No task: E[r] of every task,
     mean over the adapted maps; the diamond behind each line is the mean rank that was taken.
 
-    Args:
-        record: one run of FM-LoRA with DRS.
-        task: index from 0, or name; None draws all tasks.
-        layer: index or name of an adapted map; None averages over the maps.
-
-    Raises:
-        ValueError: no such task or layer, a layer without a task, or the record has no finished
-            task or no trace of the choice.
+    Of a run of FM-LoRA with DRS that has the traces of the choice. A layer goes with a task;
+    without one the mean over the adapted maps.
     """
     record = single(record)
     if task is None:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.names import NAMES, run_name
+from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.style import INK, grid, name_ticks, new_figure, short, task_colors
 from fmlora_kit.record import Record, run_card
@@ -37,12 +38,9 @@ def training_progress(
     Args:
         record: one run, finished or not; it may have no finished task yet.
         losses: of the task in training, which the record does not have yet.
-        task_names: of the whole stream; default: of the finished tasks.
+        task_names: of the whole stream, no more; default: of the finished tasks.
         n_steps: how many steps the task in training has, so that the axis can leave room for them.
         expected_rank: (L,) E[r] of the task in training, per adapted map.
-
-    Raises:
-        ValueError: there are more tasks than the record's stream has.
     """
     checks.instance("record", record, Record, "a Record")
     per_task = [task.losses for task in record.tasks] + ([np.asarray(losses)] if losses else [])
@@ -52,11 +50,11 @@ def training_progress(
         rule = f"of at most {record.n_tasks} tasks"
         raise checks.fail("losses and task_names", rule, (len(per_task), len(names)))
     ranked = expected_rank is not None or record.ranks.size > 0
+    done = len(record.tasks) - (expected_rank is None)
     panels = ["training loss of every step", "accuracy on each task now"]
-    if ranked and expected_rank is not None:
-        panels.insert(1, f"rank being chosen: {short(names[len(record.tasks)])}")
-    elif ranked:
-        panels.insert(1, f"rank chosen: {short(names[len(record.tasks) - 1])}")
+    if ranked:
+        when = "chosen" if expected_rank is None else "being chosen"
+        panels.insert(1, f"rank {when}: {short(names[done])}")
     figure = grid(
         f"Learning task by task: {run_name(record)}",
         None,
@@ -71,9 +69,14 @@ def training_progress(
     colors = task_colors(record.n_tasks)
     end = _add_losses(figure, per_task, names, colors)
     _add_accuracy(figure, record, names, colors, row=1, col=len(panels))
-    _set_axes(figure, names, max(end, end - len(losses) + n_steps), col=len(panels))
+    n_steps = max(end, end - len(losses) + n_steps, 1)
+    figure.update_xaxes(title_text="step", range=[0, n_steps], col=1)
+    figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
+    learned = "accuracy (%), ◇ when just learned"
+    figure.update_xaxes(title_text=learned, range=[0, 101], col=len(panels))
+    rows = name_ticks(map(short, names), range=[max(len(names), 1) - 0.5, -0.5])
+    figure.update_yaxes(rows, col=len(panels))
     if ranked:
-        done = len(record.tasks) - (expected_rank is None)
         ranks = record.ranks[-1] if expected_rank is None else np.asarray(expected_rank)
         _add_ranks(figure, record, ranks, colors[done])
     return figure
@@ -148,14 +151,6 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, **where: int
     )
 
 
-def _set_axes(figure: go.Figure, names: list[str], n_steps: int, *, col: int) -> None:
-    figure.update_xaxes(title_text="step", range=[0, max(n_steps, 1)], col=1)
-    figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
-    figure.update_xaxes(title_text="accuracy (%), ◇ when just learned", range=[0, 101], col=col)
-    rows = name_ticks(map(short, names), range=[max(len(names), 1) - 0.5, -0.5])
-    figure.update_yaxes(rows, col=col)
-
-
 _BESIDE = 4  # labels that are legible beside one another
 _WIDTH, _PADDING, _LETTER = 965, 18, 6.6  # pixels: a table on a page, inside a cell, a letter
 _NAME = 0.19  # share of the width that the names of the lines take
@@ -197,16 +192,13 @@ def run_card_table(records: Records) -> go.Figure:
 
     Lines, from weights to versions, are those of `fmlora_kit.record.run_card`. More than four
     labels go into several tables, below one another. Seeds of one label share a column.
-
-    Args:
-        records: a record, or records by label.
-
-    Raises:
-        ValueError: there is none, or one has no finished task.
     """
     table = by_label(records)
     cards = {label: _merge([run_card(r) for r in runs]) for label, runs in table.items()}
-    blocks = _blocks(cards, {label: _head(label, len(runs)) for label, runs in table.items()})
+    heads = {label: _strong(escape(NAMES.get(label, label), quote=False)) for label in table}
+    for label, runs in table.items():
+        heads[label] += f"<br>{len(runs)} seeds" if len(runs) > 1 else ""
+    blocks = _blocks(cards, heads)
     heights = [sum(block.row_heights) for block in blocks]
     inside = sum(heights) + _GAP * (len(blocks) - 1)
     words = ("Run card", "What another run must share to be compared with this one.")
@@ -256,23 +248,14 @@ def _merge(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return merged
 
 
-def _head(label: str, n_seeds: int) -> str:
-    seeds = f"<br>{n_seeds} seeds" if n_seeds > 1 else ""
-    return _strong(escape(NAMES.get(label, label), quote=False)) + seeds
-
-
 def _make_table(block: _Block, share: list[float]) -> go.Table:
     names = [_strong(name) if block.strong else name for name in block.lines]
     texts = [[escape(text, quote=False) for text in column] for column in block.columns]
     n = len(block.columns)
-    look = {"align": "left", "line": {"color": "#dddddd"}, "font": {"size": 12}}
-    heads = [_strong(block.corner), *block.heads]
-    return go.Table(
-        domain={"x": [0, 1], "y": share},
-        header={"values": heads, "height": block.row_heights[0], "fill_color": "#f0f0f0", **look},
-        cells={"values": [names, *texts], "height": _ROW, "fill_color": "white", **look},
-        columnwidth=[_NAME, *[(1 - _NAME) / n] * n],
-    )
+    heads, widths = [_strong(block.corner), *block.heads], [_NAME, *[(1 - _NAME) / n] * n]
+    look = {"align": "left", "size": 12, "height": _ROW, "head": {"height": block.row_heights[0]}}
+    table = style.table_of(heads, [names, *texts], widths, **look)
+    return table.update(domain={"x": [0, 1], "y": share})
 
 
 def _letters(share: float) -> int:

@@ -20,13 +20,8 @@ _REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(styl
 def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = None) -> go.Figure:
     """Matrices over tasks, side by side: subspace affinity and confusion, diagonals greyed out.
 
-    Args:
-        similarity: in the feature space before learning.
-        remembered: (T, T) the affinity of the subspaces that a record keeps
-            (`analysis.feature_similarity`), drawn in the middle.
-
-    Raises:
-        ValueError: ``remembered`` is not (T, T).
+    `remembered`, (T, T), is the affinity of the subspaces that a record keeps
+    (`analysis.feature_similarity`), drawn in the middle.
     """
     n, middle = len(similarity.task_names), ""
     panels = {"subspace affinity before learning": similarity.affinity}
@@ -60,16 +55,7 @@ def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = 
 
 
 def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Figure:
-    """Heat map: distance of each class of one task (rows) to each of another; the nearest framed.
-
-    Args:
-        similarity: says how far class means are apart.
-        task: index of the task in the rows.
-        other: index of the task in the columns.
-
-    Raises:
-        ValueError: an index is out of range, or both are the same.
-    """
+    """Map: distance of each class of one task (rows) to each of another; the nearest framed."""
     n = len(similarity.task_names)
     checks.integer("task", task, 0, n - 1)
     checks.integer("other", other, 0, n - 1)
@@ -107,12 +93,7 @@ def errors_to_nearest(
 ) -> go.Figure:
     """Bars: which share of each method's errors falls on the k-th nearest class.
 
-    Args:
-        similarity: says which class is how near.
-        confusions: by label, from records of the same classes.
-
-    Raises:
-        ValueError: there is no confusion, or one is of other classes or has no error.
+    `confusions` are by label, from records of the same classes, each with an error.
     """
     if not confusions:
         raise checks.fail("confusions", "at least one ClassConfusion by label", confusions)

@@ -19,7 +19,7 @@ from fmlora_kit.analysis.formats import count, size
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.figures import curves
 from fmlora_kit.figures.labels import move_apart
-from fmlora_kit.figures.style import OKABE_ITO, LineStyle, grid, new_figure, short
+from fmlora_kit.figures.style import OKABE_ITO, LineStyle, grid, new_figure, short, table_of
 from fmlora_kit.record import Record
 
 MEASURES = ("numbers", "bytes")
@@ -52,18 +52,15 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     "numbers": what the model needs to run and to go on (deployed and training state) beyond the
     smallest model of the comparison, which is backbone and head; 0 stands at the bottom. "bytes":
     the record's array files so far. Joint training's samples, a bound, stand in every panel.
-
-    Args:
-        records: finished runs that compare, one per method and seed.
-        measure: one of MEASURES.
-
-    Raises:
-        ValueError: `measure` is unknown, or the records do not compare.
     """
     checks.choice("measure", measure, MEASURES)
     records = list(records)
     found = list(storage.measure_storage(records).values())
-    values = _numbers_or_bytes(found, measure)
+    least = min(one.deployed.min() for one in found)
+    # What the lines show of each method: (tasks,) each.
+    values = [one.numbers - least for one in found]
+    if measure == "bytes":
+        values = [one.on_disk.cumsum() for one in found]
     panels = [kind for kind in _PANELS if any(one.kind == kind for one in found)]
     stream = next(record.stream for record in records if not is_joined(record))
     n_tasks = len(values[0])
@@ -88,14 +85,6 @@ def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go
     figure.update_yaxes(range=axis["range"], tickvals=list(ticks), ticktext=list(ticks.values()))
     figure.update_yaxes(title_text=unit, col=1)
     return figure
-
-
-def _numbers_or_bytes(found: Sequence[storage.MethodStorage], measure: str) -> list[np.ndarray]:
-    """What the lines show of each method: (tasks,) each."""
-    if measure == "bytes":
-        return [one.on_disk.cumsum() for one in found]
-    least = min(one.deployed.min() for one in found)
-    return [one.numbers - least for one in found]
 
 
 def _log_axis(values: Sequence[np.ndarray], measure: str) -> dict:
@@ -172,6 +161,7 @@ _COLUMNS = (
     ("record, each<br>later task", 90),
 )
 _ROW, _HEAD, _TABLE_TOP = 24, 46, 75  # pixels
+FILLS = {OURS: "#e3eef7", BOUND: "#f2f2f2"}  # of rows in tables
 
 
 def storage_table(records: Iterable[Record]) -> go.Figure:
@@ -179,11 +169,7 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
 
     Growth is the mean from one task to the next.
 
-    Args:
-        records: finished runs that compare, one per method and seed.
-
-    Raises:
-        ValueError: the records do not compare.
+    Takes finished runs that compare, one per method and seed.
     """
     records = list(records)
     found = list(storage.measure_storage(records).values())
@@ -194,41 +180,28 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
         height=_TABLE_TOP + _HEAD + 14 + _ROW * len(found),
         margin={"l": 10, "r": 10, "t": _TABLE_TOP, "b": 10},
     )
-    heads = [f"<b>{head}</b>" for head, _ in _COLUMNS]
-
-    fills = {OURS: "#e3eef7", BOUND: "#f2f2f2"}
-    look = {"align": ["left", "left", *["right"] * 6], "line": {"color": "#dddddd"}}
-    figure.add_table(
-        header={"values": heads, "fill": {"color": "#f0f0f0"}, "height": _HEAD, **look},
-        cells={
-            "values": list(map(list, zip(*map(_cells, found), strict=True))),
-            "height": _ROW,
-            "fill": {"color": [[fills.get(one.method, "white") for one in found]] * len(heads)},
-            "font": {"size": 11.5},
-            **look,
-        },
-        columnwidth=[width for _, width in _COLUMNS],
-    )
+    columns = list(map(list, zip(*map(_cells, found), strict=True)))
+    heads, widths = zip(*((f"<b>{head}</b>", width) for head, width in _COLUMNS), strict=True)
+    look = {"align": ["left", "left", *["right"] * 6], "size": 11.5, "height": _ROW}
+    look["fills"] = [[FILLS.get(one.method, "white") for one in found]] * len(heads)
+    head = {"height": _HEAD, "font": {}}
+    figure.add_trace(table_of(heads, columns, widths, **look, head=head))
     return figure
 
 
 def _cells(one: storage.MethodStorage) -> list[str]:
+    sizes = []
+    for values in (one.deployed, one.training_state):
+        by = storage.growth_per_task(values)
+        sizes += [count(values[0]), f"+ {count(by)}" if by else "0"]
     later = size(float(np.mean(one.on_disk[1:]))) if len(one.on_disk) > 1 else "–"
     return [
         display_name(one.method) + (" (a bound)" if one.method == BOUND else ""),
         "all training images" if one.kind == storage.SAMPLES else one.kind,
-        count(one.deployed[0]),
-        _growth_cell(one.deployed),
-        count(one.training_state[0]),
-        _growth_cell(one.training_state),
+        *sizes,
         size(one.on_disk[0]),
         later,
     ]
-
-
-def _growth_cell(values: np.ndarray) -> str:
-    by = storage.growth_per_task(values)
-    return f"+ {count(by)}" if by else "0"
 
 
 OURS_STYLE = LineStyle(OKABE_ITO[1], "solid", "diamond")
@@ -260,12 +233,6 @@ def parameters_stored(records: curves.Records) -> go.Figure:
     Deployed: backbone, adapters, prompt and head. Training state: what is kept between tasks for
     training only. Record: the sum of all snapshots so far, from which earlier models are rebuilt;
     on disk only.
-
-    Args:
-        records: a record, or records (or lists of them, one per seed) by label.
-
-    Raises:
-        ValueError: a record has no finished task.
     """
     table = curves.by_label(records)
     lines = [

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import plotly.graph_objects as go
 
-from fmlora_kit.figures.style import new_figure, task_colors
+from fmlora_kit.figures.style import new_figure, short, task_colors
 
 LONGEST_SIDE = 48  # pixels of a picture in the grid; larger ones are thinned out
 FEW_COLUMNS = 12  # up to so many pictures in a row, class names find room beside them
@@ -27,11 +27,8 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
     Args:
         stream: anything with `name`, `scenario` and `tasks`, each with `name`, `classes`,
             `class_names`, `train_images` (n, H, W, 3) uint8 and `train_labels` (n,).
-        per_class: pictures of each class.
-        max_columns: most pictures in a row; further classes are left out.
-
-    Raises:
-        ValueError: `per_class` or `max_columns` is below 1.
+        per_class: pictures of each class, at least 1.
+        max_columns: most pictures in a row, at least 1; further classes are left out.
     """
     for name, value in (("per_class", per_class), ("max_columns", max_columns)):
         if value < 1:
@@ -45,17 +42,25 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
         height=110 + _ROW_HEIGHT * len(rows),
         margin={"b": 15, "t": 70},
     )
+    gap = ((0, _GAP), (0, _GAP), (0, 0))  # white, to the right of each picture and beneath
     for k, (pictures, labels) in enumerate(rows):
         figure.add_layout_image(
-            source=_png(_mosaic(pictures)),
+            source=_png(np.concatenate([np.pad(p, gap, constant_values=255) for p in pictures], 1)),
             **{"x": 0, "y": k, "xref": "x", "yref": "y", "sizex": len(labels), "sizey": 1},
             sizing="stretch",
             layer="below",
         )
     _add_hover_points(figure, stream, rows)
     _set_axes(figure, stream, widest)
-    if widest <= FEW_COLUMNS:
-        _add_class_names(figure, stream, widest)
+    # Right of each row, where a short row leaves room, the names of the classes.
+    for k, task in enumerate(stream.tasks if widest <= FEW_COLUMNS else ()):
+        names = _LEFT_TO_RIGHT.join(task.class_names)
+        figure.add_annotation(
+            **{"x": widest + 0.3, "y": k + 0.5, "xref": "x", "yref": "y", "xanchor": "left"},
+            text=short(names, 48),
+            showarrow=False,
+            font={"color": "#555555"},
+        )
     return figure
 
 
@@ -69,12 +74,6 @@ def _row(task, per_class: int, max_columns: int) -> tuple[list[np.ndarray], list
             pictures.append(picture[::stride, ::stride])
             labels.append(name)
     return pictures[:max_columns], labels[:max_columns]
-
-
-def _mosaic(pictures: list[np.ndarray]) -> np.ndarray:
-    """Pictures side by side, each with a white gap to its right and beneath."""
-    frame = ((0, _GAP), (0, _GAP), (0, 0))
-    return np.concatenate([np.pad(p, frame, constant_values=255) for p in pictures], axis=1)
 
 
 def _png(image: np.ndarray) -> str:
@@ -136,19 +135,3 @@ def _set_axes(figure: go.Figure, stream, widest: int) -> None:
         constraintoward="top",
         **hidden,
     )
-
-
-def _add_class_names(figure: go.Figure, stream, widest: int) -> None:
-    """Right of each row, where a short row leaves room, the names of the classes."""
-    for k, task in enumerate(stream.tasks):
-        names = _LEFT_TO_RIGHT.join(task.class_names)
-        figure.add_annotation(
-            x=widest + 0.3,
-            y=k + 0.5,
-            xref="x",
-            yref="y",
-            xanchor="left",
-            text=names if len(names) <= 48 else names[:47] + "…",
-            showarrow=False,
-            font={"color": "#555555"},
-        )

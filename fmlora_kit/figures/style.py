@@ -7,7 +7,7 @@ averages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -96,11 +96,7 @@ def task_colors(n: int) -> tuple[str, ...]:
     Hexadecimal, in the order of the tasks: Okabe-Ito up to 8 tasks; for longer streams viridis from
     dark (first) to light (last), without its palest end, which is hard to see on white.
 
-    Args:
-        n: number of tasks of the whole stream, finished or not.
-
-    Raises:
-        ValueError: `n` is not at least 1.
+    `n` counts the tasks of the whole stream, finished or not.
     """
     checks.integer("n", n, 1)
     if n <= len(OKABE_ITO):
@@ -181,6 +177,26 @@ def _set_look(figure, title: str, subtitle: str | None, height: int, layout: dic
     words = {} if subtitle is None else {"subtitle": {"text": subtitle}}
     figure.update_layout(template=TEMPLATE, title={"text": title, **words}, height=height, **layout)
     return figure
+
+
+def table_of(
+    heads: Sequence[str],
+    columns: Sequence[Sequence[str]],
+    widths: Sequence[float],
+    *,
+    size: float,
+    height: float,
+    fills: object = "white",
+    head: Mapping[str, object] | None = None,
+    **look: object,
+) -> go.Table:
+    """A table: heads on grey, thin lines; ``size`` of letters, ``height`` of rows in pixels."""
+    look |= {"line": {"color": "#dddddd"}, "font": {"size": size}}
+    return go.Table(
+        header={"values": heads, "fill": {"color": "#f0f0f0"}, **look, **(head or {})},
+        cells={"values": columns, "height": height, "fill": {"color": fills}, **look},
+        columnwidth=widths,
+    )
 
 
 def name_axis(names: Iterable[str], title: str) -> dict:

@@ -73,16 +73,9 @@ def subspace_map(
       ranks;
     - "overlap": the mean of their cos^2, 1 if one space holds the other. Chance is exact here.
 
-    Args:
-        records: a run of a method with low-rank updates, or such runs by label.
-        measure: "angle", "grassmann" or "overlap".
-        layer: an adapted map, by name or index; None pools: the mean over all layers.
-        energy: share of an update's energy that the compared directions hold.
-        within: where chance draws from: "open", "core" or "space" (`WITHIN_NAMES`).
-
-    Raises:
-        ValueError: the method has no low-rank updates, there are fewer than two tasks, or an
-            argument is unknown.
+    Of runs with low-rank updates and two tasks; without a layer the mean over all. `energy` is the
+    share of an update's energy that the compared directions hold; chance draws from `within`:
+    "open", "core" or "space" (`WITHIN_NAMES`).
     """
     chosen = _MEASURES[checks.choice("measure", measure, _MEASURES)]
     checks.choice("within", within, WITHIN_NAMES)
@@ -114,11 +107,7 @@ def subspace_map(
 
 
 def one_each(records: Records, *, least: int = 1) -> dict[str, Record]:
-    """One record by label, for figures that cannot average over seeds.
-
-    Raises:
-        ValueError: a label has several records, or one has fewer than ``least`` finished tasks.
-    """
+    """One record by label, with ``least`` finished tasks; ValueError if one has several seeds."""
     table = by_label(records, least=least, per_label=1)
     return {label: runs[0] for label, runs in table.items()}
 
@@ -163,17 +152,21 @@ def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer,
         )
     )
     difference = measure.closer * (value - chance)
-    crowded = _crowded(record)
+    names, crowded = record.task_names, _crowded(record)
+    texts, hover = np.full((2, *value.shape), "", dtype=object)
+    for t, i in np.ndindex(value.shape):
+        number, level = measure.write(value[t, i]), measure.write(chance[t, i], spread[t, i])
+        small = "" if crowded else f"<br><span style='font-size:10px'>({level})</span>"
+        texts[t, i] = "" if np.isnan(value[t, i]) else f"<b>{number}</b>{small}"
+        pair = f"<b>{names[i]}</b> and <b>{names[t + 1]}</b>"
+        hover[t, i] = f"{pair}<br>{measure.title} {number}<br>by chance {level}"
     add_map(
         figure,
         difference,
         coloraxis="coloraxis",
-        text=[
-            [_cell(*cell, measure, crowded) for cell in zip(*row, strict=True)]
-            for row in zip(value, chance, spread, strict=True)
-        ],
+        text=texts.tolist(),
         size=12 if len(value) < 10 else 10,
-        customdata=_hover_texts(record, value, chance, spread, measure),
+        customdata=hover.tolist(),
         hover="%{customdata}",
         hoverongaps=False,
         x=None,
@@ -182,7 +175,6 @@ def _add_map(figure, record: Record, found: PairTable, measure: _Measure, layer,
         ygap=2,
         **where,
     )
-    names = record.task_names
     name_axes(figure, (names[1:], names[:-1]), ("", ""), **where)
     # Half a page wide: of two neighbouring names, more collide than on a whole one.
     if sum(len(short(name)) for name in names[:-1]) > 45:
@@ -210,24 +202,3 @@ def _words(table, measure: _Measure, layer, within: str) -> tuple[str, str]:
 def _crowded(record: Record) -> bool:
     """Whether cells are too small for two lines."""
     return len(record.tasks) > 8
-
-
-def _cell(value: float, chance: float, spread: float, measure: _Measure, crowded: bool) -> str:
-    if np.isnan(value):
-        return ""
-    level = measure.write(chance, spread)
-    small = "" if crowded else f"<br><span style='font-size:10px'>({level})</span>"
-    return f"<b>{measure.write(value)}</b>{small}"
-
-
-def _hover_texts(record: Record, value, chance, spread, measure: _Measure) -> list[list[str]]:
-    """For each cell both tasks, the value and its chance level, in words."""
-    names = record.task_names
-    return [
-        [
-            f"<b>{names[i]}</b> and <b>{names[t + 1]}</b><br>{measure.title} "
-            f"{measure.write(value[t, i])}<br>by chance {measure.write(chance[t, i], spread[t, i])}"
-            for i in range(value.shape[1])
-        ]
-        for t in range(len(value))
-    ]

@@ -29,9 +29,6 @@ def what_if(
         task: whose pair is cut, by index from 0 or name; None draws the curves of all tasks.
         layer: index or name of an adapted map; None or "all layers" for all at once.
         rank: how many columns are left, one of ``table.levels(task, layer)``; None cuts nothing.
-
-    Raises:
-        ValueError: no such task or layer, a rank that was not measured, or a rank without a task.
     """
     if task is None:
         if rank is not None:

@@ -30,13 +30,8 @@ def earlier_span(
     A dot per layer, a line for their mean, a dashed line for what chance would give; one row of
     panels per record. Above the dashed line a task goes where others have been, more than it must.
 
-    Args:
-        records: a run of a method with low-rank updates, or such runs by label.
-        energy: share of an earlier update's energy that its directions hold.
-        within: where chance draws from, one of `analysis.chance.WITHIN`.
-
-    Raises:
-        ValueError: the method has no low-rank updates, or there are fewer than two tasks.
+    Of runs with low-rank updates and two tasks. `energy` is the share of an earlier update's energy
+    that its directions hold; chance draws from `within`, see `analysis.subspaces.WITHIN`.
     """
     table = one_each(records, least=2)
     (record, *_) = table.values()
@@ -69,12 +64,6 @@ def core_energy(records: Records) -> go.Figure:
 
     One record: left the core, a line per layer and their mean; right what each task added. Records
     by label: the sum over layers of each method.
-
-    Args:
-        records: a run of a method with low-rank updates, or such runs by label.
-
-    Raises:
-        ValueError: the method has no low-rank updates.
     """
     if not isinstance(records, Record):
         return _compare_energies(one_each(records))
@@ -102,14 +91,7 @@ def singular_values(
 ) -> go.Figure:
     """Singular values of the updates of two tasks, from the largest down, on a logarithmic axis.
 
-    Args:
-        record: a run of a method with low-rank updates.
-        first: one task, by name or index from 0.
-        second: the other task.
-        layer: an adapted map, by name or index; None: the mean over all layers.
-
-    Raises:
-        ValueError: the method has no low-rank updates, or a task or layer is unknown.
+    Of a run with low-rank updates; without a layer the mean over all.
     """
     record = single(record)
     where = "mean over layers" if layer is None else _layer_name(record, layer)
@@ -251,11 +233,8 @@ def _layer_name(record: Record, layer: int | str) -> str:
 
 # Other colours than the tasks have, which stand in the same figure.
 SIDE_STYLES = {"output": ("#17534a", "circle"), "input": ("#8e44ad", "square")}
-_LEVELS = {
-    "open": "chance, room left",
-    "core": "chance, shared core",
-    "space": "chance, whole space",
-}
+_ROOMS = {"open": "room left", "core": "shared core", "space": "whole space"}
+_LEVELS = {name: f"chance, {words}" for name, words in _ROOMS.items()}
 
 
 def subspace_pair(
@@ -268,16 +247,8 @@ def subspace_pair(
 ) -> go.Figure:
     """Three panels on two tasks: principal angles, overlap against chance, singular values.
 
-    Args:
-        record: a run of a method with low-rank updates.
-        first: one task, by name or index from 0.
-        second: another task.
-        layer: an adapted map, by name or index; None: the mean over all layers.
-        energy: share of an update's energy that the compared directions hold.
-
-    Raises:
-        ValueError: the method has no low-rank updates, a task or layer is unknown, or both tasks
-            are the same.
+    Of a run with low-rank updates and two different tasks; without a layer the mean over all.
+    `energy` is the share of an update's energy that the compared directions hold.
     """
     record = single(record)
     pair = subspaces.task_pair(record, first, second, layer=layer, energy=energy)
@@ -299,7 +270,16 @@ def subspace_pair(
         _add_angles(figure, pair, side)
     _add_overlaps(figure, pair)
     add_singular_values(figure, record, (pair.earlier, pair.later), layer, row=1, col=3)
-    _set_pair_axes(figure)
+    domains = ((0, 0.27), (0.46, 0.66), (0.75, 1))  # the middle panel has long labels
+    for col, (domain, title) in enumerate(zip(domains, figure.layout.annotations, strict=True), 1):
+        figure.update_xaxes(domain=domain, col=col)
+        title.update(x=sum(domain) / 2)
+    figure.update_xaxes(title_text="which angle", rangemode="tozero", col=1)
+    figure.update_yaxes(title_text="angle (degrees)", range=[0, 92], dtick=15, col=1)
+    figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
+    figure.update_yaxes(autorange="reversed", ticks="", tickfont_size=11, col=2)
+    figure.update_xaxes(title_text="direction", rangemode="tozero", col=3)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1, col=3)
     return figure
 
 
@@ -370,19 +350,6 @@ def _add_overlaps(figure: go.Figure, pair: subspaces.TaskPair) -> None:
     figure.update_yaxes(tickvals=heights, ticktext=labels, showgrid=False, row=1, col=2)
 
 
-def _set_pair_axes(figure: go.Figure) -> None:
-    domains = ((0, 0.27), (0.46, 0.66), (0.75, 1))  # the middle panel has long labels
-    for col, (domain, title) in enumerate(zip(domains, figure.layout.annotations, strict=True), 1):
-        figure.update_xaxes(domain=domain, col=col)
-        title.update(x=sum(domain) / 2)
-    figure.update_xaxes(title_text="which angle", rangemode="tozero", col=1)
-    figure.update_yaxes(title_text="angle (degrees)", range=[0, 92], dtick=15, col=1)
-    figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
-    figure.update_yaxes(autorange="reversed", ticks="", tickfont_size=11, col=2)
-    figure.update_xaxes(title_text="direction", rangemode="tozero", col=3)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1, col=3)
-
-
 _COLUMNS = 3
 _PANEL = 250  # pixels
 # Orange: negative; white: zero; blue: positive, darker than elsewhere since nothing stands on it.
@@ -394,13 +361,6 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
 
     Every panel has its own colour scale, since the first task's numbers are much larger; above it
     stands its largest number. The core is the sum of all panels.
-
-    Args:
-        record: a run of FM-LoRA.
-        layer: an adapted map, by name or index.
-
-    Raises:
-        ValueError: the method has no core, or there is no such layer.
     """
     record = single(record)
     changes = updates.core_changes(record, layer)
