@@ -109,7 +109,9 @@ def test_a_folder_one_level_too_high_is_no_domain(tmp_path, capsys):
 def test_domains_that_are_split_each_are_refused(tmp_path):
     for domain in ("day", "night"):
         draw(tmp_path, f"{domain}/train", f"{domain}/test")
-    with pytest.raises(ValueError, match="day must hold folders of classes, .*pass .*day, of which a split"):
+    with pytest.raises(
+        ValueError, match="day must hold folders of classes, .*pass .*day, of which a split"
+    ):
         image_folder(tmp_path, image_size=8)
     assert image_folder(tmp_path / "day", n_tasks=1, image_size=8).about["layout"] == SPLIT
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import timm
+import torch
 from timm.models import load_state_dict
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
@@ -36,7 +37,10 @@ def load_file(model: VisionTransformer, path: str | Path) -> None:
         if path.suffix == ".npz":
             _fit_jax(model, path)
             return
-        state = checkpoint_filter_fn(load_state_dict(path), model, adapt_layer_scale=True)
+        if path.suffix != ".safetensors":
+            torch.load(path, "cpu", weights_only=True)  # raises; timm would try again without
+        state = load_state_dict(path, weights_only=True)
+        state = checkpoint_filter_fn(state, model, adapt_layer_scale=True)
     except Exception as error:  # each reader has errors of its own for what is no weight file
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(
