@@ -5,7 +5,8 @@ import pytest
 import torch
 from helpers.models import generator
 
-from fmlora_kit.adapters.head import RIDGES, Head, class_means
+from fmlora_kit.adapters.head import Head, class_means
+from fmlora_kit.adapters.ridge import RIDGES
 
 FEATURES = torch.randn(5, 6, generator=generator(1))
 
@@ -165,7 +166,7 @@ def test_lda_of_a_class_in_two_parts_is_lda_of_the_whole():
     whole.align(features, labels, (0, 1))
     for part in (slice(0, 40), slice(40, 60)):
         parts.align(features[part], labels[part], (0, 1))
-    torch.testing.assert_close(parts.scatter, whole.scatter)
+    torch.testing.assert_close(parts.sums.scatter, whole.sums.scatter)
     torch.testing.assert_close(parts.weight, whole.weight)
 
 

@@ -105,7 +105,7 @@ def test_a_name_whose_options_differ_is_not_given(tmp_path):
     assert "model_name" not in arguments
 
 
-@pytest.mark.parametrize("kind", ["cosine", "ridge"])
+@pytest.mark.parametrize("kind", ["cosine", "mda", "ridge"])
 def test_heads_that_are_no_linear_layer_are_refused(kind, tmp_path):
     model = models.fmlora(head=HeadOptions(kind))
     with pytest.raises(ValueError, match=f"head must be one of .* got '{kind}'"):

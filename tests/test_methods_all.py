@@ -10,7 +10,7 @@ from helpers import models
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.head import HEADS
+from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.methods import METHODS, HeadOptions
 
 IMAGES = models.noise(6)
@@ -42,8 +42,7 @@ PAIRS = list(itertools.product((models.stream, models.styles), (torch.float32, t
 SETTINGS = [  # each method meets every head and every pair; over the methods each head does, too
     (name, head, *PAIRS[(m + h) % len(PAIRS)])
     for m, name in enumerate(METHODS)
-    for h, head in enumerate(HEADS)
-    if (name, head) != ("task_lora", "ridge")  # refused
+    for h, head in enumerate(models.heads_of(name))
 ]
 
 
@@ -57,7 +56,7 @@ SETTINGS = [  # each method meets every head and every pair; over the methods ea
 def finished(request, tmp_path_factory):
     """A run, its logits after every task, and its record read from disk again."""
     name, head, tasks, dtype = request.param
-    stream, head = tasks(), HeadOptions(head, projections=50)
+    stream, head = tasks(), models.head(head)
     options = {} if dtype == torch.float32 else OTHER.get(name, {})
     model = models.build(
         name, models.vit().to(dtype), stream.n_classes, head=head, seed=3, **options
@@ -115,7 +114,7 @@ def test_the_precision_is_the_backbones(finished):
 def test_rows_of_classes_seen_in_an_earlier_domain_are_learned_further(finished):
     model, n_classes = finished.model, finished.stream.n_classes
     assert model.seen == tuple(range(n_classes)) and finished.then[2].shape == (6, n_classes)
-    set_anew = model.head.kind in ("lda", "ridge") or model.name == "task_lora"
+    set_anew = model.head.kind in SET_AFTERWARDS or model.name == "task_lora"
     if n_classes == 4 and finished.record.tasks[2].losses.size and not set_anew:
         back = fk.from_record(finished.record, 2, backbone=models.vit().to(finished.dtype))
         rows = back.head.weight.clone()

@@ -9,7 +9,6 @@ import torch
 from helpers import models
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions, Method
 from fmlora_kit.record.card import FACTS, IDENTITY, SOURCE, options_of
 
@@ -60,7 +59,7 @@ def test_what_is_trained_is_what_it_says(name):
 
 @pytest.mark.parametrize(
     ("name", "head"),
-    [(name, head) for name in METHODS for head in HEADS if (name, head) != ("task_lora", "ridge")],
+    [(name, head) for name in METHODS for head in models.heads_of(name)],
 )
 def test_nothing_kept_means_that_nothing_is_counted(name, head):
     stream, model = models.stream(), models.build(name, head=HeadOptions(head))
@@ -189,7 +188,8 @@ def test_an_option_is_declared_in_the_signature_and_nowhere_else(name):
     assert not set(declared) & set(FACTS)
     assert inspect.Parameter.empty not in declared.values()
     told = set(options_of(model.describe()))
-    unsaid = {"seed"} | ({"blocks"} if getattr(model, "blocks", 0) is None else set())
+    older = {k for k, v in model.when_missing.items() if getattr(model, k, ...) == v}
+    unsaid = {"seed"} | older
     assert told == set(declared) - unsaid
     for option in told - {"head"}:
         kept = getattr(model, option)

@@ -24,6 +24,12 @@ WRONG = {
         lambda: fk.L2P(models.vit(), 9, head="lda"),
         "head must be .* HeadOptions.* got 'lda'",
     ),
+    "compensate": (
+        lambda: HeadOptions("ridge", compensate=True),
+        "compensate must be False but for lda and mda, got 'ridge'",
+    ),
+    "modes": (lambda: HeadOptions("mda", modes=0), "modes must be .* got 0"),
+    "step": (lambda: models.fmlora(step="1/t^2"), "step must be one of .* got '1/t.2'"),
     "kind": (lambda: HeadOptions("mlp"), "kind must be one of .* got 'mlp'"),
     "list": (
         lambda: fk.SDLoRA(models.vit(), 9, later_ranks=8),

@@ -9,7 +9,6 @@ from torch.utils._pytree import tree_leaves
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.flora import BASES
-from fmlora_kit.adapters.head import HEADS
 from fmlora_kit.methods import METHODS, HeadOptions
 
 IMAGES = models.noise(4)
@@ -35,12 +34,10 @@ class SinglePrecision(TorchDispatchMode):
         return given
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("name", "head"), [(n, h) for n in METHODS for h in models.heads_of(n)])
 def test_not_one_number_is_computed_in_single_precision(name, head):
     """Only the start is drawn in float32 by some methods, before a task is learned."""
-    head = "lda" if (name, head) == ("task_lora", "ridge") else head  # it has no ridge head
-    options = HeadOptions(head, projections=50)
+    options = models.head(head)
     model, watch = models.build(name, models.vit().double(), head=options), SinglePrecision()
     for task in models.stream()[:2]:
         model.begin_task(task)

@@ -7,7 +7,7 @@ from helpers import models
 from timm.models.vision_transformer import VisionTransformer
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.head import RIDGES, choose_ridge, solve_ridge
+from fmlora_kit.adapters.ridge import RIDGES, choose_ridge, solve_ridge
 from fmlora_kit.methods import HeadOptions
 from fmlora_kit.methods.ranpac import RanPAC
 from fmlora_kit.streams import Stream, Task

@@ -279,6 +279,7 @@ def test_the_update_is_scaled_by_alpha_over_rank():
         ({"choice": "vote"}, "choice must be one of .*'lda'.*got 'vote'"),
         ({"shrinkage": 0.0}, "shrinkage must be above 0 and at most 1, got 0.0"),
         ({"maps": ("w",)}, "maps must be among .*'w'"),
+        ({"head": HeadOptions("mda")}, "head must be cosine, linear or lda.* got 'mda'"),
         ({"head": HeadOptions("ridge")}, "head must be cosine, linear or lda.* got 'ridge'"),
     ],
 )

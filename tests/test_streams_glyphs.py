@@ -1,11 +1,13 @@
 """The glyph streams: classes disjoint, no two characters alike, pixels decided by the seed."""
 
+import sys
 from functools import cache
 
 import numpy as np
 import pytest
 
 from fmlora_kit.streams import glyph_styles, glyphs
+from fmlora_kit.streams.glyphs import moving_styles
 from fmlora_kit.streams.rendering import (
     FACES,
     PRETRAINING_SYMBOLS,
@@ -215,3 +217,34 @@ def test_bad_options_of_styles(options, message):
 def test_numpys_numbers_are_taken():
     stream = glyphs(np.int64(1), np.uint8(4), n_train=np.int32(1), n_test=np.int64(1))
     assert stream.describe() == glyphs(1, 4, **SMALL).describe()
+
+
+def test_styles_move_on_from_task_to_task_for_training_and_testing_alike(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        sys.modules[moving_styles.__module__],
+        "render",
+        lambda character, style, rng, barred: (
+            drawn.append(style) or np.zeros((32, 32, 3), np.uint8)
+        ),
+    )
+    stream = moving_styles(12, n_train=20, n_test=10)
+    assert stream.n_classes == 120 and stream.scenario == "class-incremental"
+    names, each = list(STYLES), len(drawn) // 12
+    for t, task in enumerate(stream):
+        assert task.name == list(SCRIPTS)[t]
+        expected = {names[(t + k) % 10] for k in range(3)}
+        train = drawn[t * each : t * each + 200]
+        assert set(train) == set(drawn[t * each + 200 : (t + 1) * each]) == expected
+
+
+def test_a_moving_stream_is_decided_by_its_seed():
+    first, same, other = (moving_styles(2, seed, n_train=2, n_test=1) for seed in (0, 0, 1))
+    assert first.describe() == same.describe() != other.describe()
+
+
+@pytest.mark.parametrize("bad", [{"width": 0}, {"width": 11}, {"n_tasks": 41}])
+def test_a_moving_stream_refuses_what_it_cannot_draw(bad):
+    name, value = next(iter(bad.items()))
+    with pytest.raises(ValueError, match=f"{name} must be .* got {value}"):
+        moving_styles(**bad)

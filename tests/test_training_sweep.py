@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,8 @@ TINY = sweep.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     monkeypatch.setitem(sweep.SETTINGS, "tiny", TINY)
+    common = replace(TINY, head=sweep.COMMON_HEAD)
+    monkeypatch.setitem(sweep.SETTINGS, "tiny-common", common)
     gone = sweep.Setting("pacs", {"n_train": 2, "n_test": 1}, "no such folder")
     monkeypatch.setitem(sweep.SETTINGS, "gone", gone)
 
@@ -37,9 +41,9 @@ def test_every_setting_names_a_stream(tmp_path):
 
 
 def test_photos_go_to_the_backbone_for_photos_at_its_size(tmp_path):
-    names = [name for name in SETTINGS if name not in ("tiny", "gone")]
+    names = [n for n in SETTINGS if n not in ("tiny", "tiny-common", "gone")]
     for job in sweep.jobs(["fmlora"], names, [0], folder=tmp_path):
-        photos = job.stream not in ("glyphs", "glyph_styles", "digits")
+        photos = job.stream not in ("glyphs", "moving_styles", "glyph_styles", "digits")
         assert job.backbone == ("photo_vit" if photos else "glyph_vit")
         assert job.stream_options.get("image_size") == (36 if photos else None)
 
@@ -84,3 +88,21 @@ def test_a_failed_run_is_told_and_the_others_are_kept_and_not_done_again(tmp_pat
     table = fk.compare_records(again.records["tiny"])
     assert [row.method for row in table.rows][-1] == "joint"
     assert np.isfinite([row.final_accuracy.mean for row in table.rows]).all()
+
+
+def test_a_common_head_is_given_to_all_that_can_take_it(tmp_path):
+    jobs = sweep.jobs(None, ["tiny-common"], [0], folder=tmp_path)
+    assert {job.method for job in jobs} == set(METHODS) - set(sweep.OWN_HEAD)
+    for job in jobs:
+        same = METHODS[job.method].default_head == sweep.COMMON_HEAD
+        assert job.options == ({} if same else {"head": sweep.COMMON_HEAD})
+        assert job.folder.parts[-3] == ("tiny" if same else "tiny-common")
+
+
+def test_a_run_whose_own_head_is_the_common_one_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(METHODS["frozen_backbone"], "default_head", sweep.COMMON_HEAD)
+    streams = ("tiny", "tiny-common")
+    found = sweep.compare(["frozen_backbone"], streams, [0], folder=tmp_path, workers=1)
+    ((own,), (common,)) = (found.records[name] for name in streams)
+    assert own.same_as(common) and not found.failed
+    assert [folder.name for folder in tmp_path.iterdir()] == ["tiny"]

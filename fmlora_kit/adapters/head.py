@@ -1,46 +1,44 @@
-"""The classification head: a row per class of the stream, only the current task's are trained.
-
-Ridge regression on random projections of features, from sums over all tasks, is RanPAC's rule
-(McDonnell et al. 2023, arXiv 2307.02251, algorithm 1). `methods.ranpac` is the method; here the
-same rule is the head of another method.
-"""
+"""The classification head: a row per class of the stream, only the current task's are trained."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fmlora_kit.adapters.discriminant import Discriminant
+from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
 from fmlora_kit.checks import choice, integer, number
 
-HEADS = ("lda", "cosine", "linear", "ridge")
-SET_AFTERWARDS = ("lda", "ridge")  # rows follow from statistics of all tasks when a task ends
+HEADS = ("lda", "mda", "cosine", "linear", "ridge")
+DISCRIMINANTS = ("lda", "mda")
+SET_AFTERWARDS = (*DISCRIMINANTS, "ridge")  # rows follow from statistics of all tasks
 
 
 class Head(nn.Module):
     """Logits over classes; rows exist for the whole stream, so its size never changes.
 
     ``cosine`` [ours]: logit = scale * cos(feature, row); a new row starts at its class mean, so
-    logits of different tasks are comparable. ``lda`` [ours] trains like ``cosine``; when a task
-    ends, its rows are set by linear discriminant analysis from class means and one covariance
-    shared by all classes, row = S^-1 mu, bias = -mu . S^-1 mu / 2 (streaming LDA, Hayes and Kanan
-    2020, arXiv 1909.01520): what varies inside classes, such as style, no longer counts.
-    ``ridge`` [ours] trains like ``cosine`` too; when a task ends, its rows are those of ridge
-    regression on random projections, RanPAC's rule (`RidgeSums`), which also separates classes
-    that no plane can, such as the same character in several styles.
-    ``linear``: logit = row . feature + bias, as published baselines do.
+    logits of different tasks are comparable. ``linear``: logit = row . feature + bias, as published
+    baselines do. The others [ours] train like ``cosine``; when a task ends, all rows are set from
+    statistics of all tasks. ``lda``: linear discriminant analysis (`adapters.discriminant`): what
+    varies inside classes, such as style, no longer counts. ``mda``: the same with several modes a
+    class, a row each. ``ridge``: RanPAC's rule (`adapters.ridge`), which separates classes that no
+    plane can, such as the same character in several styles.
 
     Args:
         n_classes: classes of the whole stream.
         d: feature width.
-        kind: "lda", "cosine", "linear" or "ridge".
+        kind: one of `HEADS`.
         scale: of cosine logits.
-        shrinkage: of the shared covariance towards a multiple of the identity, only for "lda".
+        shrinkage: of the shared covariance towards a multiple of the identity, for discriminants.
         projections: M, only for "ridge".
+        modes: of a class in a task, only for "mda".
+        max_modes: of a class, only for "mda": the size of the head is that of so many rows a class.
+        compensate: discriminants move what they keep along with the features (`adapters.drift`).
         seed: of the random projection.
     """
 
@@ -52,6 +50,9 @@ class Head(nn.Module):
         scale: float,
         shrinkage: float,
         projections: int = 1000,
+        modes: int = 1,
+        max_modes: int = 8,
+        compensate: bool = False,
         seed: int = 0,
     ):
         super().__init__()
@@ -60,18 +61,18 @@ class Head(nn.Module):
         self.scale = number("scale", scale, above=0)
         self.shrinkage = number("shrinkage", shrinkage, above=0, high=1)
         projections = integer("projections", projections, 1)
-        self.projection = self.seen_so_far = None
+        self.slots = integer("max_modes", max_modes, 1) if kind == "mda" else 1
+        self.projection, self.sums = None, None
         if kind == "ridge":
             noise = torch.Generator().manual_seed(zlib.crc32(f"projection {seed}".encode()))
             self.projection = RandomProjection(d, projections, noise)
-            self.seen_so_far = RidgeSums(n_classes, projections)
+            self.sums = RidgeSums(n_classes, projections)
+        elif kind in DISCRIMINANTS:
+            modes = integer("modes", modes, 1) if kind == "mda" else 1
+            self.sums = Discriminant(n_classes, d, self.slots, modes, compensate)
         width = projections if self.projection else d
-        self.register_buffer("weight", torch.zeros(n_classes, width))
-        self.register_buffer("bias", torch.zeros(n_classes))
-        # Statistics of "lda": on the CPU, because not every accelerator has double precision.
-        self.means = torch.zeros(n_classes, d, dtype=torch.float64)
-        self.counts = torch.zeros(n_classes, dtype=torch.float64)
-        self.scatter = torch.zeros(d, d, dtype=torch.float64)
+        self.register_buffer("weight", torch.zeros(n_classes * self.slots, width))
+        self.register_buffer("bias", torch.zeros(n_classes * self.slots))
         self.rows = nn.Parameter(torch.zeros(0, d))
         self.offsets = nn.Parameter(torch.zeros(0))
         self.current: list[int] = []
@@ -90,7 +91,7 @@ class Head(nn.Module):
     @torch.no_grad()
     def close(self) -> None:
         """Write the trained rows back; they are frozen from now on."""
-        if self.kind != "ridge":
+        if self.slots == 1 and self.projection is None:
             self.weight[self.current] = self.rows
             self.bias[self.current] = self.offsets
         self.rows = nn.Parameter(self.rows[:0].clone())
@@ -98,61 +99,58 @@ class Head(nn.Module):
         self.current = []
 
     @torch.no_grad()
-    def align(self, features: Tensor, labels: Tensor, classes: Sequence[int]) -> None:
-        """Take the finished task's statistics in, and set all rows; only for "lda" and "ridge".
-
-        LDA pools a class seen before (domain-incremental) with what is known of it: the covariance
-        then also counts how far its mean lies from task to task.
+    def align(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        classes: Sequence[int],
+        before: Tensor | None = None,
+    ) -> None:
+        """Take the finished task's statistics in, and set all rows; only for heads set afterwards.
 
         Args:
             features: of the task's training images, (n, d).
             labels: (n,) global class ids.
             classes: the task's classes.
+            before: the same images' features before the task, (n, d), for ``compensate``.
         """
+        labels = labels.cpu()
         if self.kind == "ridge":
-            self._align_ridge(features, labels)
+            h = self.projection(features.to(self.weight)).cpu().double()
+            y = F.one_hot(labels, self.n_classes).double()
+            order = torch.randperm(len(h), generator=torch.Generator().manual_seed(len(h)))
+            self.sums.add(h, y)
+            self.weight.copy_(self.sums.solve(choose_ridge(h[order], y[order])))
             return
-        x, y = features.double().cpu(), labels.cpu()
-        for k in classes:
-            mine = x[y == k]
-            mean, n, before = mine.mean(dim=0), float(len(mine)), float(self.counts[k])
-            shift = mean - self.means[k]
-            self.scatter += (mine - mean).T @ (mine - mean)
-            self.scatter += (before * n / (before + n)) * torch.outer(shift, shift)
-            self.counts[k] += n
-            self.means[k] += shift * (n / (before + n))
-        self._solve()
-
-    def _solve(self) -> None:
-        covariance = self.scatter / self.counts.sum()
-        d = len(covariance)
-        level = covariance.diagonal().mean().clamp(min=1e-8) * torch.eye(d, dtype=torch.float64)
-        covariance = (1 - self.shrinkage) * covariance + self.shrinkage * level
-        rows = torch.linalg.solve(covariance, self.means.T).T
+        before = None if before is None else before.double().cpu()
+        self.sums.add(features.double().cpu(), labels, classes, before)
+        rows, biases = self.sums.rows(self.shrinkage)
         self.weight.copy_(rows)
-        self.bias.copy_(-(rows * self.means).sum(dim=1) / 2)
-
-    def _align_ridge(self, features: Tensor, labels: Tensor) -> None:
-        h = self.projection(features.to(self.weight)).cpu().double()
-        y = F.one_hot(labels.cpu(), self.n_classes).double()
-        order = torch.randperm(len(h), generator=torch.Generator().manual_seed(len(h)))
-        self.seen_so_far.add(h, y)
-        self.weight.copy_(self.seen_so_far.solve(choose_ridge(h[order], y[order])))
+        self.bias.copy_(biases)
 
     @property
     def statistics(self) -> dict[str, Tensor]:
         """What is kept of the tasks seen, to set the rows again: by name; empty if trained."""
-        if self.kind == "lda":
-            return {"means": self.means, "counts": self.counts, "scatter": self.scatter}
-        if self.kind == "ridge":
-            return {"gram": self.seen_so_far.gram, "sums": self.seen_so_far.sums}
-        return {}
+        if self.sums is None:
+            return {}
+        names = ("gram", "sums") if self.kind == "ridge" else ("means", "counts", "scatter")
+        return {name: getattr(self.sums, name) for name in names}
 
     @property
     def n_deployed(self) -> int:
         """Numbers needed to predict."""
-        n = self.weight.numel() + self.bias.numel() * (self.kind in ("lda", "linear"))
+        biased = self.kind in ("linear", *DISCRIMINANTS)
+        n = self.weight.numel() + self.bias.numel() * biased
         return n + (self.projection.matrix.numel() if self.projection else 0)
+
+    @property
+    def compensates(self) -> bool:
+        """Does `align` want the features before the task?"""
+        return self.kind in DISCRIMINANTS and self.sums.compensate
+
+    def places(self, classes: Sequence[int]) -> list[int]:
+        """The rows of ``classes`` in ``weight`` and ``bias``: one a class, or its modes in turn."""
+        return [k * self.slots + mode for k in classes for mode in range(self.slots)]
 
     def local(self, features: Tensor) -> Tensor:
         """Logits of the classes in training only: (n, d) -> (n, k)."""
@@ -160,11 +158,14 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, classes: Sequence[int]) -> Tensor:
         """Logits of ``classes``: (n, d) -> (n, len(classes))."""
-        keep = list(classes)
+        keep = self.places(classes)
         if self.projection is not None:
             return self.projection(features) @ self.weight[keep].T
         rows, offsets = self.weight[keep], self.bias[keep]
-        return self._logits(features, rows, offsets, linear=self.kind != "cosine")
+        logits = self._logits(features, rows, offsets, linear=self.kind != "cosine")
+        if self.slots == 1:
+            return logits
+        return logits.unflatten(-1, (-1, self.slots)).logsumexp(dim=-1)
 
     def _logits(self, features: Tensor, rows: Tensor, offsets: Tensor, *, linear: bool) -> Tensor:
         if linear:
@@ -176,79 +177,3 @@ def class_means(features: Tensor, labels: Tensor, classes: Sequence[int]) -> Ten
     """Mean unit feature of each class: (n, d), (n,) -> (k, d)."""
     unit = F.normalize(features, dim=1)
     return torch.stack([unit[labels == k].mean(dim=0) for k in classes])
-
-
-RIDGES = tuple(10.0**k for k in range(-8, 9))
-FITTED = 0.8  # share of a task's images that lambda's candidates are fitted to
-
-
-class RandomProjection(nn.Module):
-    """f -> relu(P f): (..., d) -> (..., M), P frozen at N(0, 1).
-
-    Args:
-        d: inputs.
-        width: M.
-        generator: randomness of P.
-    """
-
-    def __init__(self, d: int, width: int, generator: torch.Generator):
-        super().__init__()
-        start = torch.randn(width, d, generator=generator)
-        self.matrix = nn.Parameter(start, requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d) -> (..., M), never in half precision."""
-        with torch.autocast(x.device.type, enabled=False):
-            return F.relu(x.to(self.matrix) @ self.matrix.T)
-
-
-class RidgeSums:
-    """G = sum of h h^T and C = sum of y h^T, over every image seen; the order does not matter.
-
-    On the CPU, because not every accelerator has double precision. G is symmetric: its upper
-    triangle is kept.
-
-    Args:
-        n_classes: classes of the whole stream.
-        width: M.
-    """
-
-    def __init__(self, n_classes: int, width: int):
-        self.upper = torch.triu_indices(width, width)
-        self.gram = torch.zeros(self.upper.shape[1], dtype=torch.float64)
-        self.sums = torch.zeros(n_classes, width, dtype=torch.float64)
-
-    def add(self, h: Tensor, y: Tensor) -> None:
-        """Take images in: projected features (n, M) and one-hot labels (n, classes), float64."""
-        self.gram += (h.T @ h)[self.upper[0], self.upper[1]]
-        self.sums += y.T @ h
-
-    def solve(self, ridge: float) -> Tensor:
-        """W, (classes, M): (G + lambda I)^-1 C."""
-        m = self.sums.shape[1]
-        full = torch.zeros(m, m, dtype=torch.float64)
-        full[self.upper[0], self.upper[1]] = self.gram
-        return solve_ridge(full + full.triu(1).T, self.sums.T, ridge).T
-
-
-def solve_ridge(gram: Tensor, sums: Tensor, ridge: float) -> Tensor:
-    """(G + lambda I)^-1 C: (M, M), (M, classes) -> (M, classes)."""
-    return torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), sums)
-
-
-def choose_ridge(h: Tensor, y: Tensor) -> float:
-    """The lambda of `RIDGES` that, fitted to the first 80%, errs least on the rest (squared error).
-
-    Args:
-        h: projected features, (n, M), in random order: sorted by class, the last fifth would hold
-            classes that the fit has never seen.
-        y: one-hot labels, (n, classes).
-    """
-    n = int(FITTED * len(h))
-    u, s, vt = torch.linalg.svd(h[:n], full_matrices=False)
-    held_out, targets = h[n:] @ vt.T, u.T @ y[:n]
-    errors = []
-    for ridge in RIDGES:
-        shrunk = (s / (s.square() + ridge))[:, None] * targets
-        errors.append((held_out @ shrunk - y[n:]).square().mean().item())
-    return RIDGES[int(np.argmin(errors))]

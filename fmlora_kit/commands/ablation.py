@@ -5,8 +5,9 @@ defaults at a time (head, fold, prompt update, ranks per task), then sequential 
 rates and heads, on the first four tasks of glyphs. "domains" is single changes and those that let
 FM-LoRA move most, beside full fine-tuning, on glyph_styles. "near-duplicate" asks if a task that
 resembles an earlier one gets less rank: Greek letters with a bar beneath close two streams; in one
-plain Greek came before, in the other Hebrew did. Writes OUT/STUDY.md and OUT/STUDY.json; what is
-finished is not done again.
+plain Greek came before, in the other Hebrew did. "learning-STREAM" gives FM-LoRA one outer step for
+core and prompt, and others the same head, on the comparison's seeds. Writes OUT/STUDY.md and
+OUT/STUDY.json; what is finished is not done again.
 """
 
 from __future__ import annotations
@@ -17,20 +18,23 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.sites import MAPS
 from fmlora_kit.analysis import Comparison, compare_records, difference
 from fmlora_kit.analysis.comparison import make_rows
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
-from fmlora_kit.commands.arguments import make_parser, out_folder, whole
+from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.streams.catalogue import STREAMS
-from fmlora_kit.training import Budget
+from fmlora_kit.training import Budget, sweep
 from fmlora_kit.training.pool import Job, run_many
+from fmlora_kit.training.sweep import COMMON_HEAD
 
 EXAMPLE = "fmlora ablation --study near-duplicate --seeds 2 --epochs 1 --out build/near"
 PROTECT = FLoRA().protect
@@ -51,21 +55,15 @@ def variants() -> Iterator[tuple[str, str, dict]]:
         label = "{}, protect {}, DRS {}, DMP {}".format(bases, *on)
         flora = FLoRA(bases=bases, protect=protect)
         yield label, "fmlora", {"flora": flora, "drs": drs, "dmp": dmp}
-    for change, options in single_changes():
-        yield f"defaults, but {change}", "fmlora", options
+    for kind in ("cosine", "linear"):
+        yield f"defaults, but head {kind}", "fmlora", {"head": HeadOptions(kind)}
+    for fold in (0.5, 1.0):
+        yield f"defaults, but fold {fold}", "fmlora", {"flora": FLoRA(fold=fold)}
+    yield "defaults, but prompt update slow", "fmlora", {"dmp": DMP(update="slow")}
+    yield "defaults, but one rank per task", "fmlora", {"drs": DRS(per_layer=False)}
     for kind, lr in itertools.product(("cosine", "lda"), (5e-4, 1e-3, 2e-3)):
         options = {"head": HeadOptions(kind), "lr": lr}
         yield f"sequential LoRA, head {kind}, lr {lr:g}", "sequential_lora", options
-
-
-def single_changes() -> Iterator[tuple[str, dict]]:
-    """One departure from FM-LoRA's defaults each."""
-    for kind in ("cosine", "linear"):
-        yield f"head {kind}", {"head": HeadOptions(kind)}
-    for fold in (0.5, 1.0):
-        yield f"fold {fold}", {"flora": FLoRA(fold=fold)}
-    yield "prompt update slow", {"dmp": DMP(update="slow")}
-    yield "one rank per task", {"drs": DRS(per_layer=False)}
 
 
 def domain_variants() -> Iterator[tuple[str, str, dict]]:
@@ -94,21 +92,20 @@ def domain_variants() -> Iterator[tuple[str, str, dict]]:
         yield f"full fine-tuning, {head.kind} head", "full_finetuning", {"head": head}
 
 
-def both_streams() -> Iterator[tuple[str, str, dict]]:
-    """FM-LoRA on either stream: label, method and options."""
-    for label in BEFORE:
-        yield label, "fmlora", {}
+def learning_variants() -> Iterator[tuple[str, str, dict]]:
+    """FM-LoRA with one outer step for core and prompt, beside others with the same head."""
+    flora = FLoRA(max_rank=64, maps=MAPS, protect=0.0)
+    recipe = {"flora": flora, "step": "1/sqrt(t)", "head": COMMON_HEAD}
+    yield "FM-LoRA, outer step 1/sqrt(t)", "fmlora", recipe
+    yield "FM-LoRA, defaults (its own head)", "fmlora", {}
+    for method in ("first_task_lora", "sequential_lora", "inflora", "joint"):
+        yield display_name(method), method, {"head": COMMON_HEAD}
 
 
 def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
     """Rank (mean over the adapted maps) and novelty of the last task, a row per stream."""
     rows = make_rows(records, MEASURES)
     return Comparison("glyphs, Greek barred at the end", "class-incremental", rows)
-
-
-def render_variants(comparison: Comparison) -> str:
-    """The table of the variants as Markdown."""
-    return markdown(comparison, VARIANTS)
 
 
 def render_last_tasks(comparison: Comparison) -> str:
@@ -125,32 +122,23 @@ def render_last_tasks(comparison: Comparison) -> str:
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared, and how it is shown.
+    """What is compared, and how it is shown."""
 
-    Args:
-        variants: label, method and options of every row.
-        stream: a name in `STREAMS`.
-        n_tasks: how many of its tasks are learned, unless told; None: the study has its own.
-        first_seed: seeds count from it: an ablation's are used by no comparison.
-        n_seeds: how many, unless told.
-        compare: records by label -> the table.
-        render: the table -> Markdown.
-    """
-
-    variants: Callable[[], Iterator[tuple[str, str, dict]]]
+    variants: Callable[[], Iterator[tuple[str, str, dict]]]  # label, method, options of every row
     stream: str = "glyphs"
-    n_tasks: int | None = 4
-    first_seed: int = 100
-    n_seeds: int = 3
+    n_tasks: int | None = 4  # that are learned, unless told; None: the stream is fixed
+    epochs: int = Budget().epochs
+    first_seed: int = 100  # an ablation's seeds are used by no comparison
+    n_seeds: int = 3  # unless told
     compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_records
-    render: Callable[[Comparison], str] = render_variants
+    render: Callable[[Comparison], str] = partial(markdown, layout=VARIANTS)
 
 
 STUDIES = {
     "defaults": Study(variants),
     "domains": Study(domain_variants, stream="glyph_styles"),
     NEAR: Study(
-        both_streams,
+        lambda: ((label, "fmlora", {}) for label in BEFORE),
         n_tasks=None,
         first_seed=0,
         n_seeds=5,
@@ -158,20 +146,19 @@ STUDIES = {
         render=render_last_tasks,
     ),
 }
+LEARNING = ("glyphs", "moving_styles", "glyph_styles")
+STUDIES |= {
+    f"learning-{stream}": Study(
+        learning_variants, stream, n_tasks=10, epochs=sweep.BUDGET.epochs, first_seed=0, n_seeds=5
+    )
+    for stream in LEARNING
+}
 
 
 def jobs(
     name: str, out: Path, *, seeds: int | None = None, epochs: int | None = None, **stream: int
 ) -> list[Job]:
-    """All runs of a study.
-
-    Args:
-        name: in STUDIES.
-        out: the folder that holds "records".
-        seeds: how many; default: the study's.
-        epochs: per task; default: the usual.
-        stream: of the stream, such as ``n_tasks``.
-    """
+    """All runs of a study, below OUT/records; ``stream``: its options, such as ``n_tasks``."""
     study = STUDIES[name]
     if study.n_tasks is not None:
         stream = {"n_tasks": study.n_tasks, **stream}
@@ -181,14 +168,14 @@ def jobs(
             label,
             method,
             seed,
-            out / "records" / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
+            out / "records" / name / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
             stream=study.stream,
             stream_options=stream | scripts.get(label, {}),
             options=options,
-            budget=Budget() if epochs is None else Budget(epochs=epochs),
+            budget=Budget(epochs=epochs or study.epochs),
         )
-        for label, method, options in study.variants()
         for seed in range(study.first_seed, study.first_seed + (seeds or study.n_seeds))
+        for label, method, options in study.variants()
     ]
 
 
@@ -226,9 +213,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--study", choices=tuple(STUDIES), default="defaults", help="default: %(default)s")
     add("--out", type=out_folder, default=Path("build/ablation"), help="default: %(default)s")
-    add("--tasks", type=whole(1), help="length of the stream; default: 4")
-    add("--epochs", type=whole(1), default=Budget().epochs, help="default: %(default)s")
-    add("--seeds", type=whole(1), help="how many; default: 3, of near-duplicate 5")
+    add("--tasks", type=whole(1), help="default: 4; of learning-... 10")
+    add("--epochs", type=whole(1), help="default: 8; of learning-... 4")
+    add("--seeds", type=whole(1), help="default: 3; of near-duplicate and learning-... 5")
     add("--workers", type=whole(1), help="runs at once; default: as many as there are cores")
     add("--publish", action="store_true", help="then put the table into data/compare")
     asked = parser.parse_args(arguments)
@@ -236,12 +223,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if asked.tasks is not None and study.n_tasks is None:
         parser.error(f"--tasks must not be given with {asked.study}, whose streams are fixed")
     if asked.tasks is not None:
-        try:
-            STREAMS[study.stream](n_tasks=asked.tasks, n_train=1, n_test=1)
-        except ValueError as error:
-            parser.error(f"--tasks: {error}")
+        make = partial(STREAMS[study.stream], n_tasks=asked.tasks, n_train=1, n_test=1)
+        attempt(parser, "--tasks", make)
     return asked
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -124,6 +124,14 @@ def json_object(text: str) -> dict:
     return found
 
 
+def attempt(parser: Parser, option: str, act: Callable[[], object]) -> object:
+    """What ``act`` returns; what it refuses is a wrong ``option``, and the program is left."""
+    try:
+        return act()
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        parser.error(f"{option}: {error}")
+
+
 def check_keys(parser: Parser, option: str, given: Mapping, known: Collection[str]) -> None:
     """Leave the program if ``given``, the value of ``option``, has a name that is not known."""
     for name in given:

@@ -53,7 +53,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -63,23 +62,10 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from tqdm import tqdm
 
-from fmlora_kit.commands import bench_report
-from fmlora_kit.commands.arguments import make_parser, out_folder, suggest, whole
+from fmlora_kit.commands import bench_report, bench_sides
+from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, suggest, whole
 from fmlora_kit.commands.bench_measure import flops, operators, peak_bytes, take_turns
-from fmlora_kit.commands.bench_sides import (
-    LIMIT,
-    MEASURED,
-    NO_PROMPT,
-    PEFT,
-    PEFT_WIDE,
-    SAME_STEP,
-    SHORT_LIMIT,
-    Side,
-    TimmPass,
-    few_images,
-    make_sides,
-    merged,
-)
+from fmlora_kit.commands.bench_sides import LIMIT, NO_PROMPT, PEFT, PEFT_WIDE, SHORT_LIMIT, TimmPass
 from fmlora_kit.commands.results import write_files
 from fmlora_kit.methods import METHODS
 from fmlora_kit.methods.frozen import FrozenBackbone
@@ -115,11 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(asked: argparse.Namespace) -> dict:
     """All that the command line asks for, as the summary without how it was called."""
     device = pick_device(asked.device)
-    low, size = partial(_numbers, device, asked.bf16), asked.batch_size
+    low, size = partial(precision, device), asked.batch_size
+    if asked.bf16 is not None:
+        low = partial(torch.autocast, device.type, torch.bfloat16, enabled=asked.bf16)
     backbone = _backbone(asked).to(device)
     tasks = {name: _tasks(name, asked.tasks) for name in _names(asked.methods)}
     tasks = {LIMIT: (1,), SHORT_LIMIT: (1,), **tasks}
-    every = make_sides(backbone, tasks, batch_size=size, device=device, precision=low)
+    every = bench_sides.make_sides(backbone, tasks, batch_size=size, device=device, precision=low)
     counting = tqdm(every, desc="counting", unit=" states")
     counted = {side.key: _count(side, device, compiled=asked.compile) for side in counting}
     limit, *sides = every
@@ -141,8 +129,9 @@ def measure(asked: argparse.Namespace) -> dict:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("bench", ABOUT, EXAMPLE)
-    add, known = parser.add_argument, (PEFT, PEFT_WIDE, *MEASURED, *SAME_STEP)
-    methods = {"choices": known, "default": [PEFT, PEFT_WIDE, *MEASURED], "metavar": "NAME"}
+    add, usual = parser.add_argument, [PEFT, PEFT_WIDE, *bench_sides.MEASURED]
+    known = (*usual, *bench_sides.SAME_STEP)
+    methods = {"choices": known, "default": usual, "metavar": "NAME"}
     add("--backbone", default="vit_base_patch16_224", help="any timm ViT; weights are random")
     add("--image-size", type=whole(1), help="pixels; default: the backbone's own")
     add("--batch-size", type=whole(1), default=8, help="default: %(default)s")
@@ -164,11 +153,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     elif not timm.is_model(asked.backbone):
         near = suggest(asked.backbone, timm.list_models())
         parser.error(f"--backbone must be a timm ViT, got {asked.backbone[:80]!r}{near}")
-    try:
-        on_gpu = pick_device(asked.device).type == "cuda"
-    except ValueError as error:
-        parser.error(f"--device: {error}")
-    asked.steps = asked.steps or (10 if on_gpu else 1)
+    device = attempt(parser, "--device", lambda: pick_device(asked.device))
+    asked.steps = asked.steps or (10 if device.type == "cuda" else 1)
     return asked
 
 
@@ -201,7 +187,7 @@ def _tasks(name: str, tasks: Sequence[int]) -> list[int]:
     return numbers if grows or len(numbers) == 1 else [numbers[0], numbers[-1]]
 
 
-def _count(side: Side, device: torch.device, *, compiled: bool) -> dict[str, int]:
+def _count(side: bench_sides.Side, device: torch.device, *, compiled: bool) -> dict[str, int]:
     """Two steps or three, which also warm up: the first one makes the optimiser's state."""
     products = flops(side.step)  # which cannot look into compiled code
     if compiled:
@@ -214,7 +200,7 @@ def _count(side: Side, device: torch.device, *, compiled: bool) -> dict[str, int
 
 
 def _inference(
-    backbone: VisionTransformer, sides: Sequence[Side], batch_size: int, **turns
+    backbone: VisionTransformer, sides: Sequence[bench_sides.Side], batch_size: int, **turns
 ) -> list[bench_report.Row]:
     """F-LoRA and FM-LoRA merged, and each method that no plain ViT can stand for.
 
@@ -225,28 +211,23 @@ def _inference(
     for name, side in {side.name: side for side in sides}.items():  # the state of its last task
         ours = name in (NO_PROMPT, "fmlora")
         if ours or not side.model.one_model:
-            side.model.end_task(few_images(side.task, size))
+            side.model.end_task(bench_sides.few_images(side.task, size))
         if ours:
-            models[f"{name}_merged"] = merged(side.model, FrozenBackbone)
-            models[f"{name}_merged_timm"] = merged(side.model, TimmPass)
+            models[f"{name}_merged"] = bench_sides.merged(side.model, FrozenBackbone)
+            models[f"{name}_merged_timm"] = bench_sides.merged(side.model, TimmPass)
         elif not side.model.one_model:
             models[name] = side.model
     if not models:
         return []
     plain, short = (kind(backbone, 1).to(turns["device"]) for kind in (TimmPass, FrozenBackbone))
     models = {"plain_timm": plain, **models, "plain_timm_class_token": short}
-    images = few_images(1, size, (batch_size + 1) // 2).train_images[:batch_size]
+    images = bench_sides.few_images(1, size, (batch_size + 1) // 2).train_images[:batch_size]
     acts = {  # of a copy: nothing may remember it
         name: lambda model=model: model.extract(images.copy()) for name, model in models.items()
     }
     counted = {name: flops(act) for name, act in acts.items()}
     timed = take_turns(acts.pop("plain_timm"), acts, **turns)
     return bench_report.inference_rows(*timed, counted, batch_size)
-
-
-def _numbers(device: torch.device, bf16: bool | None) -> AbstractContextManager:
-    low = partial(torch.autocast, device.type, torch.bfloat16)
-    return precision(device) if bf16 is None else low(enabled=bf16)
 
 
 def _made(asked: argparse.Namespace, device: torch.device, backbone: VisionTransformer) -> dict:

@@ -84,13 +84,8 @@ def take_turns(
 ) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]]]:
     """Time all sides in turns, in another order each round.
 
-    Args:
-        limit: what all are compared with; timed between every few sides.
-        sides: by name, what is timed.
-        rounds: timings of each side.
-        device: where they run.
-        times: calls per timing.
-        within: makes the context that a timing runs in.
+    The limit, which all are compared with, is timed between every few sides. Each side is timed
+    ``rounds`` times, ``times`` calls in a row, in the context that ``within`` makes.
 
     Returns:
         Seconds of the limit; of each side; each side's ratio to the mean of the limit's timings
@@ -122,10 +117,8 @@ def take_turns(
 def spread(values: Sequence[float]) -> dict[str, float | int]:
     """Median, quartiles, extremes and number of ``values``."""
     found = np.percentile(values, [50, 25, 75, 0, 100]).tolist()
-    return {
-        **dict(zip(("median", "q25", "q75", "min", "max"), found, strict=True)),
-        "n": len(values),
-    }
+    names = ("median", "q25", "q75", "min", "max", "n")
+    return dict(zip(names, [*found, len(values)], strict=True))
 
 
 def _wait(device: torch.device) -> None:

@@ -22,11 +22,8 @@ def step_rows(
 ) -> list[Row]:
     """One row per side, the limit first.
 
-    Args:
-        limits: seconds of the limit.
-        took: by side ("method@task"), seconds.
-        ratios: by side, ratios to the limit, one per round.
-        counted: by side and for the limit, "flops", "peak_bytes" and "resident_bytes".
+    ``limits``, ``took`` and ``ratios`` are what `take_turns` gives, by "method@task"; ``counted``
+    has "flops", "peak_bytes" and "resident_bytes" of each side and of the limit.
     """
     limit = counted[f"{LIMIT}@1"]
     took, ratios = {f"{LIMIT}@1": limits, **took}, {f"{LIMIT}@1": [1.0], **ratios}
@@ -67,11 +64,8 @@ def inference_rows(
 
 
 def _timing(seconds: Sequence[float], ratios: Sequence[float], base: Sequence[float]) -> Row:
-    return {
-        "seconds": spread(seconds),
-        "ratio": spread(ratios),
-        "ratio_of_fastest": min(seconds) / min(base),
-    }
+    fastest = min(seconds) / min(base)
+    return {"seconds": spread(seconds), "ratio": spread(ratios), "ratio_of_fastest": fastest}
 
 
 def cifar100_hours(rows: Sequence[Row], batch_size: int, epochs: int) -> dict[str, float]:

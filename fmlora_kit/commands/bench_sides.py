@@ -90,9 +90,7 @@ class Side:
     """One training step, to be made again and again.
 
     Attributes:
-        name: of the method.
-        task: the number of the task that is in training, from 1.
-        model: in the middle of that task.
+        name: of the method; ``model`` is in the middle of the task of number ``task``, from 1.
         images, labels: uint8 (n, height, width, 3) and (n,), on the model's device.
         precision: makes the context that the forward pass runs in.
     """
@@ -167,23 +165,18 @@ def model_at(
         if task > 1 and state is None:
             if issubclass(kind, METHODS["fmlora"]):  # as large, and set in no time:
                 options = {**options, "flora": FLoRA(bases="random")}
-            state = _first_snapshot(make(**options).to(device))
+            first, few = make(**options).to(device), few_images(1, backbone.patch_embed.img_size)
+            first.begin_task(few)
+            batch = (torch.tensor(a, device=device) for a in (few.train_images, few.train_labels))
+            Side(name, 1, first, *batch, nullcontext).step()
+            first.end_task(few)
+            state = first.snapshot()
         while model.n_tasks_done < task - 1:
             model.restore(classes_of(model.n_tasks_done + 1), state)
         models[task] = copy.deepcopy(model) if task < max(tasks) else model
         models[task].begin_task(few_images(task, backbone.patch_embed.img_size))
         share_weights(models[task].vit, backbone)
     return models
-
-
-def _first_snapshot(model: Method) -> dict[str, np.ndarray]:
-    """The state of a new model after its first task, of a single step."""
-    task = few_images(1, model.vit.patch_embed.img_size)
-    model.begin_task(task)
-    batch = (torch.tensor(a, device=model.device) for a in (task.train_images, task.train_labels))
-    Side(model.name, 1, model, *batch, nullcontext).step()
-    model.end_task(task)
-    return model.snapshot()
 
 
 def classes_of(task: int) -> tuple[int, ...]:
@@ -228,15 +221,7 @@ def make_sides(
     device: torch.device,
     precision: Callable[[], AbstractContextManager],
 ) -> list[Side]:
-    """Every method of ``tasks`` at each of its tasks.
-
-    Args:
-        backbone: on ``device``.
-        tasks: by method, the numbers of the tasks, from 1.
-        batch_size: images per step.
-        device: where all are measured.
-        precision: see `Side`.
-    """
+    """Every method of ``tasks`` at each of its tasks, numbers from 1; ``precision``: see `Side`."""
     sides = []
     shape = (batch_size, *backbone.patch_embed.img_size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

@@ -18,13 +18,7 @@ from pathlib import Path
 
 from fmlora_kit.analysis import Comparison, compare_records, tables
 from fmlora_kit.commands.arguments import make_parser, names, out_folder, whole
-from fmlora_kit.commands.results import (
-    SHIPPED,
-    describe_runs,
-    fill_marks,
-    progress_bar,
-    write_results,
-)
+from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_results
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import load_briefs
 from fmlora_kit.training import sweep
@@ -34,30 +28,21 @@ EXAMPLE = "fmlora compare --methods fmlora,streaming_lda --streams digits --seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; return 0, or 1 if a run failed, which is then said.
-
-    Raises:
-        ValueError: no run was finished.
-    """
+    """Compare; return 0, or 1 if a run failed, which is said; ValueError if none was finished."""
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = _parse(arguments)
     started = time.perf_counter()
     sizes = len(asked.methods), len(asked.streams), asked.seeds
     print("{} methods x {} streams x {} seeds".format(*sizes))
-    what = {
-        "folder": asked.out / "records",
-        "data": asked.data,
-        "budget": Budget(epochs=asked.epochs),
-    }
+    what = {"folder": asked.out / "records", "data": asked.data}
+    what["budget"] = Budget(epochs=asked.epochs)
     which = asked.methods, asked.streams, range(asked.seeds)
     with progress_bar(sweep.jobs(*which, **what)) as say:
         done = sweep.compare(*which, **what, workers=asked.workers, cluster=asked.cluster, say=say)
     found = {name: compare_records(runs) for name, runs in done.records.items() if runs}
     if not found:
         raise ValueError(f"no run was finished: {'; '.join(done.failed.values())}")
-    seconds = time.perf_counter() - started
-    runs = [record for each in done.records.values() for record in each]
-    made = describe_runs("compare", arguments, runs, seconds)
+    made = "compare", arguments, (seconds := time.perf_counter() - started)
     write_results(asked.out, found, done.records, made, failed=done.failed)
     if asked.publish:
         publish(asked.out, Path("README.md"))
@@ -70,10 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:
     """Ship the brief records in ``folder``, and render all that is shipped where it is documented.
 
-    Args:
-        folder: that `compare` wrote.
-        readme: its overview table is renewed, if it has marks for one.
-        shipped: where brief records lie, and the README.md of all tables.
+    ``readme`` gets the overview table, if it has marks for one; the README.md in ``shipped``, where
+    brief records lie, has all tables.
     """
     shipped.mkdir(parents=True, exist_ok=True)
     for name in json.loads((folder / "summary.json").read_text(encoding="utf-8"))["streams"]:
@@ -89,10 +72,8 @@ def documented(shipped: Path = SHIPPED) -> dict[str, str]:
     files = {name: shipped / f"{name}.json" for name in sweep.SETTINGS}
     found = {n: compare_records(load_briefs(file)) for n, file in files.items() if file.exists()}
     main = {name: table for name, table in found.items() if name in sweep.MAIN}
-    return {
-        "overview": tables.overview(main or found),
-        "compare": "\n".join(map(tables.markdown, found.values())),
-    }
+    every = "\n".join(map(tables.markdown, found.values()))
+    return {"overview": tables.overview(main or found), "compare": every}
 
 
 def tables_of(summary: Mapping) -> dict[str, Comparison]:
@@ -120,7 +101,3 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if real and not asked.data.is_dir():
         parser.error(f"--data must be a folder that exists for {real[0]}, got {str(asked.data)!r}")
     return asked
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from fmlora_kit.commands.arguments import add_command, folder, make_parser, out_folder
-from fmlora_kit.streams import Stream
-from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, PUBLISHED_SIZE, STREAMS
+from fmlora_kit.streams import catalogue
+from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, STREAMS
 from fmlora_kit.streams.data_set import DataSet
 from fmlora_kit.streams.files import count_images, read_list, subfolders
 from fmlora_kit.streams.image_folder import layout_of
@@ -51,13 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(name: str, folder: Path, lists: Path | None = None, every_image: bool = False) -> bool:
-    """Say what of a data set is there, and whether a stream can be made of it.
+    """Say what of a data set or preset is there, and whether a stream can be made of it.
 
-    Args:
-        name: a key of `DATA_SETS` or of `PRESETS`.
-        folder: where the data set lies; only read.
-        lists: where its lists lie, if elsewhere.
-        every_image: decode all images, not only one per class and part.
+    ``folder`` is only read; ``lists`` is where its lists lie, if elsewhere. All images are decoded
+    if ``every_image``, else one per class and part.
     """
     chosen = PRESETS.get(name)
     stream = chosen.stream if chosen else name
@@ -70,7 +67,13 @@ def check(name: str, folder: Path, lists: Path | None = None, every_image: bool 
     given |= {"lists": lists} if lists else {}
     usable = [_try(stream, layout, words, {**given, **how}) for words, how in tries.items()]
     if any(usable):
-        print(_room(layout.n_images or count_images(folder)))
+        n, size = layout.n_images or count_images(folder), catalogue.PUBLISHED_SIZE
+        gigabytes = catalogue.decoded_gigabytes(n, size)
+        print(
+            f"Decoded at {size} pixels, the size of published protocols, {n:,} images need "
+            f"{gigabytes:,.2f} GB (3 x {size} x {size} bytes each) of memory, "
+            "or of the disk with decoded=FOLDER; image_size is that of the backbone."
+        )
         how_many = "every image" if every_image else "one image per class, for training and test,"
         print(f"Ready: {how_many} was decoded.")
     else:
@@ -160,16 +163,6 @@ def _sized(path: Path) -> str:
     return f"{path.name}: {len(pairs):,} images of {len({label for _, label in pairs})} classes"
 
 
-def _room(n_images: int) -> str:
-    """What all images need, decoded: in memory, or on the disk."""
-    size = PUBLISHED_SIZE
-    return (
-        f"Decoded at {size} pixels, the size of published protocols, {n_images:,} images need "
-        f"{3 * size * size * n_images / 1e9:,.2f} GB (3 x {size} x {size} bytes each) of memory, "
-        "or of the disk with decoded=FOLDER; image_size is that of the backbone."
-    )
-
-
 def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping]:
     """The way to read a folder of the user's own, which depends on its layout."""
     try:
@@ -181,23 +174,19 @@ def _fitting(folder: Path, tries: Mapping[str, Mapping]) -> Mapping[str, Mapping
 
 
 def _try(stream: str, layout: DataSet, words: str, options: Mapping[str, object]) -> bool:
+    """Say what a stream has, and what it lacks apart from `LIMIT`; or why there is none."""
     which = f" ({words})" if words else ""
     try:
         made = STREAMS[stream](**options)
     except (OSError, ValueError) as error:
         print(f"not usable{which}: {str(error).removesuffix(layout.how_to_get).strip()}")
         return False
-    print(f"usable{which}: {_whole(made)}")
-    return True
-
-
-def _whole(stream: Stream) -> str:
-    """What a stream has, and what it lacks, apart from the limit set here."""
     partial, left_out = (
-        [each for each in (stream.about.get(key) or "").split("; ") if each and LIMIT not in each]
+        [each for each in (made.about.get(key) or "").split("; ") if each and LIMIT not in each]
         for key in ("partial", "left_out")
     )
-    several = [f"{len(stream)} domains"] if stream.scenario == "domain-incremental" else []
-    words = ", ".join([*several, f"{stream.n_classes} classes"])
-    whole = f"partial: {'; '.join(partial)}" if partial else "complete"
-    return f"{words}; {whole}" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
+    domains = f"{len(made)} domains, " if made.scenario == "domain-incremental" else ""
+    lacks = f"partial: {'; '.join(partial)}" if partial else "complete"
+    lacks += f"; left out: {'; '.join(left_out)}" if left_out else ""
+    print(f"usable{which}: {domains}{made.n_classes} classes; {lacks}")
+    return True

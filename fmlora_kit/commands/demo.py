@@ -11,22 +11,24 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from fmlora_kit import streams
 from fmlora_kit.analysis import compare_records, tables
 from fmlora_kit.analysis.names import BOUND, OURS
 from fmlora_kit.analysis.sentences import findings
-from fmlora_kit.commands.arguments import make_parser, names, out_folder, whole
-from fmlora_kit.commands.results import describe_runs, progress_bar, write_results
+from fmlora_kit.commands.arguments import attempt, make_parser, names, out_folder, whole
+from fmlora_kit.commands.results import progress_bar, write_results
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record, RecordError
 from fmlora_kit.streams import Stream
+from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget
 from fmlora_kit.training.pool import Job, run_many
 
 EXAMPLE = "fmlora demo --methods fmlora,frozen_backbone --tasks 3 --epochs 2 --out build/small"
-STREAMS = ("glyphs", "glyph_styles", "digits")
+EMBEDDED = ("glyphs", "moving_styles", "glyph_styles", "digits")
 SHOWN = (OURS, "sequential_lora", "frozen_backbone")
 _HOW_TO_START_AFRESH = (
     "Runs of an earlier demo lie in {}. If they come from another configuration or version, start "
@@ -35,11 +37,7 @@ _HOW_TO_START_AFRESH = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return 0.
-
-    Raises:
-        RuntimeError: runs that an earlier demo left in the folder do not fit; says what to do.
-    """
+    """Run the demo; return 0; RuntimeError, with what to do, if runs left by another do not fit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     asked, stream = _parse(arguments)
     jobs = [_job(asked, method, seed) for method in asked.methods for seed in range(asked.seeds)]
@@ -72,7 +70,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:
     known, add = tuple(METHODS), parser.add_argument
     add("--methods", type=names(known), default=SHOWN, help=f"all, or some of {', '.join(known)}")
     add("--seeds", type=whole(1), default=1, help="how many, from 0 on; 5 give good intervals")
-    add("--stream", choices=STREAMS, default="glyphs", help="default: %(default)s")
+    add("--stream", choices=EMBEDDED, default="glyphs", help="default: %(default)s")
     add("--tasks", type=whole(1), help="length of the stream; default: 10, of digits 5")
     add("--epochs", type=whole(1), default=Budget().epochs, help="default: %(default)s")
     add("--out", type=out_folder, default=Path("build/demo"), help="default: %(default)s")
@@ -87,22 +85,14 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:
         parser.error("--train-images and --test-images go with the streams of glyphs, not digits")
     asked.tasks = asked.tasks or (5 if asked.stream == "digits" else 10)
     asked.stream_options = {"n_tasks": asked.tasks, **images}
-    try:
-        return asked, getattr(streams, asked.stream)(seed=0, **asked.stream_options)
-    except ValueError as error:
-        parser.error(f"--tasks: {error}")
+    make = partial(STREAMS[asked.stream], seed=0, **asked.stream_options)
+    return asked, attempt(parser, "--tasks", make)
 
 
 def _job(asked: argparse.Namespace, method: str, seed: int) -> Job:
-    return Job(
-        label=method,
-        method=method,
-        seed=seed,
-        folder=asked.out / "records" / method / f"seed_{seed}",
-        stream=asked.stream,
-        stream_options=asked.stream_options,
-        budget=Budget(epochs=asked.epochs),
-    )
+    folder = asked.out / "records" / method / f"seed_{seed}"
+    stream = {"stream": asked.stream, "stream_options": asked.stream_options}
+    return Job(method, method, seed, folder, **stream, budget=Budget(epochs=asked.epochs))
 
 
 def _demo(
@@ -111,11 +101,9 @@ def _demo(
     started = time.perf_counter()
     with progress_bar(jobs, _lines(jobs, stream)) as say:
         records = run_many(jobs, workers=asked.workers, say=say)
-    runs = [record for each in records.values() for record in each]
-    found = compare_records(runs)
-    seconds = time.perf_counter() - started
-    made = describe_runs("demo", arguments, runs, seconds)
-    name = asked.stream
+    runs = list(chain.from_iterable(records.values()))
+    found, name = compare_records(runs), asked.stream
+    made = "demo", arguments, (seconds := time.perf_counter() - started)
     write_results(asked.out, {name: found}, {name: runs}, made, streams={name: stream})
     print(f"\n{tables.plain(found)}\n")
     print(*findings(found), sep="\n")
@@ -140,7 +128,3 @@ def _lines(jobs: Sequence[Job], stream: Stream) -> Callable[[str], str]:
         return f"{done:{len(str(total))}}/{total}  {aligned(line, widths)}"
 
     return show
-
-
-if __name__ == "__main__":
-    sys.exit(main())

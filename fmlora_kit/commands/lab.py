@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
     parser = make_parser("lab", "Open the notebooks in JupyterLab.", "fmlora lab 01")
-    parser.add_argument(
-        "notebook", nargs="?", default="01", help="how its name begins; default: %(default)s"
-    )
+    about = "how its name begins; default: %(default)s"
+    parser.add_argument("notebook", nargs="?", default="01", help=about)
     parser.usage = "fmlora lab [NOTEBOOK] [-- options of JupyterLab]"
     asked = parser.parse_args(words[:cut])
     folder = find_notebooks()
@@ -46,11 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def find_notebooks() -> Path:
-    """The folder of the notebooks: that of this checkout, or one here or above.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """The folder of the notebooks, this checkout's or one here or above; or FileNotFoundError."""
     here = Path.cwd()
     for root in (Path(__file__).parents[2], here, *here.parents):
         if any((root / "notebooks").glob(FIRST)):
@@ -59,11 +54,7 @@ def find_notebooks() -> Path:
 
 
 def open_lab(notebook: Path, options: Sequence[str] = ()) -> int:
-    """Run JupyterLab in this process, in the folder above the notebooks.
-
-    Raises:
-        ImportError: it is not installed.
-    """
+    """Run JupyterLab in this process, in the folder above the notebooks; or ImportError."""
     paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
     os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")

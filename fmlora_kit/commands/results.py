@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -34,9 +35,8 @@ def progress_bar(
 ) -> Iterator[Callable[[str], None]]:
     """A bar on standard error over the runs; what it gives is told one line after every task.
 
-    Args:
-        jobs: all runs; those that lie in their folders count as done.
-        show: makes of such a line what is printed above the bar; default: nothing is.
+    What lies in the runs' folders counts as done. ``show`` makes of such a line what is printed
+    above the bar.
     """
     done = sum(_share_done(job.folder) for job in jobs)
     with tqdm(total=len(jobs), initial=done, bar_format=_BAR, smoothing=0, mininterval=0.5) as bar:
@@ -51,77 +51,36 @@ def progress_bar(
         yield say
 
 
-def describe_runs(
-    command: str, arguments: Sequence[str], runs: Sequence[Record], seconds: float
-) -> dict:
-    """How the numbers were made, JSON-able.
-
-    Args:
-        command: the program.
-        arguments: what it was called with.
-        runs: the finished runs.
-        seconds: that the call took.
-    """
-    first = runs[0] if runs else None
-    return {
-        "command": shlex.join(["fmlora", command, *arguments]),
-        "runs": len(runs),
-        "seeds": sorted({record.seed for record in runs}),
-        "seconds_in_last_call": round(seconds, 1),
-        "seconds_of_training": round(float(sum(record.seconds.sum() for record in runs)), 1),
-        "device": _device(),
-        "training": dict(first.config["training"]) if first else {},
-        "versions": dict(first.versions) if first else {},
-        "backbone": _backbone_card(),
-        "settings": {
-            record.method: {
-                name: value
-                for name, value in options_of(record.config["method"]).items()
-                if name not in ("method", "backbone")
-            }
-            for record in runs
-        },
-    }
-
-
 def write_results(
     out: Path,
     comparisons: Mapping[str, Comparison],
     records: Mapping[str, Sequence[Record]],
-    made: Mapping,
+    made: tuple[str, Sequence[str], float],
     *,
     failed: Mapping[str, str] | None = None,
     streams: Mapping[str, object] | None = None,
 ) -> None:
     """Write summary.json; tables and page, which are that file rendered; the brief records.
 
-    Args:
-        out: the folder.
-        comparisons: by the name of their stream.
-        records: by the same names, the runs that were compared.
-        made: how, see `describe_runs`.
-        failed: by the run's name, why it failed.
-        streams: by the same names, what was learned, for the page's pictures.
+    Comparisons, the records that they are of, and the streams, for the page's pictures, go by the
+    name of the stream; ``made`` is the program, its arguments, and the seconds that it took;
+    ``failed`` has the reasons by the names of the runs.
     """
-    summary = {
-        "made": made,
-        "failed": failed or {},
-        "streams": {name: each.to_json() for name, each in comparisons.items()},
-    }
+    how = _describe_runs(*made, list(chain.from_iterable(records.values())))
+    tables_by_stream = {name: each.to_json() for name, each in comparisons.items()}
+    summary = {"made": how, "failed": failed or {}, "streams": tables_by_stream}
     text = json.dumps(summary, indent=1, allow_nan=False, ensure_ascii=False)
-    shown = {k: v for k, v in made.items() if k != "settings"}
-    shown |= {f"{method}: settings": each for method, each in made["settings"].items()}
-    page_made = {label.replace("_", " "): text_of(value) for label, value in shown.items()}
-    write_files(
-        out,
-        {
-            "summary.json": text + "\n",
-            "tables.md": "\n".join(map(tables.markdown, comparisons.values())),
-            "tables.tex": "\n".join(map(tables.latex, comparisons.values())),
-            "tables.csv": tables.csv(*comparisons.values()),
-            "index.html": comparison_page(comparisons, records, page_made, streams),
-        },
-    )
+    shown = {label.replace("_", " "): text_of(v) for label, v in how.items() if label != "settings"}
+    for method, each in how["settings"].items():
+        shown[f"{method}: settings".replace("_", " ")] = text_of(each)
+    texts = {
+        "summary.json": text + "\n",
+        "tables.md": "\n".join(map(tables.markdown, comparisons.values())),
+        "tables.tex": "\n".join(map(tables.latex, comparisons.values())),
+        "tables.csv": tables.csv(*comparisons.values()),
+        "index.html": comparison_page(comparisons, records, shown, streams),
+    }
+    write_files(out, texts)
     for name in comparisons:
         save_briefs(records[name], out / f"{name}.json")
 
@@ -161,14 +120,24 @@ def _share_done(folder: Path) -> float:
         return 0.0
 
 
-def _device() -> str:
+def _describe_runs(
+    command: str, arguments: Sequence[str], seconds: float, runs: Sequence[Record]
+) -> dict:
+    """How the numbers were made, JSON-able."""
+    first = runs[0] if runs else None
     device = pick_device()
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device}, {os.cpu_count()} cores"
-
-
-def _backbone_card() -> dict:
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     cards = (folder / "glyph_vit.json" for folder in DATA_FOLDERS)
     card = next((json.loads(card.read_text()) for card in cards if card.exists()), {})
-    return {name: value for name, value in card.items() if name not in ("versions", "threads")}
+    return {
+        "command": shlex.join(["fmlora", command, *arguments]),
+        "runs": len(runs),
+        "seeds": sorted({record.seed for record in runs}),
+        "seconds_in_last_call": round(seconds, 1),
+        "seconds_of_training": round(float(sum(record.seconds.sum() for record in runs)), 1),
+        "device": gpu or f"{device}, {os.cpu_count()} cores",
+        "training": dict(first.config["training"]) if first else {},
+        "versions": dict(first.versions) if first else {},
+        "backbone": {k: value for k, value in card.items() if k not in ("versions", "threads")},
+        "settings": {record.method: options_of(record.config["method"]) for record in runs},
+    }

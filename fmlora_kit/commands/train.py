@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,9 @@ import timm
 from tqdm.auto import tqdm
 
 from fmlora_kit.backbones.load import EMBEDDED, load_backbone
-from fmlora_kit.commands.arguments import (
-    Parser,
-    check_keys,
-    folder,
-    json_object,
-    make_parser,
-    out_folder,
-    suggest,
-    whole,
-)
-from fmlora_kit.methods import METHODS, Method
+from fmlora_kit.commands import arguments as kinds
+from fmlora_kit.commands.arguments import Parser, attempt, check_keys, make_parser, suggest, whole
+from fmlora_kit.methods import METHODS
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.job import Job, run_job
@@ -53,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     job = _job(parser, asked)
     accelerator = _accelerator(cpu=asked.device == "cpu")
     leads = accelerator is None or accelerator.is_main_process
-    stream = _attempt(parser, "--stream", job.make_stream)
+    stream = attempt(parser, "--stream", job.make_stream)
     how = {"device": asked.device, "accelerator": accelerator, "stream": stream}
     run_job(job, tqdm.write, **how, show_progress=True)
     if leads:
@@ -70,21 +63,26 @@ def _parser() -> Parser:
     add("--method", choices=METHODS, default="fmlora", metavar="NAME", help=methods)
     text = f"a stream ({', '.join(STREAMS)}) or a protocol ({', '.join(PRESETS)})"
     add("--stream", choices=streams, default="glyphs", metavar="NAME", help=text)
-    add("--data", type=folder, help="folder of the images, for streams of real images")
+    add("--data", type=kinds.folder, help="folder of the images, for streams of real images")
     add("--seed", type=whole(0), default=0, help="default: %(default)s")
     add("--epochs", type=whole(1), default=Budget.epochs, help="per task; default: %(default)s")
     add("--batch-size", type=whole(1), default=Budget.batch_size, help="default: %(default)s")
     add("--backbone", default="glyph_vit", help="an embedded or a timm ViT; default: %(default)s")
     add("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1; default: %(default)s")
-    add("--out", type=out_folder, required=True, help="folder of the record")
+    add("--out", type=kinds.out_folder, required=True, help="folder of the record")
     for what, example in (("stream", '{"n_tasks": 5}'), ("method", '{"lr": 0.001}')):
-        add(f"--{what}-options", type=json_object, default={}, help=f"JSON, such as '{example}'")
+        add(
+            f"--{what}-options",
+            type=kinds.json_object,
+            default={},
+            help=f"JSON, such as '{example}'",
+        )
     return parser
 
 
 def _job(parser: Parser, asked: argparse.Namespace) -> Job:
     """The run that is asked for; leaves the program if a name or a value of it is wrong."""
-    _attempt(parser, "--device", lambda: pick_device(asked.device))
+    attempt(parser, "--device", lambda: pick_device(asked.device))
     if asked.backbone not in EMBEDDED and not timm.is_model(asked.backbone):
         near = suggest(asked.backbone, [*EMBEDDED, *timm.list_models()])
         known = " or ".join(EMBEDDED)
@@ -96,36 +94,20 @@ def _job(parser: Parser, asked: argparse.Namespace) -> Job:
             parser.error(f"--data must be left out with --stream {asked.stream}, got {asked.data}")
     elif asked.data is None and "folder" not in asked.stream_options:
         parser.error(f"--data must be the folder of the images of {asked.stream}, got none")
-    options = _options_of(METHODS[asked.method])
-    check_keys(parser, "--method-options", asked.method_options, options)
-    if asked.backbone in EMBEDDED:
-        _attempt(parser, "--method-options", lambda: _build(asked))
+    left_out = ("self", "backbone", "n_classes", "seed", "options", "args", "kwargs")
+    made_from = METHODS[asked.method].__mro__[:-1]
+    options = dict.fromkeys(n for each in made_from for n in signature(each.__init__).parameters)
+    known = [name for name in options if name not in left_out]
+    check_keys(parser, "--method-options", asked.method_options, known)
+    if asked.backbone in EMBEDDED:  # make the method once, for two classes, which is quick
+        small = {"n_tasks": 2} if METHODS[asked.method].needs_n_tasks else {}
+        small |= {"seed": asked.seed, **asked.method_options}
+        make = partial(METHODS[asked.method], load_backbone(asked.backbone), 2, **small)
+        attempt(parser, "--method-options", make)
     of_stream = ({"folder": str(asked.data)} if asked.data else {}) | asked.stream_options
     budget, method = Budget(asked.epochs, asked.batch_size), asked.method
     which = method, method, asked.seed, asked.out, asked.stream
     return Job(*which, of_stream, asked.method_options, budget, asked.backbone)
-
-
-def _options_of(method: type[Method]) -> list[str]:
-    """The names of a method's options, those of the classes it is made from too."""
-    left_out = ("self", "backbone", "n_classes", "seed", "options", "args", "kwargs")
-    made = (signature(kind.__init__).parameters for kind in method.__mro__[:-1])
-    return list(dict.fromkeys(n for each in made for n in each if n not in left_out))
-
-
-def _build(asked: argparse.Namespace) -> None:
-    """Make the method once, for two classes: which is quick, and refuses what is out of range."""
-    n_tasks = {"n_tasks": 2} if METHODS[asked.method].needs_n_tasks else {}
-    options = {**n_tasks, **asked.method_options}
-    METHODS[asked.method](load_backbone(asked.backbone), 2, seed=asked.seed, **options)
-
-
-def _attempt(parser: Parser, option: str, act: Callable[[], object]) -> object:
-    """What ``act`` returns; what it refuses is a wrong ``option``."""
-    try:
-        return act()
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        parser.error(f"{option}: {error}")
 
 
 def _accelerator(cpu: bool) -> Accelerator | None:

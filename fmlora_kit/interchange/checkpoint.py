@@ -234,10 +234,8 @@ def _prepare(backbone: VisionTransformer, arguments: dict) -> VisionTransformer:
     vit = copy.deepcopy(backbone).requires_grad_(False)
     missing = arguments["reg_tokens"] - vit.num_reg_tokens
     if missing < 0:
-        raise ValueError(
-            f"backbone must have at most the file's {arguments['reg_tokens']} register tokens, "
-            f"got {vit.num_reg_tokens}"
-        )
+        rule = f"at most the file's {arguments['reg_tokens']} register tokens"
+        raise ValueError(f"backbone must have {rule}, got {vit.num_reg_tokens}")
     add_prompt(vit, missing, torch.Generator())
     vit.reg_token = None if vit.reg_token is None else vit.reg_token.requires_grad_(False)
     vit.reset_classifier(arguments["num_classes"])

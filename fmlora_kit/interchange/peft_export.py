@@ -85,13 +85,24 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BASE).unlink(missing_ok=True)  # of an adapter that was here before
     if getattr(model, "dmp", None) is not None:
-        checkpoint.write(_without_updates(model.vit), model, folder / BASE)
+        plain = copy.deepcopy(model.vit)  # the frozen backbone, prompt included
+        for path, module in adapted_maps(plain).items():
+            module.unmerge()
+            plain.set_submodule(path, module.base)
+        checkpoint.write(plain, model, folder / BASE)
     weights = {}
     for path, (down, up) in layers.items():
         weights[f"base_model.model.{path}.lora_A.weight"] = down
         weights[f"base_model.model.{path}.lora_B.weight"] = up
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = _config(peft, {path: len(down) for path, (down, _) in layers.items()})
+    ranks = {path: len(down) for path, (down, _) in layers.items()}
+    most = max(ranks.values())
+    others = {path: rank for path, rank in ranks.items() if rank != most}
+    patterns = {"rank_pattern": others, "alpha_pattern": dict(others)}
+    config = peft.LoraConfig(  # of scale 1 on every map
+        r=most, lora_alpha=most, target_modules=list(ranks), inference_mode=True, **patterns
+    )
+    config.target_modules = list(ranks)  # PEFT makes it a set, whose order in the file changes
     config.save_pretrained(str(folder))
     return folder
 
@@ -124,29 +135,22 @@ def _task_factors(model: Method, task: TaskResult) -> dict[str, Factors]:
         elif isinstance(update, TaskUpdates):
             found[site.name] = model.alpha / model.rank * a, b
         else:
-            raise ValueError(
-                f"task must be left out: no task of {model.name} has an update of its own, "
-                f"got {task.name!r}"
-            )
+            rule = f"left out: no task of {model.name} has an update of its own"
+            raise ValueError(f"task must be {rule}, got {task.name!r}")
     return found
 
 
 def _read(task: TaskResult, name: str) -> Tensor:
     if name not in task.state:
-        raise ValueError(
-            f"task must be a result of this model's run, got {task.name!r} without {name!r}"
-        )
+        got = f"{task.name!r} without {name!r}"
+        raise ValueError(f"task must be a result of this model's run, got {got}")
     return torch.from_numpy(task.state[name].copy())
 
 
 def _stack_by_module(
     sites: Sequence[Site], factors: dict[str, Factors], vit: VisionTransformer
 ) -> dict[str, Factors]:
-    """By path of the module: lora_A (r, d_in) and lora_B (d_out, r); maps of rank 0 are left out.
-
-    Raises:
-        ValueError: no map is left.
-    """
+    """By path of the module: lora_A (r, d_in) and lora_B (d_out, r); no maps of rank 0."""
     layers = {}
     for path, module in adapted_maps(vit).items():
         here = [site for site in sites if site.path == path]
@@ -164,40 +168,10 @@ def _stack_by_module(
     return layers
 
 
-def _config(peft, ranks: dict[str, int]):
-    """A LoraConfig of scale 1 on every map; `ranks`: by path."""
-    r = max(ranks.values())
-    others = {path: k for path, k in ranks.items() if k != r}
-    config = peft.LoraConfig(
-        r=r,
-        lora_alpha=r,
-        target_modules=list(ranks),
-        rank_pattern=others,
-        alpha_pattern=dict(others),
-        inference_mode=True,
-    )
-    config.target_modules = list(ranks)  # PEFT makes it a set, whose order in the file changes
-    return config
-
-
-def _without_updates(vit: VisionTransformer) -> VisionTransformer:
-    """The frozen backbone as a plain timm ViT, prompt included."""
-    plain = copy.deepcopy(vit)
-    for path, module in adapted_maps(plain).items():
-        module.unmerge()
-        plain.set_submodule(path, module.base)
-    return plain
-
-
 def load_peft() -> ModuleType:
-    """The library `peft`.
-
-    Raises:
-        ImportError: it is not installed (says how to).
-    """
+    """The library `peft`; ImportError, which says how to install it, where it is not."""
     try:
         return import_module("peft")
     except ImportError as error:
-        raise ImportError(
-            f"PEFT adapters need the library peft: pip install fmlora_kit[interchange] ({error})"
-        ) from error
+        how = "pip install fmlora_kit[interchange]"
+        raise ImportError(f"PEFT adapters need the library peft: {how} ({error})") from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -60,30 +61,31 @@ def import_peft(
 class _FromAdapter(FMLoRA):
     def __init__(self, backbone, n_classes: int, *, adapter: Path, **options):
         peft = load_peft()
-        _check_files(adapter)
+        for name in (CONFIG, WEIGHTS):
+            if not (adapter / name).is_file():  # PEFT would look for the folder's name on a hub
+                both = f"{CONFIG} and {WEIGHTS}"
+                raise FileNotFoundError(f"folder must hold {both}, found no {name} in {adapter}")
         crc = zlib.crc32((adapter / WEIGHTS).read_bytes())
         self.origin = f"a PEFT adapter's (CRC-32 {crc:08x})"
         super().__init__(backbone, n_classes, **options)
         if self.flora.bases != "task1":
-            raise ValueError(
-                f"bases must be 'task1', since the adapter gives them, got {self.flora.bases!r}"
-            )
+            rule = "'task1', since the adapter gives them"
+            raise ValueError(f"bases must be {rule}, got {self.flora.bases!r}")
         deltas = _deltas(peft, adapter, backbone, self.sites)
-        used = {name: _rank(delta) for name, delta in deltas.items()}
-        _check_ranks(deltas, used, self.flora.max_rank)
-        fill = self.generator(0)
-        self.imported = {
-            site.name: (
-                used[site.name],
-                *flora.from_update(
-                    deltas[site.name] / self.updates[site.name].scale,
-                    self.flora.max_rank,
-                    used[site.name],
-                    fill,
-                ),
+        rank = partial(torch.linalg.matrix_rank, rtol=NEGLIGIBLE)
+        used = {name: int(rank(delta)) for name, delta in deltas.items()}
+        worst, most = max(used, key=used.get), self.flora.max_rank
+        if used[worst] > most:
+            energy = torch.linalg.svdvals(deltas[worst]).square()
+            raise ValueError(
+                f"max_rank must be at least the adapter's rank {used[worst]} on {worst}, got {most}"
+                f", which would lose {float(energy[most:].sum() / energy.sum()):.2%} of its energy "
+                "there"
             )
-            for site in self.sites
-        }
+        fill, self.imported = self.generator(0), {}
+        for name, delta in deltas.items():
+            bases = flora.from_update(delta / self.updates[name].scale, most, used[name], fill)
+            self.imported[name] = used[name], *bases
 
     def begin_task(self, task: Task) -> None:
         """As FM-LoRA's; on the first task the adapter is put in, and its ranks are the ranks."""
@@ -115,22 +117,10 @@ class _FromAdapter(FMLoRA):
         return f"on the first task head rows alone, its update is {self.origin}; later {later}"
 
 
-def _check_files(folder: Path) -> None:
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():  # PEFT would look for the folder's name on a hub
-            raise FileNotFoundError(
-                f"folder must hold {CONFIG} and {WEIGHTS}, found no {name} in {folder}"
-            )
-
-
 def _deltas(
     peft, folder: Path, backbone: VisionTransformer, sites: Sequence[Site]
 ) -> dict[str, Tensor]:
-    """What the adapter adds to each map: by site name, (d_out, d_in), float64.
-
-    Raises:
-        ValueError: see `import_peft`.
-    """
+    """What the adapter adds to each map: by site name, (d_out, d_in), float64."""
     after = _merged(peft, folder, backbone)
     changed = {}
     for name, before in backbone.state_dict().items():
@@ -167,19 +157,16 @@ def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Ten
     if set(config.modules_to_save or ()) == {"head"}:
         config.modules_to_save = None
     try:
-        tuned = peft.PeftModel.from_pretrained(
-            copy.deepcopy(backbone).cpu().double(), str(folder), config=config
-        )
+        plain = copy.deepcopy(backbone).cpu().double()
+        tuned = peft.PeftModel.from_pretrained(plain, str(folder), config=config)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"adapter must fit the backbone; PEFT says: {error}") from error
     with safe_open(folder / WEIGHTS, "pt") as opened:
         stored = {key for key in opened.keys() if not key.startswith(HEAD)}  # noqa: SIM118
     odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
     if odd:
-        raise ValueError(
-            f"adapter must fit the backbone, but {odd[0]!r} is on one side only "
-            f"({len(odd)} tensors in all)"
-        )
+        one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
+        raise ValueError(f"adapter must fit the backbone, but {one}")
     return tuned.merge_and_unload().state_dict()
 
 
@@ -189,18 +176,3 @@ def _changed_part(name: str, difference: Tensor) -> str:
         return name
     parts = zip("qkv", difference.chunk(3), strict=True)
     return f"{name} ({', '.join(part for part, rows in parts if rows.any())})"
-
-
-def _rank(delta: Tensor) -> int:
-    return int(torch.linalg.matrix_rank(delta, rtol=NEGLIGIBLE))
-
-
-def _check_ranks(deltas: dict[str, Tensor], used: dict[str, int], max_rank: int) -> None:
-    worst = max(used, key=lambda name: used[name])
-    if used[worst] > max_rank:
-        energy = torch.linalg.svdvals(deltas[worst]).square()
-        lost = float(energy[max_rank:].sum() / energy.sum())
-        raise ValueError(
-            f"max_rank must be at least the adapter's rank {used[worst]} on {worst}, got "
-            f"{max_rank}, which would lose {lost:.2%} of its energy there"
-        )

@@ -15,7 +15,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.head import HEADS, SET_AFTERWARDS, Head, class_means
+from fmlora_kit.adapters.head import DISCRIMINANTS, HEADS, SET_AFTERWARDS, Head, class_means
 from fmlora_kit.adapters.protection import input_moments
 from fmlora_kit.adapters.sites import adapted_maps, to_timm
 from fmlora_kit.backbones.batches import to_device
@@ -26,6 +26,7 @@ from fmlora_kit.checks import (
     Weight,
     check_fields,
     checked,
+    fail,
     integer,
     kinds,
     number,
@@ -41,19 +42,37 @@ class HeadOptions:
     """The classification head.
 
     Attributes:
-        kind: "lda", "cosine", "linear" or "ridge": see `adapters.head.Head`.
+        kind: "lda", "mda", "cosine", "linear" or "ridge": see `adapters.head.Head`.
         scale: multiplies cosine logits.
-        shrinkage: of the covariance of "lda".
+        shrinkage: of the covariance of "lda" and "mda".
         projections: random features of "ridge".
+        modes: of a class in a task, for "mda" [ours].
+        max_modes: of a class at most, for "mda": what is kept does not grow with the tasks [ours].
+        compensate: what "lda" and "mda" keep follows the features that move, where a task's classes
+            are new [ours]: see `adapters.drift`.
+
+    Raises:
+        ValueError: a number out of range, or ``compensate`` for another kind.
     """
 
     kind: Annotated[str, one_of(HEADS)] = "lda"
     scale: Positive = 16.0
     shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1
     projections: Count = 1000
+    modes: Count = 2
+    max_modes: Count = 8
+    compensate: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.compensate and self.kind not in DISCRIMINANTS:
+            raise fail("compensate", f"False but for {' and '.join(DISCRIMINANTS)}", self.kind)
+
+    def describe(self) -> dict:
+        """What bears on the kind; older records name neither modes nor ``compensate``."""
+        unused = set() if self.kind == "mda" else {"modes", "max_modes"}
+        unused |= set() if self.compensate else {"compensate"}
+        return {k: v for k, v in asdict(self).items() if k not in unused}
 
 
 class Method(Encoder):
@@ -78,10 +97,11 @@ class Method(Encoder):
 
     name = "method"
     default_lr: float = 1e-3
-    default_head: str = "cosine"
+    default_head: HeadOptions = HeadOptions("cosine")
     one_model = True  # one set of weights for every image: can be merged, exported, explained
     grows = False  # stores modules per task: the deployed size grows with the tasks
     keeps_features = False  # stores features or samples of earlier tasks, not only statistics
+    when_missing: Mapping[str, object] = {"blocks": None}  # options that older records do not name
     needs_n_tasks = False  # takes the stream's length as its option `n_tasks`
     loss_by_image = True  # a mean over images, plus terms that know no image: can be shared out
     # For the run card, in words:
@@ -103,19 +123,20 @@ class Method(Encoder):
         seed: Natural = 0,
     ):
         super().__init__(backbone)
-        head = checked("head", head, HeadOptions | None) or HeadOptions(self.default_head)
+        head = checked("head", head, HeadOptions | None) or self.default_head
         n_classes, self.seed = integer("n_classes", n_classes, 1), integer("seed", seed, 0)
         self.described = {
             "backbone": self.backbone_name,
             "weights": checksum(backbone),
-            "head": asdict(head),
+            "head": head.describe(),
         }
         self.set_options(lr=self.default_lr if lr is None else lr, head_lr=head_lr)
         dtype = self.pixel_mean.dtype
         if dtype != torch.float32:
             self.described["precision"] = str(dtype).removeprefix("torch.")
         width = self.vit.num_features
-        self.head = Head(n_classes, width, seed=self.seed, **asdict(head)).to(dtype)
+        self.head = Head(n_classes, width, seed=self.seed, **head.describe()).to(dtype)
+        self.features_before: Tensor | None = None  # of the task's images, as it began
         self.seen: tuple[int, ...] = ()
         self.n_tasks_done = 0
         self.scalars: dict[str, float] = {}
@@ -126,7 +147,8 @@ class Method(Encoder):
 
         The signature of ``__init__`` is where an option is declared: its name, its kind (an
         annotation that `checks.checked` reads), its default. What is given here by the same name
-        is held to it. ``blocks`` is not noted where it is None: older records do not name it.
+        is held to it. What older records mean by naming no such option (`when_missing`) is not
+        noted either.
 
         Raises:
             ValueError: an option is of another type, or out of range.
@@ -135,7 +157,7 @@ class Method(Encoder):
         for name, value in given.items():
             value = checked(name, value, rules[name])
             setattr(self, name, value)
-            if (name, value) != ("blocks", None):
+            if name not in self.when_missing or value != self.when_missing[name]:
                 self.described[name] = _to_json(value)
 
     # --- the verbs -------------------------------------------------------------------------------
@@ -298,13 +320,16 @@ class Method(Encoder):
         if self.head.kind in SET_AFTERWARDS or (fresh and self.head.kind == "cosine"):
             features = self.extract(task.train_images) if features is None else features
             start = class_means(features, torch.tensor(task.train_labels), task.classes)
+        self.features_before = features if self.head.compensates else None
         self.head.open(task.classes, start)
 
     def _close_head(self, task: Task, features: Tensor | None = None) -> None:
         self.head.close()
         if self.head.kind in SET_AFTERWARDS:
             features = self.extract(task.train_images) if features is None else features
-            self.head.align(features, torch.tensor(task.train_labels), task.classes)
+            labels = torch.tensor(task.train_labels)
+            self.head.align(features, labels, task.classes, self.features_before)
+        self.features_before = None
         self._count(task.classes)
 
     def _count(self, classes: Sequence[int]) -> None:

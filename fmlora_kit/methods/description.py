@@ -13,9 +13,11 @@ HEAD_ROWS = {
     "cosine": "rows of new classes start at class means",
     "linear": "rows of new classes start at zero",
     "lda": f"{_AFTERWARDS} from class means and one shared covariance",
+    "mda": f"{_AFTERWARDS} from the means of each class's modes and one shared covariance",
     "ridge": f"{_AFTERWARDS} by ridge regression on random projections of features",
 }
 HEAD_STORES = {
     "lda": "class means, class counts and one scatter matrix",
+    "mda": "means and counts of each class's modes and one scatter matrix",
     "ridge": "the Gram matrix of projected features and their sum per class",
 }

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.checks import Count, Share, Weight
-from fmlora_kit.methods.base import numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, numpy, tensor
 from fmlora_kit.methods.sequential_lora import SequentialLoRA
 from fmlora_kit.streams.task import Task
 
@@ -48,7 +48,7 @@ class EWCLoRA(SequentialLoRA):
 
     name = "ewc_lora"
     stores = "one Fisher diagonal of the LoRA pairs (constant size)"
-    default_head = "lda"
+    default_head = HeadOptions("lda")
 
     def __init__(
         self,

@@ -1,8 +1,10 @@
 """FM-LoRA: F-LoRA + DRS + DMP on one frozen ViT (arXiv 2504.08823; no public code exists).
 
-`adapters.flora`  W_t = W0 + s A C_t B, one core C_t = C_{t-1} + M_t N_t for all tasks  [paper]
+`adapters.flora`  W_t = W0 + s A C_t B, one core C_t for all tasks                      [paper]
 `adapters.drs`    r_t from the task's complexity, by Gumbel-Softmax over nested gates   [paper]
-`adapters.dmp`    P <- P + eta_t (P_t - P), a shared prompt of L tokens    [paper, update ours]
+`adapters.dmp`    a shared prompt P of L tokens                                         [paper]
+`adapters.outer_step`  C_t = C_{t-1} + eta_t M_t N_t, P_t = P_{t-1} + eta_t (P_fast - P_{t-1})
+                                                    [paper with eta_t = 1, the schedule ours]
 
 No sample and no feature of an earlier task is kept. Between tasks, only for training, there are one
 R x R second moment per map (`protect`) and one small feature subspace per task (DRS novelty).
@@ -31,10 +33,11 @@ from fmlora_kit.adapters.drs import (
 )
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
+from fmlora_kit.adapters.outer_step import STEPS, outer_step
 from fmlora_kit.adapters.protection import protection
 from fmlora_kit.adapters.sites import attach, base_weight, find_sites
 from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, fail, one_of
-from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _BASES, _PAIR, _PROMPT, _GUMBEL = range(1, 5)  # what randomness is for
@@ -50,8 +53,7 @@ class FLoRA:
         bases: where A and B come from, one of `adapters.bases.BASES` [ours].
         protect: share of earlier tasks' energy inside the core that new updates keep away from
             [ours].
-        fold: share of a later task's pair that enters the core: an outer step, as the prompt's
-            [ours].
+        fold: share of a later task's pair that enters the core: the outer step "parts" [ours].
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, rising; None: every one. The meta-prompt enters before
             the first of them, so that all before it is the frozen backbone alone [ours].
@@ -114,8 +116,8 @@ class DMP:
         length: L, prompt tokens.
         update: "reptile" (fast prompts, outer step) or "slow" (P itself trains, at a reduced rate)
             [ours].
-        eta: outer step of "reptile", scaled by novelty; reduced rate of "slow" after the first
-            task.
+        eta: reduced rate of "slow" after the first task, and, times the novelty, the step of
+            "reptile" where the outer step is "parts".
         pull: strength of the pull towards the previous prompt, only for "slow".
         lr: learning rate of the prompt.
     """
@@ -138,6 +140,8 @@ class FMLoRA(Method):
         flora: the shared subspace.
         drs: the rank selector; None gives every task the full rank.
         dmp: the meta-prompt; None uses no prompt.
+        step: schedule of the outer step of core and prompt, one of `adapters.outer_step.STEPS`
+            [ours]; with "parts" the core's is ``flora.fold``, the prompt's ``dmp.eta`` x novelty.
 
     Raises:
         ValueError: ``max_rank`` above a layer's width, no timm ViT, a number out of range.
@@ -146,7 +150,8 @@ class FMLoRA(Method):
     name = "fmlora"
     keeps_first_blocks = True
     default_lr = 5e-3
-    default_head = "lda"
+    default_head = HeadOptions("lda")
+    when_missing = {**Method.when_missing, "step": "parts"}
     frozen = (
         "the backbone; the shared bases once set; the core of earlier tasks; head rows of other "
         "classes"
@@ -162,10 +167,11 @@ class FMLoRA(Method):
         flora: FLoRA | None = None,
         drs: DRS | None = DRS(),  # noqa: B008 - a frozen value; None means off
         dmp: DMP | None = DMP(),  # noqa: B008
+        step: Annotated[str, one_of(STEPS)] = "parts",
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp)
+        self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp, step=step)
         rank = self.flora.max_rank
         alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
         self.sites = find_sites(self.vit, self.flora.maps, self.flora.blocks)
@@ -179,6 +185,7 @@ class FMLoRA(Method):
         self.settle_at = 1.0 if self.head.kind in SET_AFTERWARDS else 0.7
         self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
         self.subspaces: list[np.ndarray] = []
+        self.novelties: list[float] = []  # of all tasks but the first
         self.selector: RankSelector | None = None
         self.trained = self._trained_in_words()
 
@@ -192,6 +199,9 @@ class FMLoRA(Method):
         new = novelty(feature_subspace(*seen), self.subspaces)
         complexity = Complexity(difficulty(*seen), new)
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
+        if self.step != "parts":
+            eta = outer_step(self.step, self.n_tasks_done + 1, new, self.novelties)
+            self.scalars["outer_step"] = eta
         self._open_pairs(task)
         self.settled, self.watched, self.ranks_fixed = False, {}, False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
@@ -224,6 +234,8 @@ class FMLoRA(Method):
         for site, r in zip(self.sites, self.ranks, strict=True):
             self.pairs[site.name] = self._fold(self.updates[site.name], r)
         features, moments = self._look_at(task)
+        if self.n_tasks_done:
+            self.novelties.append(self.scalars["novelty"])
         self._close_head(task, features)
         self._remember(features, moments, task)
         self.selector = None
@@ -260,6 +272,8 @@ class FMLoRA(Method):
         if self.drs:
             arrays["drs.candidates"] = np.array(self.candidates)
         arrays["subspace"] = self.subspaces[-1].copy()
+        if self.step == "novelty":
+            arrays["novelties"] = np.array(self.novelties)
         return arrays
 
     @torch.no_grad()
@@ -276,6 +290,7 @@ class FMLoRA(Method):
         if self.dmp:
             self.prompt.copy_(tensor(state["prompt"]))
         self.subspaces.append(state["subspace"])
+        self.novelties = state.get("novelties", np.zeros(0)).tolist()
 
     # --- sizes -----------------------------------------------------------------------------------
     @property
@@ -287,6 +302,7 @@ class FMLoRA(Method):
     def n_training_state(self) -> int:
         """Second moments of the core (constant) and feature subspaces (d x k a task)."""
         kept = sum(m.numel() for m in self.moments.values()) + sum(s.size for s in self.subspaces)
+        kept += len(self.novelties) * (self.step == "novelty")
         return super().n_training_state + kept
 
     def _deployed_buffers(self) -> list[Tensor]:
@@ -359,12 +375,12 @@ class FMLoRA(Method):
         later = self.n_tasks_done > 0
         for update in self.updates.values():
             if later:
-                update.m.mul_(self.flora.fold)
+                update.m.mul_(self.scalars.get("outer_step", self.flora.fold))
             for part in update.parts():
                 part.requires_grad_(False)
         if self.dmp:
             if later and self.dmp.update == "reptile":
-                eta = self.dmp.eta * self.scalars["novelty"]
+                eta = self.scalars.get("outer_step", self.dmp.eta * self.scalars["novelty"])
                 self.prompt.copy_(dmp_rules.reptile(self.prompt_before, self.prompt, eta))
             moved = (self.prompt - self.prompt_before).norm() / self.prompt_before.norm()
             self.scalars["prompt_shift"] = float(moved)
@@ -407,4 +423,4 @@ class FMLoRARidge(FMLoRA):
     """
 
     name = "fmlora_ridge"
-    default_head = "ridge"
+    default_head = HeadOptions("ridge")

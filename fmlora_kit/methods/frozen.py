@@ -9,7 +9,7 @@ import torch
 
 from fmlora_kit.adapters.head import class_means
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -81,4 +81,4 @@ class StreamingLDA(Method):
     trained = description.NOTHING
     frozen = "the backbone"
     masked = description.NO_LOSS
-    default_head = "lda"
+    default_head = HeadOptions("lda")

@@ -32,7 +32,7 @@ from fmlora_kit.adapters.protection import DualGPM, leading_directions, rising_s
 from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import FoldedUpdate
 from fmlora_kit.checks import Count, Share
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -57,7 +57,7 @@ class InfLoRA(Method):
     stores = "a basis of old tasks' inputs per adapted layer (at most half of all directions)"
     needs_n_tasks = True
     default_lr = 5e-3
-    default_head = "lda"
+    default_head = HeadOptions("lda")
 
     def __init__(
         self,

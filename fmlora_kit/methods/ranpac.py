@@ -25,10 +25,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fmlora_kit.adapters.head import Head, RandomProjection, RidgeSums, choose_ridge
+from fmlora_kit.adapters.head import Head
+from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
 from fmlora_kit.checks import Count, Positive
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method, numpy, tensor
 from fmlora_kit.streams.task import Task
 
 _PROJECTION, _SPLIT = 1, 2  # what randomness is for
@@ -56,7 +57,7 @@ class RanPAC(Method):
     trained = description.NOTHING
     frozen = "the backbone; the random projection"
     masked = description.NO_LOSS
-    default_head = "linear"
+    default_head = HeadOptions("linear")
 
     def __init__(
         self,

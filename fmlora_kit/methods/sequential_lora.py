@@ -15,7 +15,7 @@ from torch import nn
 from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import LoRAUpdate
 from fmlora_kit.checks import Count, Positive
-from fmlora_kit.methods.base import Method, factors_of, tensor
+from fmlora_kit.methods.base import HeadOptions, Method, factors_of, tensor
 from fmlora_kit.streams.task import Task
 
 
@@ -75,7 +75,7 @@ class FirstTaskLoRA(SequentialLoRA):
 
     name = "first_task_lora"
     default_lr = 5e-3
-    default_head = "lda"
+    default_head = HeadOptions("lda")
     trained = "the LoRA pairs A, B on the first task alone; the task's head rows"
     frozen = "the backbone; the LoRA pairs after the first task; head rows of other classes"
 

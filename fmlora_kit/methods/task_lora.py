@@ -82,8 +82,8 @@ class TaskLoRA(Method):
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        if self.head.kind == "ridge":
-            rule = "cosine, linear or lda: a ridge head is one for all tasks"
+        if self.head.kind in ("mda", "ridge"):
+            rule = "cosine, linear or lda: the other heads are one for all tasks"
             raise fail("head", rule, self.head.kind)
         alpha = rank if alpha is None else alpha
         self.set_options(rank=rank, alpha=alpha, task_identity=task_identity)

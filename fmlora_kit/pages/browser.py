@@ -35,10 +35,7 @@ NO_BROWSER = (
 
 
 def find_browser() -> str | None:
-    """Path of the browser: the variable FMLORA_BROWSER, else the first known name in PATH.
-
-    Returns:
-        The path, or None if there is no browser.
+    """Path of the browser: what FMLORA_BROWSER names, else the first known name in PATH, or None.
 
     Raises:
         ValueError: FMLORA_BROWSER is set and names no program.
@@ -51,11 +48,7 @@ def find_browser() -> str | None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless browser with an empty profile; closed in the end.
-
-    Raises:
-        FileNotFoundError: there is no browser.
-    """
+    """A headless browser with an empty profile, closed in the end; or FileNotFoundError."""
     from playwright.sync_api import sync_playwright
 
     path = find_browser()

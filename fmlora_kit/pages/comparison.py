@@ -13,20 +13,13 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.analysis import tables
 from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import METRICS, Comparison, is_joined
 from fmlora_kit.analysis.formats import words
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.analysis.sentences import findings
-from fmlora_kit.analysis.tables import (
-    ALL_METRICS,
-    SUMMARY,
-    Layout,
-    difference_cells,
-    note,
-    table_cells,
-    title,
-)
+from fmlora_kit.analysis.tables import ALL_METRICS, SUMMARY, Layout
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
 from fmlora_kit.figures.comparison import comparison_dots
 from fmlora_kit.figures.forgetting import forgetting_curves
@@ -52,7 +45,7 @@ ABOUT = (
     "FM-LoRA leaves the model's weights as they are and learns small low-rank updates that share "
     "one core, with a rank chosen for each task, and a few prompt tokens."
 )
-MATRIX = "matrix "
+MATRIX, BOUND_NOTE = "matrix ", "joint training, all tasks at once"
 MATRIX_NOTE = (
     "Accuracy in % on each task (columns) after learning each task (rows), first seed, arg-max "
     "over all classes seen. Read down a column to see a task being forgotten."
@@ -83,8 +76,6 @@ main { padding-bottom: 40px; }
 .note { color: var(--soft); font-size: 14px; }
 nav { font-size: 14px; margin-top: 14px; }
 nav a { display: inline-block; margin: 0 16px 4px 0; }
-a { color: var(--accent); }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .wide { overflow-x: auto; margin: 8px 0 4px; }
 table { border-collapse: collapse; font-size: 14px; line-height: 1.35; }
 .numbers { width: 100%; }
@@ -100,7 +91,6 @@ code { font: 13px/1.4 "DejaVu Sans Mono", Consolas, monospace; overflow-wrap: an
 figure { margin: 8px 0 20px; min-width: 0; }
 figcaption { font-size: 14px; color: var(--soft); margin-bottom: 2px; }
 figcaption b { color: var(--ink); }
-.plot { width: 100%; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(520px, 100%), 1fr));
         gap: 0 20px; }
 select { font: inherit; font-size: 14px; padding: 2px 6px; }
@@ -139,13 +129,24 @@ def comparison_page(
         drawn = _figures(runs, (streams or {}).get(name))
         figures |= {mark + key: figure for key, figure in drawn.items()}
         topics = _topics(comparison, mark, figures)
-        sections |= {name: _joined(title(comparison), topics)} if several else topics
-    sections["What the metrics mean"] = meanings_table()
-    sections["How this was made"] = _html_table(
-        {"": list(made), "how": list(made.values())}, "pairs"
-    )
-    heading = _heading(comparisons, records)
-    header = _header(heading, comparisons, records, list(sections))
+        if several:
+            texts = (f"<h3>{escape(topic)}</h3>{content}" for topic, content in topics.items())
+            topics = {name: f"<p>{escape(tables.title(comparison))}</p>{''.join(texts)}"}
+        sections |= topics
+    meanings = {
+        "metric": [words(name) for name in METRICS],
+        "in words": [MEANINGS[name] for name in METRICS],
+        "formula": [DEFINITIONS[name] for name in METRICS],
+    }
+    more = f'<p class="note">{MEANINGS_NOTE}</p>'
+    sections["What the metrics mean"] = _html_table(meanings, "meanings") + more
+    how = {"": list(made), "how": list(made.values())}
+    sections["How this was made"] = _html_table(how, "pairs")
+    whole = [min(records[name], key=is_joined) for name in comparisons]  # on tasks, if any
+    heading = f"FM-LoRA compared on {len(comparisons)} streams"
+    if not several:
+        heading = f"FM-LoRA on a stream of {whole[0].n_tasks} tasks"
+    header = _header(heading, comparisons, whole, list(sections))
     main = "\n".join(
         f'<section aria-labelledby="{_anchor(h)}"><h2 id="{_anchor(h)}">{escape(h)}</h2>'
         f"{content}</section>"
@@ -157,18 +158,8 @@ def comparison_page(
 
 def results_table(comparison: Comparison, layout: Layout = ALL_METRICS) -> str:
     """Every method's numbers; the best of a column and those tied with it in bold."""
-    cells = table_cells(comparison, layout, strong=Strong)
-    return _html_table(cells, caption=note(comparison, layout))
-
-
-def meanings_table() -> str:
-    """The definition of each metric, in words and as formula."""
-    cells = {
-        "metric": [words(name) for name in METRICS],
-        "in words": [MEANINGS[name] for name in METRICS],
-        "formula": [DEFINITIONS[name] for name in METRICS],
-    }
-    return f'{_html_table(cells, "meanings")}<p class="note">{MEANINGS_NOTE}</p>'
+    cells = tables.table_cells(comparison, layout, strong=Strong)
+    return _html_table(cells, caption=tables.note(comparison, layout))
 
 
 def _by_method(comparison: Comparison, records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -183,7 +174,7 @@ def _by_method(comparison: Comparison, records: Iterable[Record]) -> dict[str, l
 def _topics(comparison: Comparison, mark: str, figures: Mapping[str, go.Figure]) -> dict[str, str]:
     """What is said and shown of one stream, by its heading; without what cannot be drawn."""
     says = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(comparison))
-    differences = difference_cells(comparison, strong=Strong)
+    differences = tables.difference_cells(comparison, strong=Strong)
     topics = {
         "The stream": _figure(f"{mark}stream", figures),
         "Results": (
@@ -200,12 +191,6 @@ def _topics(comparison: Comparison, mark: str, figures: Mapping[str, go.Figure])
     return {heading: content for heading, content in topics.items() if content}
 
 
-def _joined(title: str, topics: Mapping[str, str]) -> str:
-    """The topics of one of several streams in one section."""
-    texts = (f"<h3>{escape(heading)}</h3>{content}" for heading, content in topics.items())
-    return f"<p>{escape(title)}</p>{''.join(texts)}"
-
-
 def _figures(runs: Mapping[str, Sequence[Record]], stream: object | None) -> dict[str, go.Figure]:
     """Every figure of a stream by name; those that the records do not allow are left out."""
     figures = {} if stream is None else {"stream": samples(stream)}
@@ -215,56 +200,34 @@ def _figures(runs: Mapping[str, Sequence[Record]], stream: object | None) -> dic
         figures["parameters"] = parameters_stored(learned)
         if min(len(record.tasks) for some in learned.values() for record in some) > 1:
             figures["forgetting"] = forgetting_curves(learned)
-        if BOUND in runs:
-            _add_bound(figures["accuracy"], runs[BOUND])
+        if BOUND in runs:  # joint training, which has no curve, is a level
+            figures["accuracy"].add_hline(
+                y=100 * float(np.mean([record.accuracy[0, 0] for record in runs[BOUND]])),
+                line={"color": "#555555", "dash": "dot", "width": 1.5},
+                annotation={"text": BOUND_NOTE, "font": {"color": "#555555"}},
+                annotation_position="bottom left",
+            )
     for method, some in runs.items():
-        if method != BOUND:
-            figures[MATRIX + method] = _narrow(accuracy_matrix(some[0]))
+        if method != BOUND:  # half as wide as a laptop
+            matrix = accuracy_matrix(some[0]).update_traces(showscale=False)
+            figures[MATRIX + method] = matrix.update_xaxes(tickangle=-40)
     if OURS in runs and runs[OURS][0].ranks.size:
         figures["ranks"] = rank_allocation(runs[OURS][0])
     return figures
 
 
-def _add_bound(figure: go.Figure, runs: Sequence[Record]) -> None:
-    """Add the accuracy of joint training, which has no curve, as a level."""
-    level = 100 * float(np.mean([record.accuracy[0, 0] for record in runs]))
-    figure.add_hline(
-        y=level,
-        line={"color": "#555555", "dash": "dot", "width": 1.5},
-        annotation={"text": "joint training, all tasks at once", "font": {"color": "#555555"}},
-        annotation_position="bottom left",
-    )
-
-
-def _narrow(matrix: go.Figure) -> go.Figure:
-    """An accuracy matrix that fits half a laptop's width."""
-    return matrix.update_traces(showscale=False).update_xaxes(tickangle=-40)
-
-
-def _whole(records: Iterable[Record]) -> Record:
-    """A run on the stream of tasks, or if there is none, on the joined one."""
-    return min(records, key=is_joined)
-
-
-def _heading(comparisons: Mapping[str, Comparison], records: Mapping[str, Iterable[Record]]) -> str:
-    if len(comparisons) > 1:
-        return f"FM-LoRA compared on {len(comparisons)} streams"
-    ((name, _),) = comparisons.items()
-    return f"FM-LoRA on a stream of {_whole(records[name]).n_tasks} tasks"
-
-
 def _header(
     heading: str,
     comparisons: Mapping[str, Comparison],
-    records: Mapping[str, Iterable[Record]],
+    whole: Iterable[Record],
     headings: Sequence[str],
 ) -> str:
     links = "".join(f'<a href="#{_anchor(h)}">{escape(h)}</a>' for h in headings)
     labels = dict.fromkeys(row.label for c in comparisons.values() for row in c.rows)
-    facts = {(r.n_tasks, r.n_classes) for r in map(_whole, records.values())}
+    facts = {(r.n_tasks, r.n_classes) for r in whole}
     size = "{} tasks with {} classes".format(*facts.pop()) if len(facts) == 1 else "several tasks"
     scenarios = dict.fromkeys(each.scenario for each in comparisons.values())
-    streams = "; ".join(title(each) for each in comparisons.values())
+    streams = "; ".join(tables.title(each) for each in comparisons.values())
     return (
         f"<header><h1>{escape(heading)}</h1>"
         f"<p>A pre-trained vision model is taught {size} "

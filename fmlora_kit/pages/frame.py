@@ -101,13 +101,10 @@ def document(
 
 
 def plot(name: str, label: str, height: int | None = None, identity: str = "") -> str:
-    """Where a figure goes, as HTML.
+    """Where the figure ``name`` goes, as HTML.
 
-    Args:
-        name: of the figure.
-        label: what it shows, plain text, for those who hear the page.
-        height: in pixels, kept free before it is drawn.
-        identity: the element's id, where a choice of figures leads.
+    ``label`` says what it shows to those who hear the page; ``height``, in pixels, is kept free
+    before it is drawn; ``identity`` is the element's id, where a choice of figures leads.
     """
     attributes = {"class": "plot", "id": identity, "data-figure": name}
     attributes |= {"role": "img", "aria-label": label}

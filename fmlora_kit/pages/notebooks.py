@@ -44,6 +44,7 @@ GALLERY_TAG = "gallery-"
 GALLERY_WIDTH = 1000  # about as wide as a notebook's cell
 GALLERY_SCALE = 1.5  # pixels of the picture for each of these
 KNOBS = ("sliders", "updatemenus")  # of no use in a picture
+HEADING = "fmlora_kit: the notebooks"
 INTRO = (
     "One question for each notebook, in this order or alone. The pages show what the notebooks "
     "showed when they were last run: point at a figure to read its numbers. To turn the knobs of "
@@ -84,21 +85,13 @@ ol.series p { margin: 2px 0 0; color: var(--soft); }
 
 @dataclass(frozen=True)
 class Page:
-    """A notebook on its way to the site.
+    """A notebook on its way to the site."""
 
-    Args:
-        name: of the HTML file.
-        title: plain text of the first heading.
-        question: of the first cell, as HTML.
-        body: all cells as HTML, with an element for each figure.
-        figures: by the name of their element, JSON-able.
-    """
-
-    name: str
-    title: str
-    question: str
-    body: str
-    figures: dict[str, dict]
+    name: str  # of the HTML file
+    title: str  # of the first heading, plain text
+    question: str  # of the first cell, as HTML
+    body: str  # all cells as HTML, with an element for each figure
+    figures: dict[str, dict]  # by the name of their element, JSON-able
 
     @property
     def short(self) -> str:
@@ -130,9 +123,8 @@ class _Exporter(HTMLExporter):
     """Notebook to an HTML fragment, without prompts."""
 
     def __init__(self):
-        super().__init__(
-            template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True
-        )
+        left_out = {"exclude_input_prompt": True, "exclude_output_prompt": True}
+        super().__init__(template_name="basic", **left_out)
 
     def markdown2html(self, source: str) -> str:
         return to_html(source)
@@ -145,18 +137,13 @@ def to_html(markdown: str) -> str:
 
 
 def read_page(path: Path) -> Page:
-    """Read a notebook as it is stored, with its outputs.
-
-    Raises:
-        ValueError: it does not begin with a heading, or its first cell asks no question.
-    """
+    """Read a stored notebook; ValueError if it does not begin with a heading and a question."""
     notebook = nbformat.read(path, as_version=4)
     first = notebook.cells[0].source if notebook.cells else ""
     question = QUESTION.search(first)
     if not first.startswith("# ") or question is None:
-        raise ValueError(
-            f"{path.name} must begin with '# a title' and a '**Question.**', got {first[:60]!r}"
-        )
+        rule = "begin with '# a title' and a '**Question.**'"
+        raise ValueError(f"{path.name} must {rule}, got {first[:60]!r}")
     title = BeautifulSoup(to_html(first.splitlines()[0]), "html.parser").get_text().strip()
     asked = to_html(question[1]).strip().removeprefix("<p>").removesuffix("</p>")
     figures = _take_figures(notebook)
@@ -190,18 +177,7 @@ def _bare(figure: dict) -> dict:
 
 
 def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
-    """Write the pages of ``notebooks``, in this order, and the index that lists them.
-
-    Args:
-        notebooks: executed, with stored outputs.
-        folder: where the site goes; made if missing.
-
-    Returns:
-        The pages written.
-
-    Raises:
-        ValueError: there is no notebook, or one does not begin as a notebook of the series does.
-    """
+    """Write the pages of executed notebooks, one at least, and the index; return the pages."""
     if not notebooks:
         raise ValueError("notebooks must be at least one, got none")
     pages = [read_page(path) for path in notebooks]
@@ -210,10 +186,17 @@ def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
         links = [link("index.html", "All notebooks")]
         links += [link(p.name, f"← {p.short}", "prev") for p in pages[max(k - 1, 0) : k]]
         links += [link(p.name, f"{p.short} →", "next") for p in pages[k + 1 : k + 2]]
-        text = notebook_page(page, links)
+        nav = "".join(links)
+        body = (
+            f'<nav aria-label="Series">{nav}</nav>\n<main>\n{page.body}\n</main>\n'
+            f'<footer><nav aria-label="Series, again">{nav}</nav></footer>'
+        )
+        text = document(page.title, body, page.figures)
         (folder / page.name).write_text(text, encoding="utf-8")
-    entries = [(page.name, page.title, page.question) for page in pages]
-    (folder / "index.html").write_text(index_page(entries), encoding="utf-8")
+    items = "\n".join(f"<li>{link(p.name, p.title)}<p>{p.question}</p></li>" for p in pages)
+    series = f'<p>{INTRO}</p>\n<ol class="series">\n{items}\n</ol>'
+    text = document(HEADING, f"<main><h1>{HEADING}</h1>{series}</main>")
+    (folder / "index.html").write_text(text, encoding="utf-8")
     css = HtmlFormatter(style="default").get_style_defs(".highlight") + frame.CSS + SITE_CSS
     (folder / frame.STYLE_FILE).write_text(css, encoding="utf-8")
     (folder / frame.SCRIPT_FILE).write_text(frame.SCRIPT, encoding="utf-8")
@@ -221,40 +204,8 @@ def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
     return pages
 
 
-def notebook_page(page: Page, links: Sequence[str]) -> str:
-    """The page of one notebook as HTML; ``links`` are the ways to the other pages, as HTML."""
-    nav = "".join(links)
-    body = (
-        f'<nav aria-label="Series">{nav}</nav>\n<main>\n{page.body}\n</main>\n'
-        f'<footer><nav aria-label="Series, again">{nav}</nav></footer>'
-    )
-    return document(page.title, body, page.figures)
-
-
-def index_page(entries: Sequence[tuple[str, str, str]]) -> str:
-    """The list of the series as HTML.
-
-    Args:
-        entries: of each page its file name, its title as plain text, its question as HTML.
-    """
-    items = "\n".join(
-        f"<li>{link(page, title)}<p>{question}</p></li>" for page, title, question in entries
-    )
-    heading = "fmlora_kit: the notebooks"
-    return document(
-        heading,
-        f'<main><h1>{heading}</h1><p>{INTRO}</p>\n<ol class="series">\n{items}\n</ol></main>',
-    )
-
-
 def link(page: str, text: str, relation: str = "") -> str:
-    """A link to another page of the site; all are plain text.
-
-    Args:
-        page: its file name.
-        text: what is shown.
-        relation: "prev" or "next".
-    """
+    """A link to the file ``page`` of the site; its ``relation`` is "prev", "next" or nothing."""
     rel = f' rel="{relation}"' if relation else ""
     return f'<a href="{escape(page)}"{rel}>{escape(text)}</a>'
 
@@ -273,10 +224,9 @@ def gallery_figures(notebooks: Sequence[Path]) -> dict[str, dict]:
                 data = [output.get("data", {}) for output in cell.get("outputs", ())]
                 figures = [_bare(entry[PLOTLY]) for entry in data if PLOTLY in entry]
                 if name in found or len(figures) != 1:
-                    raise ValueError(
-                        f"tag {GALLERY_TAG}{name} must stand on one cell with one figure, "
-                        f"got {len(figures)} figures in a cell of {path.name}"
-                    )
+                    got = f"{len(figures)} figures in a cell of {path.name}"
+                    rule = "stand on one cell with one figure"
+                    raise ValueError(f"tag {GALLERY_TAG}{name} must {rule}, got {got}")
                 found[name] = figures[0]
     if not found:
         raise ValueError(f"notebooks must have a cell tagged {GALLERY_TAG}NAME, got none")

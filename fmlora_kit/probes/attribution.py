@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -15,15 +16,11 @@ from fmlora_kit.methods import Method
 from fmlora_kit.probes.cam import grad_cam
 from fmlora_kit.probes.gradients import integrated_gradients, saliency
 from fmlora_kit.probes.rollout import attention_rollout
-from fmlora_kit.probes.scores import ClassScores, evaluation_mode, pixels, swap_head_rows
+from fmlora_kit.probes.scores import ClassScores, evaluation_mode, head_rows, pixels, swap_head_rows
 from fmlora_kit.record import Record
 from fmlora_kit.training import models_over_time
 
-_BY_NAME = {
-    "integrated_gradients": integrated_gradients,
-    "saliency": saliency,
-    "grad_cam": grad_cam,
-}
+_BY_NAME = {each.__name__: each for each in (integrated_gradients, saliency, grad_cam)}
 
 
 def attribute(
@@ -44,7 +41,7 @@ def attribute(
         options: of the method, such as ``steps``.
 
     Raises:
-        ValueError: the method is unknown, or see the method.
+        ValueError: the method is unknown, no or wrong images, or a target that was not seen.
         ImportError: the method needs captum, and it is not installed.
     """
     checks.choice("method", method, ATTRIBUTION_METHODS)
@@ -76,51 +73,41 @@ def explain_over_time(
         models: the model after task 0, 1, ..., which may be one object that moves on; default:
             `training.models_over_time`.
         keep_head: explain the score by the head's row of the target as it was when the class was
-            learned, so that what moves is due to the features alone (the head "lda" sets all of its
+            learned, so that what moves is due to the features alone (the head "mda" sets all of its
             rows anew after every task). Probabilities are those of the real head all the same.
         options: of the method, such as ``steps``.
 
     Raises:
-        ValueError: see `attribute`; or there are not as many models as finished tasks.
-        ImportError: see `attribute`.
+        ValueError, ImportError: see `attribute`; or not as many models as finished tasks.
     """
     checks.choice("method", method, ATTRIBUTION_METHODS)
     check_record(record, 1)
     images, targets = np.asarray(images), np.asarray(targets)
     if targets.shape != images.shape[:1]:
-        raise ValueError(
-            f"targets must be one class per image ({len(images)}), got shape {targets.shape}"
-        )
+        rule = f"one class per image ({len(images)})"
+        raise ValueError(f"targets must be {rule}, got shape {targets.shape}")
     models = models_over_time(record) if models is None else models
     moments, first = [], {}
     for model in models:
-        for c in set(model.seen) - set(first):
-            first[c] = (model.head.weight[c].clone(), model.head.bias[c].clone())
+        first |= head_rows(model, set(model.seen) - set(first))
         rows = first if keep_head else {}
         moments.append(_explain_moment(model, images, targets, method, rows, options))
     if len(moments) != len(record.tasks):
-        raise ValueError(
-            f"models must be one per finished task ({len(record.tasks)}), got {len(moments)}"
-        )
+        rule = f"one per finished task ({len(record.tasks)})"
+        raise ValueError(f"models must be {rule}, got {len(moments)}")
     parts = {name: [moment[name] for moment in moments] for name in moments[0]}
-    names = {
-        c: name
-        for task in record.tasks
-        for c, name in zip(task.classes, task.class_names, strict=True)
-    }
+    parts |= {name: np.array(parts[name]) for name in ("maps", "scores", "baseline_scores")}
+    parts |= {name: tuple(parts[name]) for name in ("classes", "probabilities")}
+    pairs = (zip(task.classes, task.class_names, strict=True) for task in record.tasks)
     return Explanations(
         method=method,
         run=run_name(record),
         task_names=record.task_names,
         images=images,
         targets=targets,
-        maps=np.array(parts["maps"]),
-        scores=np.array(parts["scores"]),
-        baseline_scores=np.array(parts["baseline_scores"]),
-        classes=tuple(parts["classes"]),
-        probabilities=tuple(parts["probabilities"]),
-        class_names=names,
+        class_names=dict(chain.from_iterable(pairs)),
         n_tasks=record.n_tasks,
+        **parts,
     )
 
 
@@ -141,7 +128,9 @@ def _explain_moment(
             maps[known] = attribute(model, *mine, method=method, **options)
             scores[known] = model.logits(mine[0])[range(len(column)), column]
             if method == "integrated_gradients":
-                baseline[known] = _baseline_logits(model)[column]
+                grey = torch.zeros_like(pixels(model, images[:1]))  # its baseline
+                with evaluation_mode(model), torch.no_grad():
+                    baseline[known] = ClassScores(model)(grey)[0].cpu().numpy()[column]
     return {
         "maps": maps,
         "scores": scores,
@@ -149,11 +138,3 @@ def _explain_moment(
         "classes": model.seen,
         "probabilities": softmax(logits.astype(np.float64), axis=1),
     }
-
-
-def _baseline_logits(model: Method) -> np.ndarray:
-    """Logits of the picture of normalised zeros: (classes seen,)."""
-    size = (1, *model.vit.patch_embed.img_size, 3)
-    grey = torch.zeros_like(pixels(model, np.zeros(size, np.uint8)))
-    with evaluation_mode(model), torch.no_grad():
-        return ClassScores(model)(grey)[0].cpu().numpy()

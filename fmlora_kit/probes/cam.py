@@ -10,14 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import (
-    ClassScores,
-    batches,
-    captum_attr,
-    evaluation_mode,
-    spread_over_pixels,
-    to_numpy,
-)
+from fmlora_kit.probes.scores import ClassScores, captum_attr, collect_maps, spread_over_pixels
 
 
 def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.ndarray:
@@ -29,25 +22,19 @@ def grad_cam(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.nd
     it. After the last block the score sees nothing but the class token, and all gradients of
     patches are zero: hence the block before. A map is as fine as the patches, each patch is even.
 
-    Args:
-        model: any method that has learned a task, on a ViT of two blocks at least.
-        images: uint8 (n, H, W, 3).
-        targets: (n,) classes seen, global ids.
-
-    Raises:
-        ValueError: a ViT of one block, no or wrong images, or a target that was not seen.
-        ImportError: captum is not installed.
+    Arguments: see `attribution.attribute`; the ViT has two blocks at least.
     """
     scores = ClassScores(model)
     if len(model.vit.blocks) < 2:
         raise ValueError("model must have a ViT of at least 2 blocks for Grad-CAM, got 1")
-    with evaluation_mode(model), tap_patches(model) as tap:
+    with tap_patches(model) as tap:
         method = captum_attr().LayerGradCam(scores, tap)
-        maps = []
-        for x, where in batches(model, images, targets):
+
+        def explain(x: Tensor, where: Tensor) -> Tensor:
             cam = method.attribute(x, target=where, relu_attributions=True)
-            maps.append(spread_over_pixels(model, cam.flatten(1)))
-    return to_numpy(maps)
+            return spread_over_pixels(model, cam.flatten(1))
+
+        return collect_maps(model, images, targets, explain)
 
 
 @contextmanager
@@ -60,8 +47,5 @@ def tap_patches(model: Method) -> Iterator[nn.Identity]:
         patches = tap(picture).flatten(2).transpose(1, 2)
         return torch.cat([tokens[:, :prefix], patches], dim=1)
 
-    hook = model.vit.blocks[-2].register_forward_hook(through_the_tap)
-    try:
+    with model.vit.blocks[-2].register_forward_hook(through_the_tap):
         yield tap
-    finally:
-        hook.remove()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from timm.models.vision_transformer import VisionTransformer
@@ -11,12 +11,11 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.features import FeatureHistory
 from fmlora_kit.methods import Method
+from fmlora_kit.probes.images import first_of_each_class
 from fmlora_kit.record import Record
 from fmlora_kit.streams import Stream, Task
 from fmlora_kit.training import models_over_time
 from fmlora_kit.training.device import precision
-
-SPLITS = ("test", "train")
 
 
 def features_over_time(
@@ -24,10 +23,11 @@ def features_over_time(
     stream: Stream,
     per_class: int | None = None,
     *,
+    split: str = "test",
     label: str | None = None,
     backbone: VisionTransformer | None = None,
 ) -> FeatureHistory:
-    """Features of the test images with the model as it was after each task of a record.
+    """Features of the images with the model as it was after each task of a record.
 
     The images are those of all tasks that the record has finished, at every moment: also before
     their own task is learned, since what the model makes of a task by then is worth seeing.
@@ -35,21 +35,24 @@ def features_over_time(
     Args:
         record: of a run on ``stream``.
         stream: where the images are.
-        per_class: only the first so many test images of each class; default: all.
+        per_class: only the first so many images of each class; default: all.
+        split: "test" or "train".
         label: what figures call it; default: the method's name.
         backbone: the backbone of the run; default: loaded by the name in the record.
 
     Raises:
-        ValueError: ``stream`` has other tasks than the record, ``per_class`` is below 1, or the
-            record has no finished task.
+        ValueError: ``stream`` has other tasks than the record, ``per_class`` is below 1, ``split``
+            is unknown, or the record has no finished task.
     """
-    _check_same_tasks(record, stream)
+    check_record(record, 1)
+    checks.instance("stream", stream, Stream, "a Stream")
     tasks = stream.tasks[: len(record.tasks)]
-    chosen = [_choose_rows(task.test_labels, per_class) for task in tasks]
-    images = [task.test_images[rows] for task, rows in zip(tasks, chosen, strict=True)]
-    moments = [_extract_features(model, images) for model in models_over_time(record, backbone)]
-    learned = range(1, len(moments) + 1)
-    return _make_history(label or record.method, moments, learned, tasks, "test", chosen)
+    if [(t.name, t.classes) for t in record.tasks] != [(t.name, tuple(t.classes)) for t in tasks]:
+        rule = f"have the record's tasks {list(record.task_names)} with the same classes"
+        raise ValueError(f"stream must {rule}, got {[task.name for task in tasks]}")
+    checks.choice("split", split, ("test", "train"))
+    models = models_over_time(record, backbone)
+    return _make_history(label or record.method, models, tasks, split, per_class)
 
 
 def features_now(
@@ -76,48 +79,28 @@ def features_now(
     """
     checks.instance("model", model, Method, "a Method")
     checks.instance("stream", stream, Stream, "a Stream")
-    checks.choice("split", split, SPLITS)
-    chosen = [_choose_rows(getattr(task, f"{split}_labels"), per_class) for task in stream.tasks]
-    images = [
-        getattr(task, f"{split}_images")[rows]
-        for task, rows in zip(stream.tasks, chosen, strict=True)
-    ]
-    moment = _extract_features(model, images)
-    return _make_history(
-        label or model.name, [moment], [model.n_tasks_done], stream.tasks, split, chosen
-    )
-
-
-def _choose_rows(labels: np.ndarray, per_class: int | None) -> np.ndarray:
-    """Rows of the first ``per_class`` images of each class, in their own order."""
-    if per_class is None:
-        return np.arange(len(labels))
-    checks.integer("per_class", per_class, 1)
-    rows = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
-    return np.sort(np.concatenate(rows))
-
-
-def _extract_features(model: Method, images: Sequence[np.ndarray]) -> np.ndarray:
-    """(n, d) features of all images, task by task: batches never mix tasks."""
-    with precision(model.device):
-        return np.concatenate([model.extract(batch).numpy() for batch in images])
+    checks.choice("split", split, ("test", "train"))
+    return _make_history(label or model.name, [model], stream.tasks, split, per_class)
 
 
 def _make_history(
-    label: str,
-    moments: Sequence[np.ndarray],
-    learned: Sequence[int],
-    tasks: Sequence[Task],
-    split: str,
-    chosen: Sequence[np.ndarray],
+    label: str, models: Iterable[Method], tasks: Sequence[Task], split: str, per_class: int | None
 ) -> FeatureHistory:
-    labels = [
-        getattr(task, f"{split}_labels")[rows] for task, rows in zip(tasks, chosen, strict=True)
-    ]
-    names = []
-    for task, own in zip(tasks, labels, strict=True):
+    """What ``models``, one after the other, make of the chosen images of ``tasks``."""
+    if per_class is not None:
+        checks.integer("per_class", per_class, 1)
+    images, labels, moments, learned, names = [], [], [], [], []
+    for task in tasks:
+        own = getattr(task, f"{split}_labels")
+        rows = first_of_each_class(own, per_class)
         called = dict(zip(task.classes, task.class_names, strict=True))
-        names += [called[c] for c in own.tolist()]
+        images.append(getattr(task, f"{split}_images")[rows])
+        labels.append(own[rows])
+        names += [called[c] for c in own[rows].tolist()]
+    for model in models:
+        with precision(model.device):  # batches never mix tasks
+            moments.append(np.concatenate([model.extract(batch).numpy() for batch in images]))
+        learned.append(model.n_tasks_done)
     return FeatureHistory(
         label=label,
         features=np.stack(moments),
@@ -127,15 +110,3 @@ def _make_history(
         names=tuple(names),
         task_names=tuple(task.name for task in tasks),
     )
-
-
-def _check_same_tasks(record: Record, stream: Stream) -> None:
-    check_record(record, 1)
-    checks.instance("stream", stream, Stream, "a Stream")
-    ours = [(task.name, task.classes) for task in record.tasks]
-    theirs = [(task.name, tuple(task.classes)) for task in stream.tasks[: len(ours)]]
-    if ours != theirs:
-        raise ValueError(
-            f"stream must have the record's tasks {[name for name, _ in ours]} with the same "
-            f"classes, got {[name for name, _ in theirs]}"
-        )

@@ -8,14 +8,7 @@ import numpy as np
 
 from fmlora_kit import checks
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import (
-    BATCH,
-    ClassScores,
-    batches,
-    captum_attr,
-    evaluation_mode,
-    to_numpy,
-)
+from fmlora_kit.probes.scores import BATCH, ClassScores, captum_attr, collect_maps
 
 
 def integrated_gradients(
@@ -28,46 +21,23 @@ def integrated_gradients(
     Pixels of just that grey get nothing. Positive: speaks for the target; negative: against it. The
     sum is the score of x minus the score of x'.
 
-    Args:
-        model: any method that has learned a task.
-        images: uint8 (n, H, W, 3).
-        targets: (n,) classes seen, global ids.
-        steps: points of the quadrature; see `analysis.completeness_gap` for what they leave.
-
-    Raises:
-        ValueError: ``steps`` below 2, no or wrong images, or a target that was not seen.
-        ImportError: captum is not installed.
+    ``steps``, 2 or more, are the points of the quadrature; see `analysis.completeness_gap` for what
+    they leave. All else is as in `attribution.attribute`.
     """
     checks.integer("steps", steps, 2)
-    method = captum_attr().IntegratedGradients(ClassScores(model))
-    with evaluation_mode(model):
-        maps = [
-            method.attribute(
-                x, target=where, n_steps=steps, internal_batch_size=max(4 * BATCH, len(x))
-            ).sum(dim=1)
-            for x, where in batches(model, images, targets)
-        ]
-    return to_numpy(maps)
+    attribute = captum_attr().IntegratedGradients(ClassScores(model)).attribute
+    how = {"n_steps": steps, "internal_batch_size": 4 * BATCH}
+    return collect_maps(
+        model, images, targets, lambda x, where: attribute(x, target=where, **how).sum(dim=1)
+    )
 
 
 def saliency(model: Method, images: np.ndarray, targets: Sequence[int]) -> np.ndarray:
     """|d score / d pixel|, the largest of the three colours: (n, H, W), never negative.
 
-    Simonyan et al. 2013, arXiv 1312.6034, sec. 3.1.
-
-    Args:
-        model: any method that has learned a task.
-        images: uint8 (n, H, W, 3).
-        targets: (n,) classes seen, global ids.
-
-    Raises:
-        ValueError: no or wrong images, or a target that was not seen.
-        ImportError: captum is not installed.
+    Simonyan et al. 2013, arXiv 1312.6034, sec. 3.1. Arguments: see `attribution.attribute`.
     """
-    method = captum_attr().Saliency(ClassScores(model))
-    with evaluation_mode(model):
-        maps = [
-            method.attribute(x.requires_grad_(), target=where).amax(dim=1)
-            for x, where in batches(model, images, targets)
-        ]
-    return to_numpy(maps)
+    attribute = captum_attr().Saliency(ClassScores(model)).attribute
+    return collect_maps(
+        model, images, targets, lambda x, where: attribute(x.requires_grad_(), where).amax(dim=1)
+    )

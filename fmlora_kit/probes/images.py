@@ -20,17 +20,11 @@ _BATCH = 30  # a small ViT is quickest on a CPU while a batch stays in its cache
 
 @dataclass(frozen=True, eq=False)
 class ProbeImages:
-    """n test images of T tasks, in order, in batches.
+    """n test images of T tasks, in order, in batches."""
 
-    Attributes:
-        batches: (batch, height, width, 3) uint8 each.
-        labels: (n,) class ids.
-        task_of: (n,) the task that each is of, from 0.
-    """
-
-    batches: tuple[np.ndarray, ...]
-    labels: np.ndarray
-    task_of: np.ndarray
+    batches: tuple[np.ndarray, ...]  # (batch, height, width, 3) uint8 each
+    labels: np.ndarray  # (n,) class ids
+    task_of: np.ndarray  # (n,) the task that each is of, from 0
 
     @property
     def sizes(self) -> np.ndarray:
@@ -48,9 +42,7 @@ class ProbeImages:
     def predict(self, model: Method, features: Sequence[Tensor] | None = None) -> np.ndarray:
         """(n,) predicted classes, arg-max over all classes seen.
 
-        Args:
-            model: whose head decides.
-            features: of each batch, (batch, d); default: what ``model`` extracts.
+        Features: (batch, d) of each batch; default: what ``model`` extracts.
         """
         if features is None:
             with precision(model.device):
@@ -74,7 +66,13 @@ def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeI
             f"{theirs.get('crc32')}, got {stream.name!r} with crc32 {ours['crc32']}"
         )
     tasks = stream[: len(record.tasks)]
-    chosen = [_choose_evenly(task.test_labels, task.name, n_images) for task in tasks]
+    chosen = []
+    for task in tasks:
+        n, each = len(np.unique(task.test_labels)), None
+        if n_images is not None and (each := checks.integer("n_images", n_images) // n) < 1:
+            rule = f"at least one per class, {n} for task {task.name!r}"
+            raise ValueError(f"n_images must be {rule}, got {n_images}")
+        chosen.append(first_of_each_class(task.test_labels, each))
     pairs = list(zip(tasks, chosen, strict=True))
     images = np.concatenate([task.test_images[rows] for task, rows in pairs])
     return ProbeImages(
@@ -84,15 +82,6 @@ def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeI
     )
 
 
-def _choose_evenly(labels: np.ndarray, name: str, n_images: int | None) -> np.ndarray:
-    """Indices of the first images of every class, as many of each."""
-    if n_images is None:
-        return np.arange(len(labels))
-    classes = np.unique(labels)
-    each = checks.integer("n_images", n_images) // len(classes)
-    if each < 1:
-        raise ValueError(
-            f"n_images must be at least one per class, {len(classes)} for task {name!r}, "
-            f"got {n_images}"
-        )
-    return np.sort(np.concatenate([np.flatnonzero(labels == k)[:each] for k in classes]))
+def first_of_each_class(labels: np.ndarray, n: int | None) -> np.ndarray:
+    """Rows of the first ``n`` images of each class (None: all), in their own order."""
+    return np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c in np.unique(labels)]))

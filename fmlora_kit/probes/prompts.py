@@ -41,7 +41,10 @@ def swap_prompts(
     every = prompts_over_time(record)
     images = probe_images(record, stream, n_images)
     start = from_record(record, 0, backbone).prompt.detach().cpu().numpy()
-    rows = [images.predict(_without_prompt(record, backbone))]
+    config = {**record.config, "method": {**record.config["method"], "dmp": None}}
+    model = from_record(replace(record, config=config), backbone=backbone)
+    model.merge()
+    rows = [images.predict(model)]  # as if the method had no meta-prompt
     model = from_record(record, backbone=backbone)
     model.merge()
     for prompt in (start, *every):
@@ -56,11 +59,3 @@ def swap_prompts(
         accuracy=np.stack([images.accuracy(predictions) for predictions in rows]),
         n_images=images.sizes,
     )
-
-
-def _without_prompt(record: Record, backbone: VisionTransformer | None):
-    """The model after the last task, built as if the method had no meta-prompt."""
-    config = {**record.config, "method": {**record.config["method"], "dmp": None}}
-    model = from_record(replace(record, config=config), backbone=backbone)
-    model.merge()
-    return model

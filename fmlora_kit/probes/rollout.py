@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.scores import (
-    BATCH,
-    check_images,
-    evaluation_mode,
-    pixels,
-    spread_over_pixels,
-    to_numpy,
-)
+from fmlora_kit.probes import scores
+from fmlora_kit.probes.scores import evaluation_mode, pixels
 
 
 def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
@@ -36,16 +30,16 @@ def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: no or wrong images, or a ViT that pools or attends in a way of its own.
     """
-    check_images(model, images)
+    scores.check_images(model, images)
     prefix, pool = model.vit.num_prefix_tokens, model.vit.global_pool
     if pool not in ("token", "avg"):
         raise ValueError(f"model must pool by 'token' or 'avg' for rollout, got {pool!r}")
     maps = []
-    for k in range(0, len(images), BATCH):
-        product = rollout(attentions(model, images[k : k + BATCH]))
+    for k in range(0, len(images), scores.BATCH):
+        product = rollout(attentions(model, images[k : k + scores.BATCH]))
         row = product[:, 0] if pool == "token" else product[:, prefix:].mean(dim=1)
-        maps.append(spread_over_pixels(model, row[:, prefix:]))
-    return to_numpy(maps)
+        maps.append(scores.spread_over_pixels(model, row[:, prefix:]))
+    return scores.to_numpy(maps)
 
 
 def rollout(attentions: list[Tensor]) -> Tensor:
@@ -76,18 +70,10 @@ def _open_attention(model: Method, seen: list[Tensor]) -> Iterator[None]:
     layers = [block.attn for block in model.vit.blocks]
     if not all(hasattr(layer, "attn_drop") and hasattr(layer, "fused_attn") for layer in layers):
         raise ValueError("model must have timm's own attention in every block for rollout")
-    flags = [layer.fused_attn for layer in layers]
-
-    def look(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        seen.append(inputs[0])
-
-    hooks = [layer.attn_drop.register_forward_pre_hook(look) for layer in layers]
-    try:
+    with ExitStack() as afterwards:
         for layer in layers:
+            hook = layer.attn_drop.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+            afterwards.callback(hook.remove)
+            afterwards.callback(setattr, layer, "fused_attn", layer.fused_attn)
             layer.fused_attn = False
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for layer, flag in zip(layers, flags, strict=True):
-            layer.fused_attn = flag

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 
 import numpy as np
@@ -17,14 +17,7 @@ BATCH = 64  # images at a time
 
 
 class ClassScores(nn.Module):
-    """A method as captum wants it: normalised pixels (n, 3, H, W) -> logits (n, classes seen).
-
-    Args:
-        model: it has learned at least one task.
-
-    Raises:
-        ValueError: it has learned none.
-    """
+    """A method that has learned a task, for captum: pixels (n, 3, H, W) -> (n, classes seen)."""
 
     def __init__(self, model: Method):
         super().__init__()
@@ -54,25 +47,21 @@ def evaluation_mode(model: Method) -> Iterator[None]:
             "its prompts or its adapter for each image"
         )
     if hasattr(model.vit, "entering_prompt"):
-        raise ValueError(
-            "model must have its prompt before block 0 to be explained, got one before block "
-            f"{model.vit.entering_prompt.block}"
-        )
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+        rule, got = "have its prompt before block 0", model.vit.entering_prompt.block
+        raise ValueError(f"model must {rule} to be explained, got one before block {got}")
+    with ExitStack() as afterwards:
+        for module in model.modules():
+            afterwards.callback(setattr, module, "training", module.training)
+        model.eval()
         with torch.inference_mode(False), torch.enable_grad():
             yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager
 def swap_head_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> Iterator[None]:
     """The head with other weights and biases for some classes; afterwards it has its own again."""
     head = model.head
-    own = {c: (head.weight[c].clone(), head.bias[c].clone()) for c in rows}
+    own = head_rows(model, rows)
     try:
         _write_rows(head, rows)
         yield
@@ -83,8 +72,14 @@ def swap_head_rows(model: Method, rows: Mapping[int, tuple[Tensor, Tensor]]) -> 
 @torch.no_grad()
 def _write_rows(head: nn.Module, rows: Mapping[int, tuple[Tensor, Tensor]]) -> None:
     for c, (weight, bias) in rows.items():
-        head.weight[c] = weight
-        head.bias[c] = bias
+        at = head.places([c])
+        head.weight[at], head.bias[at] = weight, bias
+
+
+def head_rows(model: Method, classes: Iterable[int]) -> dict[int, tuple[Tensor, Tensor]]:
+    """Copies of the head's weights (rows of a class, d) and biases (rows,), by class."""
+    at = {c: model.head.places([c]) for c in classes}
+    return {c: (model.head.weight[k].clone(), model.head.bias[k].clone()) for c, k in at.items()}
 
 
 def check_images(model: Method, images: np.ndarray) -> None:
@@ -108,11 +103,7 @@ def pixels(model: Method, images: np.ndarray) -> Tensor:
 
 
 def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
-    """The column of each target class among the logits: (n,).
-
-    Raises:
-        ValueError: not one target per image, or one that the model has not seen.
-    """
+    """The column of each target class among the logits: (n,); ValueError unless all are seen."""
     targets = np.asarray(targets).tolist()
     if not isinstance(targets, list) or len(targets) != n:
         raise ValueError(f"targets must be one class per image ({n}), got {targets}")
@@ -122,26 +113,24 @@ def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
     return torch.tensor([model.seen.index(target) for target in targets], device=model.device)
 
 
-def batches(
-    model: Method, images: np.ndarray, targets: Sequence[int]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised pixels and columns of the targets, a batch at a time.
-
-    Raises:
-        ValueError: see `check_images` and `target_columns`.
-    """
-    check_images(model, images)
-    where = target_columns(model, targets, len(images))
-    for k in range(0, len(images), BATCH):
-        yield pixels(model, images[k : k + BATCH]), where[k : k + BATCH]
+def collect_maps(
+    model: Method,
+    images: np.ndarray,
+    targets: Sequence[int],
+    attribute: Callable[[Tensor, Tensor], Tensor],
+) -> np.ndarray:
+    """What ``attribute`` makes of pixels and targets' columns, a batch at a time: (n, H, W)."""
+    maps = []
+    with evaluation_mode(model):
+        check_images(model, images)
+        where = target_columns(model, targets, len(images))
+        for k in range(0, len(images), BATCH):
+            maps.append(attribute(pixels(model, images[k : k + BATCH]), where[k : k + BATCH]))
+    return to_numpy(maps)
 
 
 def captum_attr() -> ModuleType:
-    """`captum.attr`, which comes with the extra "notebooks".
-
-    Raises:
-        ImportError: captum is not installed; says how to install it.
-    """
+    """`captum.attr`; ImportError, which says how to install it, without the extra "notebooks"."""
     try:
         import captum.attr
     except ImportError as error:

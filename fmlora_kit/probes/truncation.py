@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -49,11 +50,18 @@ def truncate_ranks(
     Raises:
         ValueError: the method has no pairs, the stream is another one, or a number out of range.
     """
-    _check_pairs(record)
+    check_record(record, 1)
+    names = [f"{layer}.{part}" for layer in record.layers for part in "mn"]
+    if not names or not all(name in t.state for t in record.tasks for name in names):
+        rule = "of a method whose updates are pairs M_t N_t"
+        raise ValueError(f"record must be {rule}, got {record.method!r}")
     levels = _check_levels("levels", levels)
     layer_levels = _check_levels("layer_levels", layer_levels)
     images = probe_images(record, stream, n_images)
-    cuts = _list_cuts(record.ranks, levels, layer_levels)
+    cuts = []  # every (task, layer, rank) that cuts anything
+    for t, ranks in enumerate(record.ranks):
+        cuts += [(t, _ALL, r) for r in levels if r < ranks.max()]
+        cuts += [(t, k, r) for k, own in enumerate(ranks) for r in layer_levels if r < own]
     probe = _Probe(record, from_record(record, backbone=backbone), images)
     full = probe.predictions(0, _ALL, None)
     cut = [probe.predictions(*where) for where in cuts]
@@ -75,13 +83,7 @@ def truncate_ranks(
 
 
 class _Probe:
-    """The model after the last task, with one core or all changed at a time.
-
-    Args:
-        record: whose pairs are cut.
-        model: rebuilt from it; nobody else's.
-        images: to test on.
-    """
+    """The model after the last task, rebuilt for this alone, with one core or all changed."""
 
     def __init__(self, record: Record, model: FMLoRA, images: ProbeImages):
         self._model, self._images = model, images
@@ -89,10 +91,7 @@ class _Probe:
         self._blocks = [int(layer.split(".")[1]) for layer in record.layers]
         self._pairs = {
             layer: [
-                (
-                    torch.from_numpy(t.state[f"{layer}.m"].copy()).to(model.device),
-                    torch.from_numpy(t.state[f"{layer}.n"].copy()).to(model.device),
-                )
+                [torch.tensor(t.state[f"{layer}.{part}"], device=model.device) for part in "mn"]
                 for t in record.tasks
             ]
             for layer in record.layers
@@ -107,9 +106,7 @@ class _Probe:
         self._set({self._layers[k]: self._core(self._layers[k], task, rank) for k in every})
         first = min(self._blocks[k] for k in every)
         with precision(self._model.device):
-            features = [
-                leave(self._model.vit, inputs[first], first).cpu() for inputs in self._inputs
-            ]
+            features = [leave(self._model.vit, x[first], first).cpu() for x in self._inputs]
         self._set({self._layers[k]: self._core(self._layers[k], task, None) for k in every})
         return self._images.predict(self._model, features)
 
@@ -130,35 +127,13 @@ class _Probe:
     def _enter(self, images: np.ndarray) -> list[Tensor]:
         """What each block gets to see when nothing is cut: (n, tokens, d) each."""
         seen: list[Tensor] = []
-        hooks = [
-            # Before a prompt that enters there: the block adds it again when it is run.
-            block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]), prepend=True)
-            for block in self._model.vit.blocks
-        ]
-        with precision(self._model.device):
+        with precision(self._model.device), ExitStack() as hooks:
+            for block in self._model.vit.blocks:
+                # Before a prompt that enters there: the block adds it again when it is run.
+                look = block.register_forward_pre_hook(lambda _, x: seen.append(x[0]), prepend=True)
+                hooks.callback(look.remove)
             self._model.extract(images)
-        for hook in hooks:
-            hook.remove()
         return seen
-
-
-def _list_cuts(ranks: np.ndarray, levels: list[int], layer_levels: list[int]) -> list[tuple]:
-    """Every (task, layer, rank) that cuts anything; layer -1 for all."""
-    cuts = []
-    for t, of_layers in enumerate(ranks):
-        cuts += [(t, _ALL, r) for r in levels if r < of_layers.max()]
-        for k, chosen in enumerate(of_layers):
-            cuts += [(t, k, r) for r in layer_levels if r < chosen]
-    return cuts
-
-
-def _check_pairs(record: Record) -> None:
-    check_record(record, 1)
-    names = [f"{layer}.{part}" for layer in record.layers for part in "mn"]
-    if not names or not all(name in t.state for t in record.tasks for name in names):
-        raise ValueError(
-            f"record must be of a method whose updates are pairs M_t N_t, got {record.method!r}"
-        )
 
 
 def _check_levels(name: str, wanted: Sequence[int]) -> list[int]:

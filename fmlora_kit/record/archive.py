@@ -22,13 +22,16 @@ BRIEFS_VERSION = 1
 
 
 def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
-    """Write `Record.brief` of each record into one file, atomically; a line per task.
-
-    Raises:
-        RecordError: the file cannot be written.
-    """
+    """Write `Record.brief` of each record into one file, atomically, or raise RecordError."""
     file = Path(file)
-    briefs = [_to_json(record.brief()) for record in records]
+    briefs = [
+        {
+            **record.header(),
+            "tasks": [task.to_json() for task in record.brief().tasks],
+            "seconds": storage.nan_to_none(record.seconds.tolist()),
+        }
+        for record in records
+    ]
     document = {"format_version": BRIEFS_VERSION, "records": briefs}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,47 +51,29 @@ def load_briefs(file: str | os.PathLike) -> list[Record]:
         version = document["format_version"]
         if version > BRIEFS_VERSION:
             raise RecordError(f"format_version is {version}, this version reads {BRIEFS_VERSION}")
-        return [_from_json(entry) for entry in document["records"]]
+        arrays, found = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64)), []
+        for entry in document["records"]:
+            header = {k: v for k, v in entry.items() if k not in ("tasks", "seconds")}
+            pairs = zip(entry["tasks"], storage.none_to_nan(entry["seconds"]), strict=True)
+            tasks = (TaskResult.from_stored(task, None, arrays, s) for task, s in pairs)
+            found.append(Record(**header, tasks=tuple(tasks)))
+        return found
     except OSError as error:
         raise RecordError(f"cannot read {file}: {error.strerror or error}") from error
     except (RecordError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{file} must be a file of brief records: {error}") from error
 
 
-def _to_json(record: Record) -> dict:
-    tasks = [task.to_json() for task in record.tasks]
-    seconds = storage.nan_to_none(record.seconds.tolist())
-    return {**record.header(), "tasks": tasks, "seconds": seconds}
-
-
-def _from_json(entry: dict) -> Record:
-    values = dict(entry)
-    seconds = storage.none_to_nan(values.pop("seconds"))
-    arrays = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64))
-    pairs = zip(values.pop("tasks"), seconds, strict=True)
-    tasks = (TaskResult.from_stored(task, None, arrays, s) for task, s in pairs)
-    return Record(**values, tasks=tuple(tasks))
-
-
 @dataclass(frozen=True)
 class Shelf:
-    """Records by where they lie, relative to the folder that was searched.
+    """Records by where they lie, relative to the folder that was searched."""
 
-    Args:
-        records: the readable ones, in the order of their names.
-        unreadable: for each of the others the reason.
-    """
-
-    records: dict[str, Record]
-    unreadable: dict[str, str]
+    records: dict[str, Record]  # the readable ones, in the order of their names
+    unreadable: dict[str, str]  # for each of the others the reason
 
 
 def load_records(folder: str | os.PathLike) -> Shelf:
-    """Read every record below a folder; one that cannot be read is named with its reason.
-
-    Raises:
-        RecordError: `folder` is not a folder.
-    """
+    """Read every record below an existing folder; what cannot be read is named with the reason."""
     root = Path(folder)
     if not root.is_dir():
         raise RecordError(f"folder must be a folder that exists, got {str(folder)!r}")

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from fmlora_kit.record.record import Record
 
 NOT_RECORDED = "not recorded"
-_NO_GRADIENT = "none: nothing is trained by gradient"
 # What config["method"] holds beside the options of the method's constructor. Nothing else lists it.
 IDENTITY = ("method", "backbone", "weights", "precision")  # two runs differ where one of these does
 WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows")  # for people
@@ -25,23 +24,48 @@ COMPUTES = "computes"  # `backbones.identity.fingerprint`: heads and norms, whic
 FACTS = (*IDENTITY, *WORDS, *PIXELS, *SOURCE, COMPUTES)
 _STREAM_SHOWN = ("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc32", "image_size")
 _STREAM_SHOWN += ("train_images", "test_images")
-_HEAD_OPTIONS = {
-    "cosine": ("scale",),
-    "lda": ("scale", "shrinkage"),
-    "ridge": ("scale", "projections"),
-}
+_DISCRIMINANT = ("scale", "shrinkage", "modes", "max_modes", "compensate")
+_HEAD_OPTIONS = {"cosine": ("scale",), "lda": _DISCRIMINANT, "mda": _DISCRIMINANT}
+_HEAD_OPTIONS |= {"ridge": ("scale", "projections")}
 
 
 def run_card(record: Record) -> dict[str, str]:
-    """What a run was, line by line: a label, and words for people.
+    """What a run was, line by line, in the order to read them: a label, and words for people.
 
-    Args:
-        record: finished or not, of any version; a line whose facts it lacks is "not recorded".
-
-    Returns:
-        Lines in the order to read them.
+    The record may be unfinished and of any version; what it lacks the facts of is "not recorded".
     """
-    return {label: line(record) or NOT_RECORDED for label, line in _LINES.items()}
+    parts = ("method", "stream", "training")
+    facts, stream, training = (record.config.get(part, {}) for part in parts)
+    size = facts.get("input_size") or stream.get("image_size")
+    train, tests = stream.get("train_images"), stream.get("test_images") or record.n_test.tolist()
+    optimiser, rates, options = _training(facts, training)
+    lines = {
+        "method": record.method,
+        "seed": str(record.seed),
+        "stream": _stream(record, stream),
+        "tasks": _few(stream.get("tasks") or record.task_names, 4),
+        "class order": _class_order(record),
+        "split": f"train images {_counts(train)}, test images {_counts(tests)}",
+        "pixels": f"CRC-32 {stream['crc32']}" if stream.get("crc32") else "",
+        "backbone": _backbone(facts),
+        "input size": f"{size[0]} × {size[1]} pixels" if size else "",
+        "normalisation": _normalisation(facts),
+        "augmentation": training.get("augmentation"),
+        "adapted layers": _layers(record.layers),
+        "trained": facts.get("trained"),
+        "frozen": facts.get("frozen"),
+        "kept of earlier tasks": facts.get("stores"),
+        "other classes masked in training": _mask(record, facts.get("masked", "")),
+        "at test": facts.get("tested"),
+        "head": _head(facts.get("head"), facts.get("head_rows")),
+        "optimiser": optimiser,
+        "learning rates": rates,
+        "other options": options,
+        "device": training.get("device"),
+        "numbers": training.get("numbers") or facts.get("precision"),
+        "versions": ", ".join(map(" ".join, record.versions.items())),
+    }
+    return {label: text or NOT_RECORDED for label, text in lines.items()}
 
 
 def options_of(config: Mapping) -> dict:
@@ -58,17 +82,7 @@ def flat(config: Mapping, before: str = "") -> dict[str, object]:
     return found
 
 
-def _fact(part: str, name: str) -> Callable[[Record], str]:
-    """A line that is one fact of one part of the configuration, or nothing."""
-    return lambda record: _facts(record, part).get(name, "")
-
-
-def _facts(record: Record, part: str = "method") -> Mapping:
-    return record.config.get(part, {})
-
-
-def _stream(record: Record) -> str:
-    facts = _facts(record, "stream")
+def _stream(record: Record, facts: Mapping) -> str:
     n_tasks = f"{record.n_tasks} {'task' if record.n_tasks == 1 else 'tasks'}"
     parts = [record.stream, record.scenario, n_tasks, f"{record.n_classes} classes"]
     parts.append(f"seed {facts.get('seed', NOT_RECORDED)}")
@@ -92,20 +106,8 @@ def _class_order(record: Record) -> str:
     return f"{_few(names, 4)}{each} ({some}CRC-32 {crc:08x})"
 
 
-def _split(record: Record) -> str:
-    facts = _facts(record, "stream")
-    tests = facts.get("test_images") or record.n_test.tolist()
-    parts = [("train", facts.get("train_images")), ("test", tests)]
-    return ", ".join(f"{name} images {_counts(counts)}" for name, counts in parts)
-
-
-def _pixels(record: Record) -> str:
-    crc = _facts(record, "stream").get("crc32")
-    return f"CRC-32 {crc}" if crc else ""
-
-
-def _backbone(record: Record) -> str:
-    facts, source = _facts(record), ""
+def _backbone(facts: Mapping) -> str:
+    source = ""
     if not facts.get("backbone"):
         return ""
     tag = f".{facts['tag']}" if facts.get("tag") else ""
@@ -114,13 +116,7 @@ def _backbone(record: Record) -> str:
     return f"{facts['backbone']}{tag}, weights CRC-32 {facts.get('weights', NOT_RECORDED)}{source}"
 
 
-def _input_size(record: Record) -> str:
-    size = _facts(record).get("input_size") or _facts(record, "stream").get("image_size")
-    return f"{size[0]} × {size[1]} pixels" if size else ""
-
-
-def _normalisation(record: Record) -> str:
-    facts = _facts(record)
+def _normalisation(facts: Mapping) -> str:
     if "pixel_mean" not in facts or "pixel_std" not in facts:
         return ""
     raw = ": not as in the backbone's training" if facts.get("input_range") == "unit" else ""
@@ -128,33 +124,29 @@ def _normalisation(record: Record) -> str:
     return f"bytes / 255, minus mean {mean}, divided by std {std}{raw}"
 
 
-def _layers(record: Record) -> str:
+def _layers(layers: Sequence[str]) -> str:
     """`q, v of blocks 0 to 5 (12 maps)`, or the first names."""
-    n = len(record.layers)
-    if not n:
+    if not (n := len(layers)):
         return "none"
-    names, n_maps = _few(record.layers, 4), f"{n} {'map' if n == 1 else 'maps'}"
-    found = [re.fullmatch(r"blocks\.(\d+)\.(\w+)", name) for name in record.layers]
+    names, n_maps = _few(layers, 4), f"{n} {'map' if n == 1 else 'maps'}"
+    found = [re.fullmatch(r"blocks\.(\d+)\.(\w+)", name) for name in layers]
     if all(found):
         blocks = sorted({int(m[1]) for m in found})
         maps = list(dict.fromkeys(m[2] for m in found))
         in_a_row = blocks == list(range(blocks[0], blocks[-1] + 1))
-        if in_a_row and len(set(record.layers)) == len(blocks) * len(maps):
+        if in_a_row and len(set(layers)) == len(blocks) * len(maps):
             several = f"blocks {blocks[0]} to {blocks[-1]}"
             names = f"{', '.join(maps)} of {several if blocks[1:] else f'block {blocks[0]}'}"
     return f"{names} ({n_maps})"
 
 
-def _mask(record: Record) -> str:
-    text = _facts(record).get("masked", "")
+def _mask(record: Record, text: str) -> str:
     if text.startswith("yes") and record.scenario == "domain-incremental":
         return f"{text}; every task has all classes here, so that all compete"
     return text
 
 
-def _head(record: Record) -> str:
-    facts = _facts(record)
-    head, rows = facts.get("head"), facts.get("head_rows")
+def _head(head: object, rows: str | None) -> str:
     if not isinstance(head, Mapping) or "kind" not in head:
         return ""
     used = _HEAD_OPTIONS.get(head["kind"], ())
@@ -163,10 +155,8 @@ def _head(record: Record) -> str:
     return f"{kind}: {rows}" if rows else kind
 
 
-def _optimiser(record: Record) -> str:
-    if _facts(record).get("trained") == "nothing":
-        return _NO_GRADIENT
-    facts = _facts(record, "training")
+def _training(facts: Mapping, training: Mapping) -> tuple[str, str, str]:
+    """In words: the optimiser, the learning rates, and the other options but the head's."""
     names = {
         "optimiser": "{}",
         "weight_decay": "weight decay {}",
@@ -175,22 +165,13 @@ def _optimiser(record: Record) -> str:
         "batch_size": "images per batch {}",
         "epochs": "epochs per task {}",
     }
-    return ", ".join(say.format(_text(facts[k])) for k, say in names.items() if k in facts)
-
-
-def _rates(record: Record) -> str:
-    if _facts(record).get("trained") == "nothing":
-        return _NO_GRADIENT
-    options = flat(_facts(record))
-    return ", ".join(f"{name} {_text(value)}" for name, value in options.items() if _is_rate(name))
-
-
-def _options(record: Record) -> str:
-    options = options_of(_facts(record))
-    options.pop("head", None)  # it has a line of its own
-    named = flat(options).items()
-    kept = [f"{name} {_text(value)}" for name, value in named if not _is_rate(name)]
-    return ", ".join(kept) or "none"
+    optimiser = [say.format(_text(training[k])) for k, say in names.items() if k in training]
+    named = flat({name: value for name, value in options_of(facts).items() if name != "head"})
+    options = [f"{name} {_text(value)}" for name, value in named.items() if not _is_rate(name)]
+    rates = [f"{name} {_text(value)}" for name, value in flat(facts).items() if _is_rate(name)]
+    if facts.get("trained") == "nothing":
+        optimiser = rates = ["none: nothing is trained by gradient"]
+    return ", ".join(optimiser), ", ".join(rates), ", ".join(options) or "none"
 
 
 def _is_rate(name: str) -> bool:
@@ -219,33 +200,3 @@ def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-_LINES: dict[str, Callable[[Record], str]] = {
-    "method": lambda record: record.method,
-    "seed": lambda record: str(record.seed),
-    "stream": _stream,
-    "tasks": lambda record: _few(_facts(record, "stream").get("tasks") or record.task_names, 4),
-    "class order": _class_order,
-    "split": _split,
-    "pixels": _pixels,
-    "backbone": _backbone,
-    "input size": _input_size,
-    "normalisation": _normalisation,
-    "augmentation": _fact("training", "augmentation"),
-    "adapted layers": _layers,
-    "trained": _fact("method", "trained"),
-    "frozen": _fact("method", "frozen"),
-    "kept of earlier tasks": _fact("method", "stores"),
-    "other classes masked in training": _mask,
-    "at test": _fact("method", "tested"),
-    "head": _head,
-    "optimiser": _optimiser,
-    "learning rates": _rates,
-    "other options": _options,
-    "device": _fact("training", "device"),
-    "numbers": lambda record: (
-        _facts(record, "training").get("numbers") or _facts(record).get("precision", "")
-    ),
-    "versions": lambda record: ", ".join(map(" ".join, record.versions.items())),
-}

@@ -50,13 +50,7 @@ def whole(name: str, value: object) -> int:
 def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarray:
     """A read-only copy of `values`, C-contiguous; the array itself if it is one already.
 
-    Args:
-        name: what to call it in an error.
-        values: anything numpy makes a numeric array of.
-        dtype: wanted type; None keeps the array's own.
-
-    Raises:
-        RecordError: the values are not numbers, or do not fit `dtype` without loss.
+    Raise `RecordError` unless they are numbers that fit `dtype` (default: their own) without loss.
     """
     array = np.asarray(values)
     kind, given = array.dtype.kind, f"dtype {array.dtype}"
@@ -138,7 +132,12 @@ def check_record(record) -> None:
     for t, task in enumerate(record.tasks):
         _check_task_in_record(record, t, task)
     if record.scenario == "class-incremental":
-        _check_disjoint(record.tasks)
+        owner: dict[int, str] = {}
+        rule = "in a class-incremental record tasks must not share classes"
+        for task in record.tasks:
+            for c in task.classes:
+                require(c not in owner, rule, f"class {c} in {owner.get(c)!r} and {task.name!r}")
+                owner[c] = task.name
     elif len({task.classes for task in record.tasks}) > 1:
         raise RecordError("in a domain-incremental record every task must have the same classes")
     if len({task.ranks.size for task in record.tasks}) > 1:
@@ -158,13 +157,3 @@ def _check_task_in_record(record, t: int, task) -> None:
         largest, rule = np.max(ids, initial=0), f"class ids below n_classes ({record.n_classes})"
         require(largest < record.n_classes, f"{where}{name} must be {rule}", largest)
     require(min(task.classes) >= 0, f"{where}classes must be >= 0", min(task.classes))
-
-
-def _check_disjoint(tasks) -> None:
-    owner: dict[int, str] = {}
-    rule = "in a class-incremental record tasks must not share classes"
-    for task in tasks:
-        for c in task.classes:
-            both = f"class {c} in {owner.get(c)!r} and {task.name!r}"
-            require(c not in owner, rule, both)
-            owner[c] = task.name

@@ -5,7 +5,7 @@ Colours come from the page, so that a dark theme reads as well as a light one. N
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -17,11 +17,11 @@ _CELL = 'style="text-align: right; padding: 1px 6px"'
 _WORDS = 'style="text-align: left; padding: 1px 6px"'
 
 
-def lines_as_html(title: str, lines: Iterable[tuple[str, object]]) -> str:
-    """A title and a table of a label and a text each, all escaped."""
+def lines_as_html(title: str, lines: Mapping[str, str]) -> str:
+    """A title and a table of texts by their labels, all escaped."""
     rows = "".join(
-        f"<tr><th {_WORDS}>{escape(label)}</th><td {_WORDS}>{escape(str(text))}</td></tr>"
-        for label, text in lines
+        f"<tr><th {_WORDS}>{escape(label)}</th><td {_WORDS}>{escape(text)}</td></tr>"
+        for label, text in lines.items()
     )
     return f"<div><strong>{escape(title)}</strong><table {_SMALL}>{rows}</table></div>"
 

@@ -183,12 +183,8 @@ class Record:
 
     def same_as(self, other: object) -> bool:
         """True if every value is equal, bit for bit, apart from the tasks' `seconds`."""
-        return (
-            isinstance(other, Record)
-            and self.header() == other.header()
-            and len(self.tasks) == len(other.tasks)
-            and all(map(TaskResult.same_as, self.tasks, other.tasks))
-        )
+        same_run = isinstance(other, Record) and self.header() == other.header()
+        return same_run and self.tasks == other.tasks
 
     __eq__ = same_as
 
@@ -232,9 +228,9 @@ class Record:
     def _repr_html_(self) -> str:
         from fmlora_kit.record.card import run_card
 
-        card = run_card(self)
+        lines = {label: text for label, text in run_card(self).items() if label in display.LINES}
         title = f"{self.method}, seed {self.seed}: {self.summary_line()}"
-        shown = display.lines_as_html(title, [(label, card[label]) for label in display.LINES])
+        shown = display.lines_as_html(title, lines)
         if self.tasks:
             shown += display.matrix_as_html(self.task_names, self.accuracy[: len(self.tasks)])
         return shown

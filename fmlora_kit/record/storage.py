@@ -16,11 +16,10 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
@@ -38,10 +37,7 @@ class RecordError(ValueError):
 class StoredTask:
     """One task as it lies on disk: an entry in record.json and an array file of its own.
 
-    Args:
-        entry: JSON-able scalars and short lists of the task.
-        sha256: digest of the task's array file.
-        arrays: called only when the array file has to be written (or was read).
+    The file has the digest ``sha256``; ``arrays`` is called only when it has to be written.
     """
 
     entry: dict
@@ -52,19 +48,6 @@ class StoredTask:
 def task_file(index: int) -> str:
     """Name of the array file of task `index` (0-based)."""
     return f"task_{index:03d}.safetensors"
-
-
-def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The safetensors bytes of named arrays; the same arrays always give the same bytes."""
-    return safetensors.numpy.save({name: arrays[name] for name in sorted(arrays)})
-
-
-def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The named arrays in safetensors bytes; raise `RecordError` if they are none."""
-    try:
-        return safetensors.numpy.load(data)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -82,12 +65,8 @@ def save_folder(
 ) -> Path:
     """Write a record's folder; array files that are already there are left alone.
 
-    Args:
-        folder: created, with its parents, if missing.
-        header: JSON-able description of the run, the same after every task.
-        tasks: the finished tasks, in order.
-        seconds: training seconds per task; NaN if unknown.
-        replace: overwrite a different or longer record that lies in `folder`.
+    The header is JSON-able and the same after every task; seconds are NaN where unknown. A
+    different or longer record that lies in `folder` is overwritten only with `replace`.
 
     Raises:
         RecordError: `folder` holds another record, cannot be written, or the disk is full. What was
@@ -120,10 +99,7 @@ def save_folder(
 def load_folder(
     folder: str | os.PathLike,
 ) -> tuple[dict, list[tuple[dict, str, dict]], list[float]]:
-    """Read a record's folder, or nothing of it.
-
-    Returns:
-        The header, per task (entry, sha256, arrays), and seconds per task (NaN where unknown).
+    """Read the header, per task (entry, sha256, arrays), and seconds per task (NaN if unknown).
 
     Raises:
         RecordError: a file is missing, truncated, altered, or written by a newer version.
@@ -141,11 +117,12 @@ def load_folder(
             raise RecordError(f"{where} must be {rule!r}, got {name!r}")
         data = _read_file(folder, name)
         if sha256(data) != digest:
-            raise RecordError(
-                f"{folder / name} does not match its hash in {RECORD_FILE}: the file "
-                f"({len(data)} bytes) is truncated or was altered"
-            )
-        tasks.append((entry, digest, decode_arrays(data)))
+            rule = f"does not match its hash in {RECORD_FILE}: the file ({len(data)} bytes)"
+            raise RecordError(f"{folder / name} {rule} is truncated or was altered")
+        try:
+            tasks.append((entry, digest, safetensors.numpy.load(data)))
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
     return body, tasks, _read_seconds(folder, len(tasks))
 
 
@@ -156,18 +133,14 @@ def to_json_text(value: object, indent: int = 0) -> str:
         return flat
     if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
         return flat
-    named = isinstance(value, dict)
-    keys = (
-        [f"{json.dumps(key, ensure_ascii=False)}: " for key in value]
-        if named
-        else [""] * len(value)
-    )
-    items = value.values() if named else value
-    texts = [
-        f"{key}{to_json_text(item, indent + 1)}" for key, item in zip(keys, items, strict=True)
-    ]
-    inside = ",\n".join(" " * (indent + 1) + text for text in texts)
-    return f"{'[{'[named]}\n{inside}\n{' ' * indent}{']}'[named]}"
+    pad, named = " " * indent, isinstance(value, dict)
+    if named:
+        dumped = (f"{json.dumps(key, ensure_ascii=False)}: " for key in value)
+        pairs = zip(dumped, value.values(), strict=True)
+    else:
+        pairs = (("", item) for item in value)
+    inside = ",\n".join(f"{pad} {key}{to_json_text(item, indent + 1)}" for key, item in pairs)
+    return f"{'[{'[named]}\n{inside}\n{pad}{']}'[named]}"
 
 
 def to_json_bytes(value: object) -> bytes:
@@ -215,9 +188,8 @@ def _read_json(folder: Path, name: str) -> dict:
     try:
         document = json.loads(_read_file(folder, name).decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(
-            f"{folder / name} is not valid JSON: it is truncated or was altered ({error})"
-        ) from error
+        rule = "is not valid JSON: it is truncated or was altered"
+        raise RecordError(f"{folder / name} {rule} ({error})") from error
     if not isinstance(document, dict):
         raise RecordError(f"{folder / name} must hold a JSON object, got {type(document).__name__}")
     return document

@@ -6,12 +6,12 @@ fractions, times are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from html import escape
 
 import numpy as np
+import safetensors.numpy
 
 from fmlora_kit.record import storage
 from fmlora_kit.record.checks import ReadOnlyDict, check_task, put, read_only, whole
@@ -101,11 +101,13 @@ class TaskResult:
 
     def same_as(self, other: object) -> bool:
         """True if every value is equal, bit for bit, apart from `seconds`."""
-        return (
-            isinstance(other, TaskResult)
-            and self.to_json() == other.to_json()
-            and _same_arrays(self._arrays(), other._arrays())
+        if not isinstance(other, TaskResult) or self.to_json() != other.to_json():
+            return False
+        ours, theirs = (
+            {name: (a.dtype, a.shape, a.tobytes()) for name, a in task._arrays().items()}
+            for task in (self, other)
         )
+        return ours == theirs
 
     __eq__ = same_as
 
@@ -133,8 +135,8 @@ class TaskResult:
         return storage.sha256(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The task's array file in safetensors format: all arrays without a place in the JSON."""
-        return storage.encode_arrays(self._arrays())
+        """The array file, in safetensors format: all arrays without a place in the JSON, sorted."""
+        return safetensors.numpy.save(dict(sorted(self._arrays().items())))
 
     def to_json(self) -> dict:
         """All but the arrays of the array file and `seconds`, JSON-able, NaN as None."""
@@ -176,12 +178,3 @@ class TaskResult:
             arrays["test_labels"] = self.test_labels
         arrays |= {_STATE_PREFIX + name: array for name, array in self.state.items()}
         return arrays | {_TRACE_PREFIX + name: array for name, array in self.traces.items()}
-
-
-def _same_arrays(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
-    def facts(a: np.ndarray) -> tuple:
-        return a.dtype, a.shape, a.tobytes()
-
-    return ours.keys() == theirs.keys() and all(
-        facts(a) == facts(theirs[k]) for k, a in ours.items()
-    )

@@ -5,9 +5,9 @@ images from a folder of yours, in the benchmark's official layout, and never mov
 ``cifar100``, ``cub200``, ``dn4il``, ``domainnet``, ``imagenet_r``, ``pacs``; ``image_folder`` takes
 any folder of images. `preset` makes the stream of a published protocol.
 
-In their modules: `catalogue` lists all streams, data sets and protocols, and says what a run takes;
-`synthetic` writes small folders of images to begin with; `colour_baseline` says how far average
-colour alone goes.
+In their modules: `glyphs.moving_styles`, embedded too; `catalogue` lists all streams, data sets and
+protocols, and says what a run takes; `synthetic` writes small folders of images to begin with;
+`colour_baseline` says how far average colour alone goes.
 """
 
 from fmlora_kit.streams.catalogue import preset

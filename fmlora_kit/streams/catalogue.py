@@ -18,14 +18,14 @@ from fmlora_kit.streams.cub200 import CUB200, cub200
 from fmlora_kit.streams.data_set import DataSet, Preset
 from fmlora_kit.streams.digits import digits
 from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET, dn4il, domainnet
-from fmlora_kit.streams.glyphs import glyph_styles, glyphs
+from fmlora_kit.streams.glyphs import glyph_styles, glyphs, moving_styles
 from fmlora_kit.streams.image_folder import IMAGE_FOLDER, image_folder
 from fmlora_kit.streams.imagenet_r import IMAGENET_R, imagenet_r
 from fmlora_kit.streams.pacs import PACS, pacs
 from fmlora_kit.streams.task import Stream
 
 PUBLISHED_SIZE = 224  # pixels
-_EMBEDDED = (glyphs, glyph_styles, digits)
+_EMBEDDED = (glyphs, moving_styles, glyph_styles, digits)
 _OF_FILES = (pacs, cub200, cifar100, imagenet_r, domainnet, dn4il, image_folder)
 STREAMS: dict[str, Callable[..., Stream]] = {f.__name__: f for f in _EMBEDDED + _OF_FILES}
 DATA_SETS: dict[str, DataSet] = {

@@ -1,4 +1,4 @@
-"""The embedded streams drawn from fonts: ``glyphs`` and ``glyph_styles``."""
+"""The embedded streams drawn from fonts: ``glyphs``, ``moving_styles`` and ``glyph_styles``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,36 @@ def glyphs(
         tasks.append(_task(name, characters, first, seed, barred=bar, **how))
         first += len(characters)
     return Stream("glyphs", "class-incremental", tuple(tasks), seed)
+
+
+def moving_styles(
+    n_tasks: int = 10, seed: int = 0, *, width: int = 3, n_train: int = 30, n_test: int = 20
+) -> Stream:
+    """Class-incremental: writing systems as in `glyphs`, and the styles move on from task to task.
+
+    Task t is drawn, for training and for testing, in the styles t .. t + width - 1 of `STYLES`,
+    plain print first, in a circle. Neighbours share styles, so that a style does not give a task
+    away; what the first task teaches is about the first styles alone.
+
+    Args:
+        n_tasks: how many writing systems, up to 40, in the order of `SCRIPTS`.
+        seed: decides every picture.
+        width: styles a task.
+        n_train: training images per class.
+        n_test: test images per class.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+    n_tasks = checks.integer("n_tasks", n_tasks, 1, len(SCRIPTS))
+    seed, width = checks.integer("seed", seed, 0), checks.integer("width", width, 1, len(STYLES))
+    around, tasks, first = tuple(STYLES) * 2, [], 0
+    for t, (script, characters) in enumerate(tuple(SCRIPTS.items())[:n_tasks]):
+        start = t % len(STYLES)
+        how = {"styles": around[start : start + width], "n_train": n_train, "n_test": n_test}
+        tasks.append(_task(script, characters, first, seed, **how))
+        first += len(characters)
+    return Stream("moving_styles", "class-incremental", tuple(tasks), seed)
 
 
 def glyph_styles(

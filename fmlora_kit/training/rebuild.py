@@ -106,10 +106,12 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
 
 def _options(method: type[Method], recorded: dict) -> dict:
     """The options of a method, of the kinds that its signature names, from a record."""
-    options = dict(recorded)
+    known = option_kinds(method)
+    missing = {k: v for k, v in method.when_missing.items() if k in known and k not in recorded}
+    options = {**missing, **recorded}
     for name, value in recorded.items():
         if isinstance(value, dict):
-            kind = option_kinds(method)[name]  # such as ``FLoRA | None``
+            kind = known[name]  # such as ``FLoRA | None``
             fields = next(part for part in (kind, *get_args(kind)) if is_dataclass(part))
             options[name] = fields(**value)
     return options

@@ -1,15 +1,20 @@
-"""Methods x streams x seeds, each a run of its own: what `compare` runs."""
+"""Methods x streams x heads x seeds, each a run of its own: what `compare` runs.
+
+Every stream stands twice among `SETTINGS`: "glyphs_10" gives each method its own head, and
+"glyphs_10-common" gives all the same one, `COMMON_HEAD`, with the same drift compensation, so that
+what is left between them is the adaptation.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmlora_kit import checks
-from fmlora_kit.methods import METHODS
+from fmlora_kit.methods import METHODS, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.pool import FailedRuns, Job, run_many
@@ -29,12 +34,14 @@ class Setting:
         options: its arguments, without the seed.
         folder: for a stream of real images: where they lie, relative to the folder of all data.
         backbone: what `load_backbone` calls the one that fits the images.
+        head: of all methods that can take it; None: each method's own.
     """
 
     stream: str
     options: dict
     folder: str | None = None
     backbone: str = "glyph_vit"
+    head: HeadOptions | None = None
 
 
 def _photos(stream: str, folder: str, **options: int) -> Setting:
@@ -48,6 +55,7 @@ SETTINGS: dict[str, Setting] = {
     "glyphs_10": Setting("glyphs", {"n_tasks": 10, "n_test": 20}),
     "glyphs_20": Setting("glyphs", {"n_tasks": 20, "n_test": 10}),
     "glyphs_40": Setting("glyphs", {"n_tasks": 40, "n_test": 5}),
+    "moving_styles": Setting("moving_styles", {"n_tasks": 10}),
     "glyph_styles": Setting("glyph_styles", {"n_tasks": 10}),
     "digits": Setting("digits", {"n_tasks": 5}),
     "pacs": _photos("pacs", "PACS", n_train=100, n_test=50),
@@ -58,6 +66,11 @@ SETTINGS: dict[str, Setting] = {
     "dn4il": _photos("dn4il", "dn4il", **_PER_CLASS),
 }
 MAIN = ("glyphs_10", "glyphs_20", "glyph_styles", "digits")
+COMMON = "-common"
+COMMON_HEAD = HeadOptions("mda", compensate=True)
+SETTINGS |= {n + COMMON: replace(each, head=COMMON_HEAD) for n, each in SETTINGS.items()}
+# Their head is what makes them a method of their own, or there is one for each task.
+OWN_HEAD = ("nearest_class_mean", "streaming_lda", "ranpac", "task_lora")
 
 
 @dataclass(frozen=True)
@@ -106,14 +119,15 @@ def compare(
         ValueError: an unknown method or stream; the message lists the known ones.
     """
     wanted = jobs(methods, streams, seeds, folder=folder, data=data, budget=budget)
+    once = {job.folder: job for job in wanted}  # a method's own head may be the common one
     try:
-        run_many(wanted, workers=workers, cluster=cluster, say=say)
+        run_many(tuple(once.values()), workers=workers, cluster=cluster, say=say)
         failed = {}
     except FailedRuns as error:
         failed = error.reasons
     records: dict[str, tuple[Record, ...]] = {name: () for name in streams}
     for job in wanted:
-        if job.name not in failed:
+        if once[job.folder].name not in failed:
             records[job.label.partition("/")[0]] += (Record.load(job.folder),)
     return Compared(records, failed)
 
@@ -137,8 +151,11 @@ def jobs(
     for what, given, known in (("methods", methods, METHODS), ("streams", streams, SETTINGS)):
         for name in given:
             checks.choice(what, name, known)
-    wanted = itertools.product(seeds, streams, methods)
-    return [_job(n, m, seed, Path(folder), Path(data), budget) for seed, n, m in wanted]
+    return [
+        _job(name, method, seed, Path(folder), Path(data), budget)
+        for seed, name, method in itertools.product(seeds, streams, methods)
+        if SETTINGS[name].head is None or method not in OWN_HEAD
+    ]
 
 
 def _job(name: str, method: str, seed: int, folder: Path, data: Path, budget: Budget) -> Job:
@@ -146,13 +163,15 @@ def _job(name: str, method: str, seed: int, folder: Path, data: Path, budget: Bu
     options = dict(setting.options)
     if setting.folder is not None:
         options["folder"] = str(data / setting.folder)
+    own = setting.head in (None, METHODS[method].default_head)
     return Job(
         label=f"{name}/{method}",
         method=method,
         seed=seed,
-        folder=folder / name / method / f"seed_{seed}",
+        folder=folder / (name.removesuffix(COMMON) if own else name) / method / f"seed_{seed}",
         stream=setting.stream,
         stream_options=options,
+        options={} if own else {"head": setting.head},
         budget=budget,
         backbone=setting.backbone,
     )

@@ -17,9 +17,8 @@ def make_choice(
 
 def make_task_slider(n: int, tooltip: str) -> ipywidgets.IntSlider:
     """A slider over the number of tasks learned, from 1 to ``n``, where it starts."""
-    return ipywidgets.IntSlider(
-        value=n, min=1, max=n, description="Task", tooltip=tooltip, layout={"width": "360px"}
-    )
+    look = {"description": "Task", "tooltip": tooltip, "layout": {"width": "360px"}}
+    return ipywidgets.IntSlider(value=n, min=1, max=n, **look)
 
 
 def make_row(

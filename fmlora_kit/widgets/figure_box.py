@@ -14,10 +14,7 @@ class FigureBox(ipywidgets.Output):
     """A place in a notebook for one plotly figure at a time.
 
     An output area that holds the figure's data: it works in the browser like a `FigureWidget`, but
-    stores no copy of plotly.js in the notebook.
-
-    Args:
-        figure: what to show first; empty without one.
+    stores no copy of plotly.js in the notebook. Empty without a ``figure`` to show first.
     """
 
     def __init__(self, figure: go.Figure | None = None):

@@ -25,8 +25,7 @@ class SubspaceExplorer(ipywidgets.VBox):
         record: a run of a method with low-rank updates and at least two finished tasks.
 
     Attributes:
-        task: drop-down of one task (its value is the task's name).
-        other: drop-down of the task it is held against.
+        task, other: drop-downs of the two tasks (their values are the tasks' names).
         layer: drop-down of the adapted maps, "all layers" first.
         energy: which share of an update's energy its directions must hold.
         status: the verdict in one sentence.

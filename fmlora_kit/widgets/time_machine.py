@@ -21,8 +21,7 @@ class TimeMachine(ipywidgets.VBox):
         explanations: of one record and the same images, by one or several methods.
 
     Attributes:
-        image: dropdown, which picture.
-        method: dropdown, which method of attribution.
+        image, method: drop-downs of the pictures and of the methods of attribution.
         task: slider, how many tasks the model had learned.
         box: the figure.
 

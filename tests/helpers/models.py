@@ -18,6 +18,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import fmlora_kit as fk
+from fmlora_kit.adapters.head import DISCRIMINANTS, HEADS
 from fmlora_kit.methods import METHODS, HeadOptions
 from fmlora_kit.streams import Stream, Task
 from fmlora_kit.training import Budget
@@ -96,6 +97,17 @@ def fmlora(backbone=None, n_classes=9, *, drs=True, dmp=True, **changes):
         dmp=(fk.DMP(length=2) if dmp is True else dmp or None),
         **changes,
     )
+
+
+def heads_of(name):
+    """The kinds of head that a method takes."""
+    return [kind for kind in HEADS if name != "task_lora" or kind not in ("mda", "ridge")]
+
+
+def head(kind):
+    """A small head; of class statistics with drift compensation, which must survive everything."""
+    moved = kind in DISCRIMINANTS
+    return HeadOptions(kind, projections=50, modes=2, max_modes=3, compensate=moved)
 
 
 def learn(model, tasks, budget=BUDGET):

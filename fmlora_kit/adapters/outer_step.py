@@ -1,0 +1,34 @@
+"""The outer step: how far core and prompt go towards what a task found.
+
+    C_t = C_{t-1} + eta_t M_t N_t        P_t = P_{t-1} + eta_t (P_fast - P_{t-1})
+
+A and B are shared and fixed, so that stepping in the core is averaging solutions, what pairs of
+plain LoRA do not allow. It is the Reptile outer step (Nichol et al. 2018, arXiv 1803.02999, alg. 1)
+for both at once [ours]. With eta_t = 1/t the core is the running mean of the tasks' solutions
+(averaging fine-tuned weights: Wortsman et al. 2022, arXiv 2203.05482).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+STEPS = ("1/sqrt(t)", "1/t", "novelty", "parts")
+
+
+def outer_step(schedule: str, t: int, novelty: float, earlier: Sequence[float]) -> float:
+    """eta_t; 1 for the first task.
+
+    Args:
+        t: number of the task, from 1.
+        schedule: "1/sqrt(t)", "1/t", or "novelty": 1/sqrt(t), less where a task is less novel than
+            the later tasks before it were on average, so that a repeated task moves little [ours].
+        novelty: of the task, see `adapters.drs.novelty`.
+        earlier: novelties of the tasks 2 .. t - 1.
+    """
+    if t == 1:
+        return 1.0
+    if schedule == "1/t":
+        return 1 / t
+    usual = sum(earlier) / len(earlier) if earlier else novelty
+    share = min(1.0, novelty / usual) if schedule == "novelty" and usual > 0 else 1.0
+    return share / t**0.5

@@ -1,0 +1,64 @@
+"""The outer step's schedules, and what they do to the core and the prompt."""
+
+import numpy as np
+import pytest
+from helpers import models
+
+import fmlora_kit as fk
+from fmlora_kit.adapters.outer_step import outer_step
+from fmlora_kit.methods import HeadOptions
+
+BUDGET = fk.Budget(epochs=1, batch_size=16)
+
+
+def test_schedules_by_hand():
+    assert [outer_step(s, 1, 0.2, []) for s in ("1/sqrt(t)", "1/t", "novelty")] == [1, 1, 1]
+    assert outer_step("1/t", 4, 0.2, [0.5]) == 0.25
+    assert outer_step("1/sqrt(t)", 4, 0.2, [0.5]) == 0.5
+    assert outer_step("novelty", 4, 0.1, [0.4, 0.6]) == pytest.approx(0.5 * 0.2)
+    assert outer_step("novelty", 4, 0.9, [0.4, 0.6]) == 0.5
+    assert outer_step("novelty", 2, 0.3, []) == pytest.approx(2**-0.5)
+    assert outer_step("novelty", 2, 0.0, [0.0]) == pytest.approx(2**-0.5)
+
+
+@pytest.mark.parametrize("step", ["1/sqrt(t)", "1/t", "novelty"])
+def test_core_and_prompt_take_the_same_share_of_what_a_task_found(step):
+    tasks, model = models.stream(), models.fmlora(step=step, protect=0.0)
+    fk.train_task(model, tasks[0], tasks, BUDGET)
+    before = {name: update.core.clone() for name, update in model.updates.items()}
+    prompt, fast = model.prompt.detach().clone(), {}
+    settle = model._settle
+
+    def note():
+        fast["m"] = {name: u.m.detach().clone() for name, u in model.updates.items()}
+        fast["prompt"] = model.prompt.detach().clone()
+        settle()
+
+    model._settle = note
+    result = fk.train_task(model, tasks[1], tasks, BUDGET)
+    eta = result.scalars["outer_step"]
+    assert eta == pytest.approx({"1/t": 0.5}.get(step, 2**-0.5))
+    np.testing.assert_allclose(
+        model.prompt.detach(), prompt + eta * (fast["prompt"] - prompt), atol=1e-6
+    )
+    for name, update in model.updates.items():
+        m, n = model.pairs[name]
+        np.testing.assert_allclose(m, eta * fast["m"][name][:, : m.shape[1]], rtol=1e-5)
+        np.testing.assert_allclose(update.core, before[name] + m @ n, atol=1e-6)
+
+
+def test_a_run_of_every_step_is_rebuilt_exactly(tmp_path):
+    head = HeadOptions("mda", compensate=True)
+    tasks = models.stream()
+    model = models.fmlora(step="novelty", head=head)
+    record = fk.run(model, tasks, BUDGET, folder=tmp_path)
+    again = fk.from_record(record, backbone=models.vit())
+    images = tasks[0].test_images
+    assert np.array_equal(again.logits(images), model.logits(images))
+    assert again.novelties == model.novelties and len(again.novelties) == 2
+    assert again.described == model.described
+
+
+def test_an_older_record_is_of_the_step_by_parts():
+    assert "step" not in models.fmlora(step="parts").described
+    assert models.fmlora(step="1/t").described["step"] == "1/t"
