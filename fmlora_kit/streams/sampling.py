@@ -96,7 +96,10 @@ def in_order(
 
 
 def task_sizes(
-    n_classes: int, n_tasks: int | Sequence[int] | None, first: int | None = None
+    n_classes: int,
+    n_tasks: int | Sequence[int] | None,
+    first: int | None = None,
+    what: str = "n_tasks",
 ) -> list[int]:
     """How many classes each task has.
 
@@ -104,23 +107,24 @@ def task_sizes(
         n_classes: of the whole stream.
         n_tasks: how many tasks, of equally many classes; or their sizes, as (50, 10, 10).
         first: classes of the first task, if it has more or fewer than the others.
+        what: how the caller names ``n_tasks``.
 
     Raises:
         ValueError: the classes do not come out even; says which numbers would.
     """
     if isinstance(n_tasks, Sequence) and not isinstance(n_tasks, str):
-        sizes = [checks.integer("n_tasks", size, 1) for size in n_tasks]
+        sizes = [checks.integer(what, size, 1) for size in n_tasks]
         if first is not None or sum(sizes) != n_classes:
             rule = f"sizes of tasks, {n_classes} classes in all"
-            raise checks.fail("n_tasks", rule, tuple(n_tasks))
+            raise checks.fail(what, rule, tuple(n_tasks))
         return sizes
     first_sizes = [] if first is None else [checks.integer("first_task", first, 1, n_classes - 1)]
     left = n_classes - sum(first_sizes)
     fitting = [len(first_sizes) + k for k in range(1, left + 1) if left % k == 0]
-    if n_tasks is None or checks.integer("n_tasks", n_tasks) not in fitting:
+    if n_tasks is None or checks.integer(what, n_tasks) not in fitting:
         rule = f"divide the {left} classes" + f" behind the first {first}" * bool(first_sizes)
         other = "or be how many each task has, as (50, 10, 10)"
-        raise ValueError(f"n_tasks must {rule} ({fitting}) {other}, got {checks.shown(n_tasks)}")
+        raise ValueError(f"{what} must {rule} ({fitting}) {other}, got {checks.shown(n_tasks)}")
     n_equal = n_tasks - len(first_sizes)
     return first_sizes + [left // n_equal] * n_equal
 
