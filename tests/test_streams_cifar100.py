@@ -140,7 +140,7 @@ def test_real_images_by_seed():
     assert described["train_images"] == [30] * 10
 
 
-@pytest.mark.parametrize("layout", ["(n, 3072)", "(n, 32, 32, 3)", "(n, 3, 32, 32)", "a list"])
+@pytest.mark.parametrize("layout", ["(n, 3072)", "(n, 32, 32, 3)", "(n, 3, 32, 32)"])
 def test_images_as_torchvision_gives_them_are_not_scrambled(tree, layout):
     """``torchvision.datasets.CIFAR100(...).data`` is (n, 32, 32, 3)."""
     images = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
@@ -149,7 +149,6 @@ def test_images_as_torchvision_gives_them_are_not_scrambled(tree, layout):
         "(n, 3072)": planes.reshape(300, 3072),
         "(n, 32, 32, 3)": images,
         "(n, 3, 32, 32)": planes,
-        "a list": list(planes.reshape(300, 3072)),
     }[layout]
     labels = np.arange(100).repeat(3).tolist()
     write(tree / "cifar-100-python" / "train", {"data": data, "fine_labels": labels})
@@ -162,5 +161,5 @@ def test_images_of_any_other_shape_are_refused(tree, shape):
     labels = np.arange(100).repeat(3).tolist()
     data = np.zeros(shape, np.uint8)
     write(tree / "cifar-100-python" / "train", {"data": data, "fine_labels": labels})
-    with pytest.raises(ValueError, match=r"train must hold uint8 images, \(n, 3072\) or .*, got"):
+    with pytest.raises(ValueError, match="train must (hold images as|be CIFAR-100)"):
         cifar100(tree)

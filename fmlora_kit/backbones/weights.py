@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import timm
-import torch
 from timm.models import load_state_dict
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
@@ -37,8 +36,6 @@ def load_file(model: VisionTransformer, path: str | Path) -> None:
         if path.suffix == ".npz":
             _fit_jax(model, path)
             return
-        if path.suffix != ".safetensors":
-            torch.load(path, "cpu", weights_only=True)  # raises; timm would try again without
         state = load_state_dict(path, weights_only=True)
         state = checkpoint_filter_fn(state, model, adapt_layer_scale=True)
     except Exception as error:  # each reader has errors of its own for what is no weight file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import pickletools
 import warnings
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fmlora_kit import checks
 from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
 from fmlora_kit.streams.disk import read_bytes
@@ -72,7 +70,7 @@ def cifar100(
 ) -> Stream:
     """Class-incremental: CIFAR-100 (Krizhevsky, 2009), official split, fine labels.
 
-    The files are read without a checksum, so that a part of CIFAR-100 will do; `Stream.describe`
+    torchvision reads the files, without its checksum, so that a part of them will do; `describe`
     then calls the data partial. Images may also be stored as (n, 32, 32, 3). The files are pickles,
     and a pickle can run code: each is looked through first, and refused if it would call anything
     but what builds an array. Fetch them from where you trust all the same.
@@ -116,38 +114,47 @@ def cifar100(
 
 def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
     """(images, labels) of both parts, and the names of the classes."""
-    content = {name: _unpickle(root / name) for name in FILES}
-    names = _entry(root / "meta", content["meta"], "fine_label_names")
-    if len(names) != N_CLASSES or len(set(names)) != N_CLASSES:
-        got = f"{len(names)} names, {len(set(names))} of them different"
-        raise ValueError(f"{root / 'meta'} must name {N_CLASSES} different classes, got {got}")
-    return [_check_part(root / name, content[name]) for name in FILES[:2]], names
+    from torchvision import datasets  # here, so that the streams alone need no torch
+
+    class Part(datasets.CIFAR100):
+        base_folder = ""
+        train_list, test_list = [["train", None]], [["test", None]]  # None: whatever checksum
+        meta = {**datasets.CIFAR100.meta, "md5": None}
+        stored = ()  # the shape in the file, which torchvision does not look at
+
+        def __setattr__(self, name: str, value: object) -> None:
+            before = vars(self).get("data")
+            if name == "data" and isinstance(before, list) and before:
+                self.stored = np.shape(before[0])
+            super().__setattr__(name, value)
+
+    for name in FILES:
+        _refuse_calls(root / name)
+    parts = []
+    for name in FILES[:2]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # newer NumPy about the official files' old dtype
+                data = Part(root, train=name == "train")
+        except Exception as error:  # a damaged pickle can fail in any way
+            raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from None
+        images = _as_stored(root / name, data.data, data.stored)
+        parts.append(_check_part(root / name, images, data.targets, data.classes))
+    return parts, data.classes
 
 
-def _unpickle(path: Path) -> dict:
-    data = read_bytes(path, "a whole pickle file")
-    _refuse_calls(path, data)
+def _as_stored(path: Path, images: np.ndarray, stored: tuple[int, ...]) -> np.ndarray:
+    """The images as the file has them; torchvision takes every layout for planes."""
+    if stored[1:] not in LAYOUTS:
+        raise ValueError(f"{path} must hold images as (n, 3072) or (n, 32, 32, 3), got {stored}")
+    if stored[1:] == (32, 32, 3):
+        return images.transpose(0, 3, 1, 2).reshape(-1, 32, 32, 3)
+    return images
+
+
+def _refuse_calls(path: Path) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # newer NumPy about the official files' old dtype
-            content = pickle.loads(data, encoding="latin1")
-    except Exception as error:  # a damaged pickle can fail in any way
-        raise ValueError(f"{path} must be CIFAR-100, cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must be CIFAR-100, a dict, got {type(content).__name__}")
-    return content
-
-
-def _entry(path: Path, content: dict, name: str) -> list | np.ndarray:
-    if not isinstance(content.get(name), list | np.ndarray):
-        rule, got = f"be CIFAR-100 and hold {name}", checks.shown(tuple(content))
-        raise ValueError(f"{path} must {rule}, cannot be read: it holds {got}")
-    return content[name]
-
-
-def _refuse_calls(path: Path, data: bytes) -> None:
-    try:
-        codes = pickletools.genops(data)
+        codes = pickletools.genops(read_bytes(path, "a whole pickle file"))
         calls = [(code.name, value) for code, value, _ in codes if code.name in CALLS]
     except ValueError as error:
         raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from None
@@ -157,16 +164,18 @@ def _refuse_calls(path: Path, data: bytes) -> None:
             raise ValueError(f"{path} must hold plain arrays, lists and strings, {why}")
 
 
-def _check_part(path: Path, content: dict) -> tuple[np.ndarray, np.ndarray]:
-    images = np.asarray(_entry(path, content, "data"))
-    labels = np.asarray(_entry(path, content, "fine_labels"))
-    fits = images.shape[1:] in LAYOUTS and labels.shape == images.shape[:1]
-    if images.dtype != np.uint8 or not fits:
-        rule = "uint8 images, (n, 3072) or (n, 32, 32, 3), and one label per image"
-        got = f"{images.dtype} images of shape {images.shape} and labels of shape {labels.shape}"
-        raise ValueError(f"{path} must hold {rule}, got {got}")
-    if images.ndim < 4 or images.shape[1] == 3:
-        images = images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+def _check_part(
+    path: Path, images: np.ndarray, targets: Sequence[int], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.asarray(targets)
+    if len(names) != N_CLASSES or len(set(names)) != N_CLASSES:
+        got = f"{len(names)} names, {len(set(names))} of them different"
+        raise ValueError(
+            f"{path.parent / 'meta'} must name {N_CLASSES} different classes, got {got}"
+        )
+    if images.dtype != np.uint8 or labels.shape != (len(images),):
+        got = f"{images.dtype}, {len(images)} images and labels of shape {labels.shape}"
+        raise ValueError(f"{path} must hold uint8 images and one label per image, got {got}")
     if labels.dtype.kind not in "iu" or set(labels.tolist()) != set(range(N_CLASSES)):
         rule = f"have fine labels of all classes, 0 to {N_CLASSES - 1}"
         got = f"{len(np.unique(labels))} labels from {labels.min()} to {labels.max()}"
