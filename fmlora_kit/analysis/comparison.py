@@ -7,7 +7,7 @@ the numbers of every seed, so that means, intervals and paired differences follo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -365,8 +365,9 @@ def check_comparable(records: Sequence[Record], labels: Sequence[str] | None = N
         if (label, record.seed) in seen:
             raise ValueError(f"records must be one per method and seed, got two of {_name(record)}")
         seen.add((label, record.seed))
-    _check_images(records)
-    _check_settings(records, labels)
+    for what, group, part, name in _shared_facts(records):
+        facts = (setting(record, part, name) for record in records)
+        _agree(what, group, zip(records, labels, facts, strict=True))
 
 
 def is_joined(record: Record) -> bool:
@@ -396,38 +397,38 @@ def _check_streams(records: Sequence[Record]) -> None:
             )
 
 
-def _check_images(records: Sequence[Record]) -> None:
-    """Runs that are paired by seed must have seen the same images."""
-    for what in ("train_images", "test_images"):
-        totals = ((r, r.seed, setting(r, "stream", what)) for r in records)
-        _agree(f"total of {what}", ((r, seed, n and sum(n)) for r, seed, n in totals))
-    _agree("stream seed", ((r, r.seed, setting(r, "stream", "seed")) for r in records))
-    # Joining changes the order of the images, and so the checksum.
-    sums = [(r, is_joined(r), setting(r, "stream", "crc32")) for r in records]
-    _agree("pixel checksum", ((r, (joined, r.seed), crc) for r, joined, crc in sums))
-    by_stream_seed = ((r, (joined, setting(r, "stream", "seed")), crc) for r, joined, crc in sums)
-    _agree("pixel checksum", by_stream_seed)
+def _shared_facts(records: Sequence[Record]) -> list[tuple[str, tuple[str, ...], str, str]]:
+    """What must agree: its name, among which records (alike in what), part and entry of `config`.
+
+    Runs that are paired by seed must have seen the same images. Joining changes the order of the
+    images, and so the checksum.
+    """
+    budget, method = (
+        sorted({name for record in records for name in record.config.get(part, {})})
+        for part in ("training", "method")
+    )
+    return [
+        ("total of train_images", ("seed",), "stream", "train_images"),
+        ("total of test_images", ("seed",), "stream", "test_images"),
+        ("stream seed", ("seed",), "stream", "seed"),
+        ("pixel checksum", ("joined", "seed"), "stream", "crc32"),
+        ("pixel checksum", ("joined", "stream seed"), "stream", "crc32"),
+        *((f"training budget: {n}", (), "training", n) for n in budget if n != "device"),
+        ("backbone weights", (), "method", "weights"),
+        *((f"configuration: {n}", ("label",), "method", n) for n in method),
+    ]
 
 
-def _check_settings(records: Sequence[Record], labels: Sequence[str]) -> None:
-    budgets = [(r, r.config.get("training", {})) for r in records]
-    for name in sorted({name for _, budget in budgets for name in budget} - {"device"}):
-        _agree(f"training budget: {name}", ((r, None, budget.get(name)) for r, budget in budgets))
-    _agree("backbone weights", ((r, None, setting(r, "method", "weights")) for r in records))
-    for name in sorted({name for r in records for name in r.config.get("method", {})}):
-        own = (
-            (r, label, setting(r, "method", name)) for r, label in zip(records, labels, strict=True)
-        )
-        _agree(f"configuration: {name}", own)
-
-
-def _agree(what: str, facts: Iterable[tuple[Record, Hashable, Any]]) -> None:
+def _agree(what: str, group: tuple[str, ...], facts: Iterable[tuple[Record, str, Any]]) -> None:
     """Raise ValueError if records of one group differ in a fact; None is a fact not recorded."""
-    first: dict[Hashable, tuple[Record, Any]] = {}
-    for record, group, fact in facts:
+    first: dict[tuple, tuple[Record, Any]] = {}
+    for record, label, fact in facts:
         if fact is None:
             continue
-        other, its = first.setdefault(group, (record, fact))
+        fact = sum(fact) if what.startswith("total") else fact
+        about = {"seed": record.seed, "joined": is_joined(record), "label": label}
+        about["stream seed"] = setting(record, "stream", "seed")
+        other, its = first.setdefault(tuple(about[name] for name in group), (record, fact))
         if its != fact:
             raise ValueError(
                 f"records must agree in {what}, got {its!r} of {_name(other)} and {fact!r} of "

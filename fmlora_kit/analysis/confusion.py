@@ -4,8 +4,10 @@ Class-incremental: a class belongs to one task, so a wrong prediction names the 
 image. Domain-incremental: every task has the same classes, so a prediction names a class but no
 task; `class_confusion` and `class_history` apply there, the tables over tasks raise `ValueError`.
 
-n tasks learned, C classes seen, P = pairs (task, class): as many as classes in class-incremental
-streams, tasks times classes in domain-incremental ones. Shares are fractions of test images.
+`after` is how many tasks had been learned; without it all that are finished. Brief records lack
+predictions and test labels. n tasks learned, C classes seen, P = pairs (task, class): as many as
+classes in class-incremental streams, tasks times classes in domain-incremental ones. Shares are
+fractions of test images.
 """
 
 from __future__ import annotations
@@ -94,10 +96,6 @@ def task_confusion(record: Record, after: int | None = None) -> np.ndarray:
     """(n, n) share of task i's test images (row) predicted as a class of task j (column).
 
     A row sums to 1. The diagonal is the right task, not always the right class.
-
-    Args:
-        record: a class-incremental run with predictions (not a brief record).
-        after: how many tasks had been learned; all that are finished without it.
     """
     n = _count_learned(record, after)
     owner = _class_owner(record, "task_confusion")
@@ -108,12 +106,7 @@ def task_confusion(record: Record, after: int | None = None) -> np.ndarray:
 
 
 def lost_images(record: Record, after: int | None = None) -> LostImages:
-    """Of what each task had right when just learned: how much which task took, and what came back.
-
-    Args:
-        record: a class-incremental run with test labels.
-        after: how many tasks had been learned; all that are finished without it.
-    """
+    """Of what each task had right when just learned: how much which task took, what came back."""
     n = _count_learned(record, after)
     owner = _class_owner(record, "lost_images")
     lost, regained = np.zeros((n, n)), np.zeros(n)
@@ -126,12 +119,7 @@ def lost_images(record: Record, after: int | None = None) -> LostImages:
 
 
 def class_history(record: Record, after: int | None = None) -> ClassHistory:
-    """Accuracy of each class of each task over time, and what its lost images are taken for.
-
-    Args:
-        record: a run of either scenario, with test labels.
-        after: how many tasks had been learned; all that are finished without it.
-    """
+    """Accuracy of each class of each task over time, and what its lost images are taken for."""
     n = _count_learned(record, after)
     seen, _, _ = _seen_classes(record, n)
     labels = np.concatenate([_labels(record, i) for i in range(n)])
@@ -165,13 +153,7 @@ def class_history(record: Record, after: int | None = None) -> ClassHistory:
 def class_confusion(
     record: Record, after: int | None = None, *, task: int | None = None
 ) -> ClassConfusion:
-    """Confusion matrix over all classes seen, with the classes task by task.
-
-    Args:
-        record: a run of either scenario, with test labels.
-        after: how many tasks had been learned; all that are finished without it.
-        task: count the test images of this task alone, from 0.
-    """
+    """Confusion matrix over all classes seen, task by task; of the images of one task, from 0."""
     n = _count_learned(record, after)
     if task is not None:
         task = checks.integer("task", task, 0, n - 1)

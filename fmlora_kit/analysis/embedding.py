@@ -90,19 +90,15 @@ def embed(
         places[k, seen] = _align(points, places[k - 1, seen]) if k else points
     last = places[-1][history.seen(-1)]
     places = (places - last.mean(axis=0)) / _size(last)
+    same = ("label", "learned", "labels", "tasks", "names", "task_names")
     return Embedding(
-        label=history.label,
+        **{name: getattr(history, name) for name in same},
         coordinates=places,
-        learned=history.learned,
         trustworthiness=np.array(trust),
         moved=_over_moments(
             places, lambda a, b: np.median(np.linalg.norm(b - a, axis=1)) / _size(a)
         ),
         neighbours_kept=_over_moments(places, lambda a, b: _share_kept(a, b, n_neighbours)),
-        labels=history.labels,
-        tasks=history.tasks,
-        names=history.names,
-        task_names=history.task_names,
         n_neighbours=n_neighbours,
     )
 

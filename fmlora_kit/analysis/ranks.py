@@ -13,7 +13,7 @@ import numpy as np
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import check_record, index_of
-from fmlora_kit.record import Record, TaskResult
+from fmlora_kit.record import Record
 
 MEASURES = ("difficulty", "novelty", "complexity")
 
@@ -79,10 +79,13 @@ def rank_table(record: Record) -> RankTable:
         raise ValueError(
             f"record must be of a method that chooses ranks, got {record.method!r} without any"
         )
-    columns = {name: _read_scalar(record, name) for name in MEASURES}
+    for name in MEASURES:
+        if missing := [task.name for task in record.tasks if name not in task.scalars]:
+            rule = f"every task must have the scalar {name!r}"
+            raise ValueError(f"{rule}, got none of {missing[0]!r}")
     return RankTable(
         task_names=record.task_names,
-        **columns,
+        **{name: np.array([task.scalars[name] for task in record.tasks]) for name in MEASURES},
         mean=ranks.mean(axis=1),
         lowest=ranks.min(axis=1),
         highest=ranks.max(axis=1),
@@ -110,8 +113,12 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
         layer: index or name of an adapted map; None averages over the maps.
     """
     result = check_record(record, 1).tasks[index_of(task, record.task_names, "task")]
-    traces = _read_traces(record, result)
-    every, chosen = np.asarray(traces["drs.probabilities"], dtype=float), result.ranks
+    if not {"drs.temperature", "drs.probabilities"} <= set(result.traces):
+        raise ValueError(
+            f"record must hold the traces of DRS, got none of task {result.name!r} of "
+            f"{record.method!r} (another method, drs=None, or a record of an older version)"
+        )
+    every, chosen = np.asarray(result.traces["drs.probabilities"], dtype=float), result.ranks
     if layer is None:
         probabilities, rank = every.mean(axis=1), chosen.mean()
     else:
@@ -119,7 +126,7 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
         probabilities, rank = every[:, where], chosen[where]
     return GateTrace(
         candidates=candidates(record),
-        temperature=np.asarray(traces["drs.temperature"], dtype=float),
+        temperature=np.asarray(result.traces["drs.temperature"], dtype=float),
         probabilities=probabilities,
         n_steps=len(result.losses),
         chosen=float(rank),
@@ -129,22 +136,6 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
 def expected_ranks(record: Record) -> list[np.ndarray]:
     """(s,) E[r] over the steps of each finished task, mean over the adapted maps."""
     return [gate_trace(record, t).expected_rank for t in range(len(check_record(record).tasks))]
-
-
-def _read_scalar(record: Record, name: str) -> np.ndarray:
-    missing = [task.name for task in record.tasks if name not in task.scalars]
-    if missing:
-        raise ValueError(f"every task must have the scalar {name!r}, got none of {missing[0]!r}")
-    return np.array([task.scalars[name] for task in record.tasks])
-
-
-def _read_traces(record: Record, result: TaskResult) -> dict[str, np.ndarray]:
-    if not {"drs.temperature", "drs.probabilities"} <= set(result.traces):
-        raise ValueError(
-            f"record must hold the traces of DRS, got none of task {result.name!r} of "
-            f"{record.method!r} (another method, drs=None, or a record of an older version)"
-        )
-    return result.traces
 
 
 ALL_LAYERS = "all layers"
@@ -231,10 +222,8 @@ class TruncationTable:
     def levels(self, task: int | str, layer: int | str | None = None) -> tuple[int, ...]:
         """The ranks that were measured, rising; the last one is the chosen rank, nothing cut.
 
-        Args:
-            task: its index from 0, or its name.
-            layer: index or name of an adapted map; None or "all layers" for all at once. There
-                the last level is the largest chosen rank: a map with less keeps what it has.
+        With the layer None or "all layers", that is all maps at once, the last level is the largest
+        chosen rank: a map with less keeps what it has.
         """
         t, where = self._indices(task, layer)
         return (*sorted(self._index.get((t, where), {})), self._highest(t, where))
@@ -244,10 +233,7 @@ class TruncationTable:
     ) -> np.ndarray:
         """(T,) accuracy of every task with one task's pair cut to ``rank`` columns.
 
-        Args:
-            task: see `levels`.
-            layer: see `levels`.
-            rank: one of `levels`; None for the chosen rank.
+        ``rank`` is one of `levels`; None for the chosen rank.
         """
         cut = self._cut(task, layer, rank)
         return self.full if cut is None else self.accuracy[cut]

@@ -233,7 +233,8 @@ def share_in_earlier(
             if new.k:
                 inside = np.sum((span.T @ getattr(new, side)) ** 2, axis=0)  # per direction
                 share[t, k] = np.average(inside, weights=new.values**2)
-                chance[t, k] = _chance_of_share(span, where)
+                seen, total = _in_room(span, where)
+                chance[t, k] = total / seen.shape[1] if seen.shape[1] else np.nan
                 span = orth(np.hstack([span, getattr(leading[t][k], side)]), rcond=TOLERANCE)
     return share, chance
 
@@ -265,13 +266,6 @@ def _measures(angles: np.ndarray) -> np.ndarray:
             np.mean(np.cos(radians) ** 2, axis=-1),
         ]
     )
-
-
-def _chance_of_share(span: np.ndarray, where: np.ndarray | None) -> float:
-    """Expected share of a random direction of the room that lies in the span: |Q^T S|_F^2 / p."""
-    if where is None:
-        return span.shape[1] / len(span)
-    return float(np.sum((span.T @ where) ** 2) / where.shape[1]) if where.shape[1] else np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,50 +325,31 @@ def task_pair(
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
     table = directions(record, energy)
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
-    found = {
-        side: [_layer_angles(record, table, numbers, k, side, within, energy) for k in maps]
-        for side in SIDES
-    }
+    angles, drawn, levels = {}, {}, {}
+    for side in SIDES:
+        pairs = [[getattr(table[t][k], side) for t in numbers] for k in maps]
+        angles[side] = [_angles(*pair) for pair in pairs]
+        chance = {
+            name: [
+                (old, new.shape[1], room(record, later, k, side, name))
+                for k, (old, new) in zip(maps, pairs, strict=True)
+            ]
+            for name in (*rooms, checks.choice("within", within, WITHIN))
+        }
+        drawn[side] = [random_angles(*each).mean(axis=0) for each in chance[within]]
+        levels[side] = {
+            name: mean_known([expected_overlap(*each) for each in chance[name]]) for name in rooms
+        }
     return TaskPair(
         earlier,
         later,
         None if layer is None else record.layers[maps[0]],
         np.mean([[table[t][k].k for t in numbers] for k in maps], axis=0),
-        {side: _mean_of_ragged([angles for angles, _ in found[side]]) for side in SIDES},
-        {side: _mean_of_ragged([chance for _, chance in found[side]]) for side in SIDES},
-        {side: _mean_overlap([angles for angles, _ in found[side]]) for side in SIDES},
-        {
-            side: {name: _mean_chance(record, table, numbers, maps, side, name) for name in rooms}
-            for side in SIDES
-        },
+        {side: _mean_of_ragged(rows) for side, rows in angles.items()},
+        {side: _mean_of_ragged(rows) for side, rows in drawn.items()},
+        {side: mean_known([_measures(row)[2] for row in rows]) for side, rows in angles.items()},
+        levels,
         mean_known(update_cosine(record)[list(maps), earlier, later]),
-    )
-
-
-def _layer_angles(record, table, numbers, k, side, within, energy) -> tuple[np.ndarray, np.ndarray]:
-    """Principal angles of one map, and the mean ones of a random later update."""
-    old, new = (getattr(table[t][k], side) for t in numbers)
-    where = room(record, numbers[1], k, side, within)
-    angles = principal_angles(record, *numbers, k, side, energy=energy)
-    return angles, random_angles(old, new.shape[1], where).mean(axis=0)
-
-
-def _mean_chance(record, table, numbers, maps, side: str, within: str) -> float:
-    earlier, later = numbers
-    levels = [
-        expected_overlap(
-            getattr(table[earlier][k], side),
-            table[later][k].k,
-            room(record, later, k, side, within),
-        )
-        for k in maps
-    ]
-    return mean_known(np.array(levels))
-
-
-def _mean_overlap(rows: list[np.ndarray]) -> float:
-    return mean_known(
-        np.array([np.mean(np.cos(np.radians(row)) ** 2) if len(row) else np.nan for row in rows])
     )
 
 
@@ -430,12 +405,9 @@ def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> f
     k |Q^T S|_F^2 / (p min(k, l)) for Q (d, l) the earlier directions and S (d, p) the room; inside
     a room that holds Q this is max(k, l) / p. NaN where either has no direction.
     """
-    n_earlier = earlier.shape[1]
-    p = len(earlier) if where is None else where.shape[1]
-    if not min(k, n_earlier, p):
-        return float("nan")
-    inside = n_earlier if where is None else np.sum((earlier.T @ where) ** 2)
-    return float(k * inside / p / min(k, n_earlier))
+    seen, inside = _in_room(earlier, where)
+    n_earlier, p = seen.shape
+    return k * inside / p / min(k, n_earlier) if min(k, n_earlier, p) else float("nan")
 
 
 def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.ndarray:
@@ -446,13 +418,21 @@ def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.n
         k: dimension of the random subspaces.
         where: (d, p) orthonormal directions of the room; None: all d. At most p of k are drawn.
     """
-    p = len(earlier) if where is None else where.shape[1]
+    seen, _ = _in_room(earlier, where)
+    n_earlier, p = seen.shape
     k = min(k, p)
-    if not min(k, earlier.shape[1]):
+    if not min(k, n_earlier):
         return np.zeros((_DRAWS, 0))
-    seen = earlier.T if where is None else earlier.T @ where  # (l, p)
     cosines = np.linalg.svd(seen @ _random_subspaces(p, k), compute_uv=False)
     return np.degrees(np.arccos(np.clip(cosines, 0, 1)))
+
+
+def _in_room(earlier: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray, float]:
+    """(l, p) Q^T S, the earlier directions in coordinates of the room, and |Q^T S|_F^2."""
+    if where is None:
+        return earlier.T, float(earlier.shape[1])
+    seen = earlier.T @ where
+    return seen, float(np.sum(seen**2))
 
 
 @lru_cache(maxsize=64)

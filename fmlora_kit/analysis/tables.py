@@ -85,9 +85,8 @@ def _metric(name: str, *, decided_by: str | None = None) -> Column:
 
 
 def _cost(name: str) -> Column:
-    if name == "seconds":
-        return Column(lambda row, _: seconds(row.mean(name)))
-    return Column(lambda row, _: count(row.mean(name)))
+    write = seconds if name == "seconds" else count
+    return Column(lambda row, _: write(row.mean(name)))
 
 
 GAIN = "FM-LoRA minus it, points"

@@ -1,7 +1,9 @@
 """Which task or class is taken for which, and which of them took what another one lost.
 
 `task_confusion` and `class_confusion` look at the predictions of one moment, `forgotten_to` and
-`class_forgetting` at what was right when it was learned and is wrong now.
+`class_forgetting` at what was right when it was learned and is wrong now; these two and the classes
+need test labels, the tables over tasks a class-incremental run. `after` is how many tasks had been
+learned; without it all that are finished.
 """
 
 from __future__ import annotations
@@ -31,10 +33,6 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
 
     The diagonal, the right task, is grey; colour is for what is taken for another task, so that the
     takers stand out. Above each column: the share of all other tasks' images that it takes.
-
-    Args:
-        record: a class-incremental run with a finished task.
-        after: how many tasks had been learned; all that are finished without it.
     """
     record = single(record)
     percent = 100 * confusion.task_confusion(record, after)
@@ -61,10 +59,6 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     wrong now, split by the task whose class they are taken for, in that task's colour. To the left
     of zero: images that were wrong then and are right now. The number is the difference, a[now, i]
     - a[i, i].
-
-    Args:
-        record: a class-incremental run with test labels and two finished tasks.
-        after: how many tasks had been learned; all that are finished without it.
     """
     record = single(record, least=2)
     table = confusion.lost_images(record, after)
@@ -206,10 +200,6 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     A row is a task, a cell one of its classes: its name, the change of its accuracy in points, and
     the class that most of its lost images are taken for now. The last task has lost nothing yet and
     is left out.
-
-    Args:
-        record: a run of either scenario, with test labels and two finished tasks.
-        after: how many tasks had been learned; all that are finished without it.
     """
     record = single(record, least=2)
     history = confusion.class_history(record, after)
@@ -238,11 +228,7 @@ def class_confusion(
     """Heat map: share in % of each class's test images (rows) taken for each class (columns).
 
     The diagonal, the right class, is grey, so that mistakes stand out; grey lines part the tasks.
-
-    Args:
-        record: a run of either scenario, with test labels.
-        after: how many tasks had been learned; all that are finished without it.
-        task: the test images of this task alone, from 0.
+    With a task, from 0: its test images alone.
     """
     record = single(record)
     table = confusion.class_confusion(record, after, task=task)
