@@ -85,9 +85,7 @@ def load_timm(file: str | Path, backbone: VisionTransformer | None = None) -> Vi
         vit = timm.create_model(**arguments)
     else:
         try:
-            vit = (
-                load_backbone(facts["backbone"], pretrained=False) if backbone is None else backbone
-            )
+            vit = backbone or load_backbone(facts["backbone"], pretrained=False)
         except ValueError as error:
             own = f"the file's own, {facts['backbone']!r}"
             raise ValueError(f"backbone must be given: {own}, is not known by name") from error
