@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from fmlora_kit.adapters.head import DISCRIMINANTS, HEADS, SET_AFTERWARDS, Head, class_means
 from fmlora_kit.adapters.protection import input_moments
-from fmlora_kit.adapters.sites import adapted_maps, to_timm
+from fmlora_kit.adapters.sites import Site, adapted_maps, attach, find_sites, to_timm
 from fmlora_kit.backbones.batches import to_device
 from fmlora_kit.checks import (
     Count,
@@ -79,7 +79,8 @@ class Method(Encoder):
     """One frozen backbone, one head, and four verbs: prepare a task, loss, finish a task, predict.
 
     A subclass says what else is trained (`parts`) and what a task leaves behind (`snapshot`). Time
-    is told by the caller: ``progress`` runs from 0 to 1 over a task.
+    is told by the caller: ``progress`` runs from 0 to 1 over a task. Subclasses describe only their
+    own options; every method takes those below too.
 
     Args:
         backbone: a timm `VisionTransformer`; it is copied, the caller's stays as it is. Its
@@ -92,7 +93,8 @@ class Method(Encoder):
         seed: all randomness of this method.
 
     Raises:
-        ValueError: ``backbone`` is no timm ViT, or a number is out of range.
+        ValueError: ``backbone`` is no ViT that the method can use, or an option is of another type
+            or out of range.
     """
 
     name = "method"
@@ -214,14 +216,20 @@ class Method(Encoder):
         groups = [{"params": self.parts(), "lr": self.lr}, {"params": head, "lr": self.head_lr}]
         return [group for group in groups if group["params"]]
 
+    def kept(self) -> dict[str, Tensor]:
+        """What a snapshot copies and `restore` writes back, by name: here the head."""
+        parts = {"weight": self.head.weight, "bias": self.head.bias, **self.head.statistics}
+        return {f"head.{name}": part for name, part in parts.items()}
+
     def snapshot(self) -> dict[str, np.ndarray]:
         """What rebuilds the model as it is now, given the snapshots of earlier tasks."""
-        return {f"head.{name}": numpy(part) for name, part in self._head_state().items()}
+        return {name: numpy(part) for name, part in self.kept().items()}
 
+    @torch.no_grad()
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Take in the snapshot of the next task: afterwards the model is as it was then."""
-        for name, part in self._head_state().items():
-            part.copy_(tensor(state[f"head.{name}"]))
+        for name, part in self.kept().items():
+            part.copy_(tensor(state[name]))
         self._count(task_classes)
 
     def merge(self) -> None:
@@ -284,8 +292,17 @@ class Method(Encoder):
         """Further numbers kept between tasks only for training."""
         return sum(part.numel() for part in self.head.statistics.values())
 
-    def _head_state(self) -> dict[str, Tensor]:
-        return {"weight": self.head.weight, "bias": self.head.bias, **self.head.statistics}
+    def adapt(
+        self, make: Callable[[Site], nn.Module], maps: Sequence[str], blocks: Sequence[int] | None
+    ) -> None:
+        """Give each of the maps that `find_sites` finds the update that ``make`` gives for it."""
+        self.sites = find_sites(self.vit, maps, blocks)
+        self.updates = {site.name: make(site) for site in self.sites}
+        attach(self.vit, self.sites, self.updates)
+
+    def factors(self) -> dict[str, nn.Parameter]:
+        """A and B of every adapter, by name: "blocks.0.q.a" and so on."""
+        return {f"{name}.{k}": getattr(u, k) for name, u in self.updates.items() for k in "ab"}
 
     def _deployed_buffers(self) -> list[Tensor]:
         return []

@@ -53,7 +53,6 @@ class HiDePrompt(PromptedMethod):
     """HiDe-Prompt. Task t trains its prefix and its head rows, then both layers over all classes.
 
     Args:
-        backbone, n_classes: see `Method`.
         length: keys, and as many values, of a prefix in each of its blocks.
         blocks: where prefixes stand; default: the first five, or all of fewer.
         ensemble: share of the mean of earlier prefixes in P_t.
@@ -64,11 +63,8 @@ class HiDePrompt(PromptedMethod):
         sample_lr: learning rate of TII and of TAP.
         samples: features drawn per class and epoch.
         start: the first prefix starts uniform from -start to start.
-        options: see `Method` (lr, head_lr, head, seed). Heads "lda" and "ridge"
-            take the place of TAP: their rows follow from statistics of all classes.
-
-    Raises:
-        ValueError: blocks that the backbone does not have, or an option out of range.
+        options: heads "lda", "mda" and "ridge" take the place of TAP: their rows follow from
+            statistics of all classes.
     """
 
     name = "hide_prompt"

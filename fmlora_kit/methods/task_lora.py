@@ -22,7 +22,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.head import Head, class_means
-from fmlora_kit.adapters.sites import attach, find_sites, to_timm
+from fmlora_kit.adapters.sites import to_timm
 from fmlora_kit.adapters.task_guess import CHOICES, TaskChoice, TaskUpdates
 from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
 from fmlora_kit.checks import Count, Positive, fail, number, one_of
@@ -47,7 +47,6 @@ class TaskLoRA(Method):
     """One LoRA and one head per task; `extract` says with each image's features which task it took.
 
     Args:
-        backbone, n_classes: see `Method`.
         rank: r of every adapter.
         alpha: updates are scaled by alpha / r; default alpha = r.
         task_identity: "inferred": the adapter is always the guessed task's. "oracle": wherever the
@@ -57,8 +56,7 @@ class TaskLoRA(Method):
         choice: how the task is guessed, "lda" or "nearest_mean" [ours].
         shrinkage: of the covariance of choice "lda".
         maps: which linear maps of each block are adapted.
-        options: see `Method` (lr, head_lr, head, seed). A head "lda" is set from its own task's
-            statistics alone.
+        options: a head "lda" is set from its own task's statistics alone.
     """
 
     name = "task_lora"
@@ -88,12 +86,10 @@ class TaskLoRA(Method):
         alpha = rank if alpha is None else alpha
         self.set_options(rank=rank, alpha=alpha, task_identity=task_identity)
         self.set_options(choice=choice, shrinkage=shrinkage, maps=maps)
-        self.sites = find_sites(self.vit, self.maps)
+        self.adapt(lambda _: TaskUpdates(), self.maps, None)
         for site in self.sites:
             check_rank(self.rank, site.d_in, site.d_out)
         self.choose = TaskChoice(self.vit.num_features, self.choice, self.shrinkage)
-        self.updates = {site.name: TaskUpdates() for site in self.sites}
-        attach(self.vit, self.sites, self.updates)
         self.heads = nn.ModuleList()
         self.task_classes: list[tuple[int, ...]] = []
         spread = " and one scatter matrix" if choice == "lda" else ""
@@ -222,7 +218,7 @@ class TaskLoRA(Method):
         return arrays | factors_of({name: update.latest for name, update in self.updates.items()})
 
     @torch.no_grad()
-    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+    def restore(self, task_classes, state) -> None:
         """Add the task's adapter and head, as they were when it ended."""
         arrays = {key: tensor(value) for key, value in state.items()}
         self._open_adapter(torch.Generator())
