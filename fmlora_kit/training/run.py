@@ -59,10 +59,8 @@ def run(
         folder: where the record is kept.
         on_task: called with the record after every task.
         show_progress: show bars, over tasks and over steps.
-        accelerator: of this process, which learns together with others; ``model`` is moved to its
-            device.
-        cache_bytes: keep up to so many bytes of what the frozen first blocks give, which costs
-            memory and saves time: see `Method.cache_frozen_blocks`.
+        accelerator: of this process; ``model`` is moved to its device.
+        cache_bytes: see `Method.cache_frozen_blocks`.
 
     Raises:
         ValueError: the folder holds another run, ``model`` is not fresh, or processes do not agree
@@ -72,7 +70,7 @@ def run(
     """
     if cache_bytes:
         model.cache_frozen_blocks(cache_bytes)
-    group, alone = group_of(accelerator), accelerator is None
+    group, leads = group_of(accelerator), accelerator is None or accelerator.is_main_process
     if accelerator is not None:
         model.to(accelerator.device)
     record = start_record(model, stream, budget, processes=group.size if group else 1)
@@ -80,12 +78,10 @@ def run(
         record = _resume(model, record, Record.load(folder), folder)
     if group:
         group.agree(_facts(record))
-    leads = alone or accelerator.is_main_process
-    left = stream[len(record.tasks) :]
-    bar = tqdm(left, desc=model.name, unit="task", disable=not (show_progress and leads))
-    for task in bar:
+    left, shown = stream[len(record.tasks) :], show_progress and leads
+    for task in tqdm(left, desc=model.name, unit="task", disable=not shown):
         with together(model, accelerator):
-            result = train_task(model, task, stream, budget, show_progress=show_progress and leads)
+            result = train_task(model, task, stream, budget, show_progress=shown)
         record = record.with_task(result)
         if leads and folder is not None:
             record.save(folder)
