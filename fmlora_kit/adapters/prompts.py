@@ -39,13 +39,9 @@ def attend_to(vit: VisionTransformer, prefixes: Mapping[int, tuple[Tensor, Tenso
     Prefix keys pass the norm of keys, where the attention has one, as every key does [ours].
 
     Args:
-        vit: its weights are not touched; afterwards it is as it was before.
+        vit: with timm's own attention and no attention mask; afterwards it is as it was before.
         prefixes: by block, keys and values, each (1, length, d) for all images of a batch or
             (batch, length, d) for each image its own; d is the width of k, head after head.
-
-    Raises:
-        ValueError: no such block, an attention that is not timm's own, a wrong shape, or (in the
-            forward pass) an attention mask or another number of images.
     """
     if prefixes:
         check_blocks("prefixes", tuple(prefixes), vit)

@@ -39,28 +39,18 @@ from fmlora_kit.streams.task import Task
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """The classification head.
+    """The classification head, one of `adapters.head.HEADS`.
 
-    Attributes:
-        kind: "lda", "mda", "cosine", "linear" or "ridge": see `adapters.head.Head`.
-        scale: multiplies cosine logits.
-        shrinkage: of the covariance of "lda" and "mda".
-        projections: random features of "ridge".
-        modes: of a class in a task, for "mda" [ours].
-        max_modes: of a class at most, for "mda": what is kept does not grow with the tasks [ours].
-        compensate: what "lda" and "mda" keep follows the features that move, where a task's classes
-            are new [ours]: see `adapters.drift`.
-
-    Raises:
-        ValueError: a number out of range, or ``compensate`` for another kind.
+    With ``compensate``, what "lda" and "mda" (no other kind) keep follows the features that move,
+    where a task's classes are new [ours]: see `adapters.drift`.
     """
 
     kind: Annotated[str, one_of(HEADS)] = "lda"
-    scale: Positive = 16.0
-    shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1
-    projections: Count = 1000
-    modes: Count = 2
-    max_modes: Count = 8
+    scale: Positive = 16.0  # multiplies cosine logits
+    shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1  # of the covariance
+    projections: Count = 1000  # random features of "ridge"
+    modes: Count = 2  # of a class in a task, for "mda" [ours]
+    max_modes: Count = 8  # of a class at most: what "mda" keeps is bounded [ours]
     compensate: bool = False
 
     def __post_init__(self) -> None:
@@ -151,9 +141,6 @@ class Method(Encoder):
         annotation that `checks.checked` reads), its default. What is given here by the same name
         is held to it. What older records mean by naming no such option (`when_missing`) is not
         noted either.
-
-        Raises:
-            ValueError: an option is of another type, or out of range.
         """
         rules = option_kinds(type(self))
         for name, value in given.items():
@@ -188,11 +175,9 @@ class Method(Encoder):
 
     @torch.inference_mode()
     def logits(self, images: np.ndarray, classes: Sequence[int] | None = None) -> np.ndarray:
-        """Scores over ``classes`` (default: all seen so far, in that order): (n, classes).
+        """Scores of uint8 images (n, height, width, 3) over ``classes``: (n, classes).
 
-        Args:
-            images: uint8 (n, height, width, 3).
-            classes: global class ids.
+        Classes are global ids; default: all seen so far, in that order.
         """
         return self.scores(self.extract(images), classes)
 
@@ -245,8 +230,7 @@ class Method(Encoder):
     def to_timm(self) -> VisionTransformer:
         """The adapted backbone as a plain timm ViT (prompt tokens are its register tokens).
 
-        Raises:
-            ValueError: there is no one model for all images.
+        ValueError if there is no one model for all images.
         """
         if not self.one_model:
             rule = "keep one model for all images to become a timm ViT"

@@ -191,10 +191,7 @@ class HiDePrompt(PromptedMethod):
         return torch.tensor(self.uninstructed.owners)[likeliest]
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features: uint8 (n, height, width, 3) -> (n, d).
-
-        Under the prefix of each image's guessed task; while a task is learned, under its own.
-        """
+        """Pooled features (n, d) under the prefix of the task in training, or of the guessed one."""
         if self.current is not None:
             own = self.prompt()[None]
         elif self.own:
@@ -241,13 +238,7 @@ class HiDePrompt(PromptedMethod):
 
 
 def contrastive(features: Tensor, earlier: Tensor, temperature: float) -> Tensor:
-    """Mean of -log softmax(M M^T / temperature)[i, i] over M = [earlier; features].
-
-    Args:
-        features: of a batch, (n, d).
-        earlier: class means of earlier tasks, (m, d).
-        temperature: see above.
-    """
+    """Mean of -log softmax(M M^T / temperature)[i, i], M = [class means (m, d); batch (n, d)]."""
     with torch.autocast(features.device.type, enabled=False):  # dot products need all their digits
         rows = torch.cat([earlier, features])
         near = rows @ rows.T / temperature

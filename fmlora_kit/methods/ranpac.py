@@ -75,9 +75,8 @@ class RanPAC(Method):
         self.head = Head(n_classes, width, **self.described["head"]).to(self.pixel_mean)
         self.seen_so_far = RidgeSums(n_classes, width)
         if self.head.kind == "linear":
-            self.stores = "the Gram matrix of projected features and their sum per class"
-            self.masked = f"{description.NO_LOSS}; "
-            self.masked += "the least squares are over all classes seen so far"
+            self.stores = description.HEAD_STORES["ridge"]
+            self.masked += "; the least squares are over all classes seen so far"
             self.head_rows = "after each task all rows are set by ridge regression on all sums"
 
     # --- the verbs -------------------------------------------------------------------------------

@@ -13,11 +13,7 @@ __all__ = ["describe_device", "import_extra", "pick_device", "precision"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """CUDA if there is one, else Apple's MPS, else the CPU; or the device ``name``.
-
-    Raises:
-        ValueError: the device asked for is not there.
-    """
+    """CUDA if there is one, else Apple's MPS, else the CPU; or the device ``name``, if there."""
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     there = {"cpu": True, "cuda": cuda, "mps": mps}
     if name == "auto":

@@ -38,7 +38,7 @@ class TrainingError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long every method trains on every task, and on what: the same for all that are compared."""
+    """How long every method trains on every task, and on what: the same for all compared."""
 
     epochs: Count = 6  # passes over a task's training images
     batch_size: Count = 32  # images per step

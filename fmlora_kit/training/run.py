@@ -49,18 +49,12 @@ def run(
     interrupted, because all randomness depends on the seed and the task's number alone.
 
     With ``accelerator``, every process calls this with the same arguments, see `training.parallel`:
-    all return the same record but for rounding, the main process alone writes ``folder`` and calls
-    ``on_task``, and all read ``folder`` when they go on.
+    ``model`` is moved to the accelerator's device, all return the same record but for rounding, the
+    main process alone writes ``folder`` and calls ``on_task``, and all read ``folder`` when they go
+    on.
 
-    Args:
-        model: fresh, as built.
-        stream: the tasks.
-        budget: epochs and batch size.
-        folder: where the record is kept.
-        on_task: called with the record after every task.
-        show_progress: show bars, over tasks and over steps.
-        accelerator: of this process; ``model`` is moved to its device.
-        cache_bytes: see `Method.cache_frozen_blocks`.
+    The model must be fresh, as built. ``on_task`` is called with the record after every task; bars
+    show progress over tasks and over steps; for ``cache_bytes`` see `Method.cache_frozen_blocks`.
 
     Raises:
         ValueError: the folder holds another run, ``model`` is not fresh, or processes do not agree
