@@ -191,7 +191,7 @@ class HiDePrompt(PromptedMethod):
         return torch.tensor(self.uninstructed.owners)[likeliest]
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features (n, d) under the prefix of the task in training, or of the guessed one."""
+        """Pooled features (n, d) under the prefix of the task in training or of the guessed one."""
         if self.current is not None:
             own = self.prompt()[None]
         elif self.own:

@@ -59,7 +59,7 @@ def _backbone(recorded: dict) -> VisionTransformer:
 
 
 def models_over_time(record: Record, backbone: VisionTransformer | None = None) -> Iterator[Method]:
-    """The model as it was after each task, in order: one object that moves on, see `from_record`."""
+    """The model as it was after each task, one object that moves on: see `from_record`."""
     model = from_record(record, 0, backbone)
     for result in record.tasks:
         with torch.no_grad():
