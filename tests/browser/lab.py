@@ -26,7 +26,7 @@ SETTINGS = {
     # Otherwise cells that are out of sight are not in the page.
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
-START_SECONDS = 300  # only against a server that hangs
+PATIENCE = 900  # seconds; only against what hangs: a cell may train for minutes
 LAPTOP = {"width": 1300, "height": 1000}  # pixels
 
 READY = """() => {
@@ -156,7 +156,7 @@ class Lab:
 
     def _wait(self) -> None:
         ask = Request(f"{self.url}/api/status", headers={"Authorization": f"token {self.token}"})
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self._server.poll() is None:
             try:
                 with urlopen(ask, timeout=5):
@@ -193,7 +193,7 @@ class NotebookPage:
         self.page.on("websocket", lambda socket: self._websocket(lab, socket.url))
         workspace = Path(name).stem  # one of its own, in which nothing else is open
         self.page.goto(f"{lab.url}/lab/workspaces/{workspace}/tree/{name}")
-        self.page.wait_for_function(READY, timeout=300_000)
+        self.page.wait_for_function(READY, timeout=1000 * PATIENCE)
         self.page.evaluate("jupyterapp.shell.collapseLeft()")
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class NotebookPage:
         """Begin to run all cells, or the code cells from the place `first` to `last`."""
         self.page.evaluate(RUN, [first, last])
 
-    def wait(self, seconds: float = 300) -> None:
+    def wait(self, seconds: float = PATIENCE) -> None:
         """Wait until all cells have run.
 
         Raises:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lab import NotebookPage
+from lab import PATIENCE, NotebookPage
 from twin import code_cells, dashboards, differences, figure_data
 
 import fmlora_kit as fk
@@ -43,7 +43,7 @@ def notebook(browser, lab):
     page.close()
 
 
-def says(panel, pattern, seconds=300):
+def says(panel, pattern, seconds=PATIENCE):
     """Wait until the status line begins like this; return it."""
     status = panel.locator(".widget-html-content")
     panel.page.wait_for_function(
