@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
-from fmlora_kit.record.card import NOT_RECORDED, flat
+from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
 from fmlora_kit.training.loop import Budget, describe, train_task
@@ -88,7 +88,8 @@ def run(
 
 def _facts(record: Record) -> dict:
     """What processes must agree on before they learn together; devices may differ."""
-    facts = {what: v for what, v in flat(record.config).items() if what != "training.device"}
+    inexact = ("training.device", f"method.{COMPUTES}")
+    facts = {what: v for what, v in flat(record.config).items() if what not in inexact}
     finished = "number of tasks found in the folder (on a file system that all processes share)"
     return {"seed": record.seed, **facts, finished: len(record.tasks)}
 
@@ -96,6 +97,9 @@ def _facts(record: Record) -> dict:
 def _resume(model: Method, fresh: Record, kept: Record, folder: str | Path) -> Record:
     parts = ("method", "stream", "seed", "config", "versions")
     there, here = ({part: getattr(r, part) for part in parts} for r in (kept, fresh))
+    for side in (there, here):  # `replay` compares what backbones compute, within rounding
+        exact = {k: v for k, v in side["config"].get("method", {}).items() if k != COMPUTES}
+        side["config"] = {**side["config"], "method": exact}
     if there != here:
         raise ValueError(
             f"folder must be empty or hold this very run, got another one in {folder}: "
