@@ -41,11 +41,7 @@ def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
 
 
 def load_briefs(file: str | os.PathLike) -> list[Record]:
-    """Read what `save_briefs` wrote, checked in full.
-
-    Raises:
-        RecordError: the file is missing, is not of this format or of a newer one, or breaks a rule.
-    """
+    """Read what `save_briefs` wrote; RecordError if it is missing, newer, or breaks a rule."""
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))
         version = document["format_version"]
