@@ -29,7 +29,7 @@ def rewrite(folder, change, *, rehash=True):
     document = json.loads((folder / "record.json").read_text())
     change(document)
     if rehash:
-        document["sha256"] = storage._body_hash(document["record"])
+        document["sha256"] = storage.content_hash(document["record"])
     (folder / "record.json").write_text(json.dumps(document))
 
 

@@ -33,6 +33,10 @@ class RecordError(ValueError):
     """A record or its folder breaks a rule; the message names the thing, the rule and the value."""
 
 
+# What reading a damaged or crafted file of records may raise: all become a RecordError.
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
 @dataclass(frozen=True)
 class StoredTask:
     """One task as it lies on disk: an entry in record.json and an array file of its own.
@@ -85,7 +89,7 @@ def save_folder(
                 write_atomically(folder, task_file(index), task.arrays())
         write_atomically(folder, TIMING_FILE, to_json_bytes({"seconds": nan_to_none(seconds)}))
         body = {**header, "tasks": [_listed(index, task) for index, task in enumerate(tasks)]}
-        document = {"format_version": FORMAT_VERSION, "sha256": _body_hash(body), "record": body}
+        document = {"format_version": FORMAT_VERSION, "sha256": content_hash(body), "record": body}
         write_atomically(folder, RECORD_FILE, to_json_bytes(document))
     except OSError as error:
         kept = "" if replace else " The record saved there before, if any, is unchanged."
@@ -121,7 +125,7 @@ def load_folder(
             raise RecordError(f"{folder / name} {rule} is truncated or was altered")
         try:
             tasks.append((entry, digest, safetensors.numpy.load(data)))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, *DAMAGE) as error:
             raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
     return body, tasks, _read_seconds(folder, len(tasks))
 
@@ -148,7 +152,8 @@ def to_json_bytes(value: object) -> bytes:
     return (to_json_text(value) + "\n").encode("utf-8")
 
 
-def _body_hash(body: dict) -> str:
+def content_hash(body: object) -> str:
+    """Digest of what a JSON document says, however it is laid out."""
     canonical = json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return sha256(canonical.encode("utf-8"))
 
@@ -187,7 +192,7 @@ def _read_file(folder: Path, name: str) -> bytes:
 def _read_json(folder: Path, name: str) -> dict:
     try:
         document = json.loads(_read_file(folder, name).decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         rule = "is not valid JSON: it is truncated or was altered"
         raise RecordError(f"{folder / name} {rule} ({error})") from error
     if not isinstance(document, dict):
@@ -206,8 +211,8 @@ def _read_body(folder: Path) -> dict:
             f"fmlora_kit reads is format {FORMAT_VERSION}; update fmlora_kit"
         )
     try:
-        matches = isinstance(body, dict) and _body_hash(body) == document.get("sha256")
-    except ValueError:  # NaN or Infinity, which this module never writes
+        matches = isinstance(body, dict) and content_hash(body) == document.get("sha256")
+    except (ValueError, RecursionError):  # NaN or Infinity, which this module never writes
         matches = False
     if not matches:
         raise RecordError(f"{file} does not match its own hash: it was altered")
@@ -224,7 +229,10 @@ def _read_seconds(folder: Path, n_tasks: int) -> list[float]:
     ):
         rule = "'seconds' must be a list of numbers >= 0 or null"
         raise RecordError(f"{folder / TIMING_FILE}: {rule}")
-    seconds = [float(value) for value in none_to_nan(seconds[:n_tasks])]
+    try:
+        seconds = [float(value) for value in none_to_nan(seconds[:n_tasks])]
+    except OverflowError as error:
+        raise RecordError(f"{folder / TIMING_FILE}: 'seconds' must be numbers: {error}") from error
     return seconds + [math.nan] * (n_tasks - len(seconds))
 
 
