@@ -52,7 +52,10 @@ def load_briefs(file: str | os.PathLike) -> list[Record]:
             breaks a rule.
     """
     try:
-        document = json.loads(Path(file).read_text(encoding="utf-8"))
+        path = Path(file)
+        if path.exists() and not path.is_file():  # a FIFO would wait for ever
+            raise RecordError("it is no regular file")
+        document = json.loads(path.read_text(encoding="utf-8"))
         _check_document(document)
         arrays, found = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64)), []
         for entry in document["records"]:

@@ -23,6 +23,8 @@ from pathlib import Path
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from fmlora_kit.checks.disk import open_new
+
 FORMAT_VERSION = 2  # 2 added test_labels and traces; 1 is read as well
 RECORD_FILE = "record.json"
 TIMING_FILE = "timing.json"
@@ -182,6 +184,8 @@ def _tasks_already_saved(folder: Path, header: dict, tasks: list[StoredTask]) ->
 
 def _read_file(folder: Path, name: str) -> bytes:
     try:
+        if (folder / name).exists() and not (folder / name).is_file():  # a FIFO would wait for ever
+            raise RecordError(f"{folder / name} must be a regular file")
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
         raise RecordError(f"no complete record in {folder}: {name} is missing") from error
@@ -249,11 +253,12 @@ def none_to_nan(values: Iterable[float | None]) -> list[float]:
 def write_atomically(folder: Path, name: str, data: bytes) -> None:
     """Write to a temporary name, flush to the disk, rename: readers see the old file or the new.
 
-    The temporary name is fixed: the next run overwrites what a killed one left behind.
+    The temporary name is fixed: the next run removes what a killed one left behind, or anybody put
+    there.
     """
     temporary = folder / f".{name}.tmp"
     try:
-        with open(temporary, "wb") as file:
+        with open_new(temporary) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

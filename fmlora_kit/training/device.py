@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from fmlora_kit.backbones.batches import precision
+from fmlora_kit.checks import text
 
 __all__ = ["describe_device", "pick_device", "precision"]
 
@@ -20,7 +21,7 @@ def pick_device(name: str = "auto") -> torch.device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if name == "auto":
+    if text("device", name) == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if there[d]))
     kind, _, number = name.partition(":")
     n_devices = torch.cuda.device_count() if kind == "cuda" else 1
