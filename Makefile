@@ -39,7 +39,7 @@ test: lint  ## lint, run the tests with their coverage, run every notebook and c
 	    --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) notebooks
 
 test-browser: $(READY)  ## drive the notebooks and the pages in a Chromium (FMLORA_BROWSER=path: in this one)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -rs tests/browser $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -rs -n $(JOBS) --dist loadfile tests/browser $(ARGS)
 
 lint: $(READY)  ## ruff over the package, the tests and the notebooks
 	@$(PY) -m ruff check .

@@ -14,6 +14,7 @@ from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.analysis import Comparison, metrics
 from fmlora_kit.commands import ablation
 from fmlora_kit.methods import FLoRA
+from fmlora_kit.training import sweep
 
 VARIANTS = list(ablation.variants())
 
@@ -51,6 +52,17 @@ def test_the_domain_rows_change_what_they_say(tmp_path):
     assert {job.stream for job in jobs} == {"glyph_styles"} and len(jobs) == len(rows)
 
 
+@pytest.mark.parametrize("stream", ablation.LEARNING)
+def test_learning_is_one_head_for_all_on_the_seeds_that_report(stream, tmp_path):
+    jobs = ablation.jobs(f"learning-{stream}", tmp_path)
+    assert {job.seed for job in jobs} == set(range(5)) and {job.stream for job in jobs} == {stream}
+    assert all(j.stream_options == {"n_tasks": 10} and j.budget == sweep.BUDGET for j in jobs)
+    first = {job.label: job for job in jobs if job.seed == 0}
+    assert [job.label for job in jobs[: len(first)]] == list(first)  # seed by seed
+    heads = [job.options["head"] for label, job in first.items() if "defaults" not in label]
+    assert len(heads) == 5 and set(heads) == {sweep.COMMON_HEAD}
+
+
 def test_rows_are_the_records_best_first(tmp_path, monkeypatch, capsys):
     records = {"bad": [a_run(fall=0.1)], "good": [a_run()], "as good": [a_run()]}
     monkeypatch.setattr(ablation, "run_many", lambda jobs, **_: records)
@@ -75,7 +87,7 @@ def test_rows_are_the_records_best_first(tmp_path, monkeypatch, capsys):
     [
         (
             ["--study", "luck"],
-            "--study must be one of defaults, domains, near-duplicate, got 'luck'",
+            "--study must be one of defaults, domains, near-duplicate, learning-glyphs, ",
         ),
         (["--seeds", "0"], "--seeds must be a whole number at least 1, got 0"),
         (["--tasks", "4000"], "--tasks: "),

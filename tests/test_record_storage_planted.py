@@ -5,7 +5,6 @@ import os
 import pytest
 from helpers.records import confused, make_record
 
-from fmlora_kit.checks.disk import open_new
 from fmlora_kit.record import Record, RecordError, load_briefs, load_records
 from fmlora_kit.record.archive import save_briefs
 
@@ -30,15 +29,6 @@ def test_a_link_at_the_temporary_name_of_brief_records_is_not_followed(tmp_path)
     (tmp_path / ".briefs.json.tmp").symlink_to(target)
     save_briefs([confused()], tmp_path / "briefs.json")
     assert target.read_text() == "mine" and len(load_briefs(tmp_path / "briefs.json")) == 1
-
-
-def test_a_new_file_is_never_one_that_was_there(tmp_path):
-    target = tmp_path / "precious"
-    target.write_text("mine")
-    os.link(target, tmp_path / "hard")
-    with open_new(tmp_path / "hard") as file:
-        file.write(b"theirs")
-    assert target.read_text() == "mine" and (tmp_path / "hard").read_bytes() == b"theirs"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no FIFOs")

@@ -138,3 +138,28 @@ def test_the_real_images():
 def test_real_images_by_seed():
     described = image_trees.described_by_seed(cifar100, n_train=3, n_test=2)
     assert described["train_images"] == [30] * 10
+
+
+@pytest.mark.parametrize("layout", ["(n, 3072)", "(n, 32, 32, 3)", "(n, 3, 32, 32)"])
+def test_images_as_torchvision_gives_them_are_not_scrambled(tree, layout):
+    """``torchvision.datasets.CIFAR100(...).data`` is (n, 32, 32, 3)."""
+    images = np.random.default_rng(0).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
+    planes = images.transpose(0, 3, 1, 2)
+    data = {
+        "(n, 3072)": planes.reshape(300, 3072),
+        "(n, 32, 32, 3)": images,
+        "(n, 3, 32, 32)": planes,
+    }[layout]
+    labels = np.arange(100).repeat(3).tolist()
+    write(tree / "cifar-100-python" / "train", {"data": data, "fine_labels": labels})
+    stream = cifar100(tree)
+    np.testing.assert_array_equal(np.concatenate([t.train_images for t in stream]), images)
+
+
+@pytest.mark.parametrize("shape", [(300, 32, 96), (300, 3071), (300, 28, 28, 3), (300 * 3072,)])
+def test_images_of_any_other_shape_are_refused(tree, shape):
+    labels = np.arange(100).repeat(3).tolist()
+    data = np.zeros(shape, np.uint8)
+    write(tree / "cifar-100-python" / "train", {"data": data, "fine_labels": labels})
+    with pytest.raises(ValueError, match="train must (hold images as|be CIFAR-100)"):
+        cifar100(tree)

@@ -30,7 +30,9 @@ def opened(uri):
 
 
 def test_a_long_stream_stays_small_and_says_what_is_left_out():
-    html = Stream("long", "class-incremental", [noise(k) for k in range(40)], 0)._repr_html_()
+    html = Stream(
+        "long", "class-incremental", [noise(k, name=f"t{k}") for k in range(40)], 0
+    )._repr_html_()
     assert len(html) < 150_000 and html.count("<img") == MAX_TASKS
     assert "40 tasks" in html and "400 classes" in html and "and 30 tasks more" in html
     assert "64 × 64 pixels" in html and "20 training, 20 test images" in html

@@ -118,7 +118,7 @@ def test_every_kind_of_file_and_of_name(tmp_path):
             picture = Image.new("RGB", (20, 30), colour)
             picture = picture.quantize(4) if mode == "P" else picture.convert(mode)
             if mode in ("RGBA", "LA"):
-                picture.putalpha(99)  # left out: the colour is what is read
+                picture.putalpha(99)  # over white
             (tmp_path / name).mkdir(exist_ok=True)
             options = {"transparency": bytes([9] * 4)} if mode == "P" else {}
             picture.save(tmp_path / name / file, **options)
@@ -126,7 +126,10 @@ def test_every_kind_of_file_and_of_name(tmp_path):
     assert stream[0].class_names == ("größe", "猫 и кот") and "left_out" not in stream.about
     images = np.concatenate([stream[0].train_images, stream[0].test_images])
     grey = np.sort(images.mean(axis=(1, 2, 3)))
-    np.testing.assert_allclose(grey, np.repeat([*range(0, 225, 25), 255], 2), atol=4)
+    alpha = {3: 99, 4: 9, 6: 99, 8: 99}
+    shades = [*range(0, 225, 25), 255]
+    shades = [255 - (255 - c) * alpha.get(k, 255) / 255 for k, c in enumerate(shades)]
+    np.testing.assert_allclose(grey, np.sort(np.repeat(shades, 2)), atol=4)
 
 
 def test_images_in_no_class_are_counted(classes, domains):

@@ -5,7 +5,7 @@ import pytest
 
 from fmlora_kit.streams.sampling import (
     ClassItems,
-    check_domains,
+    check_names,
     check_numbers,
     check_share,
     class_incremental,
@@ -99,7 +99,7 @@ def test_one_class_per_task():
 @pytest.mark.parametrize("n_tasks", [0, 4, 7, None])
 def test_tasks_are_equally_long(n_tasks):
     with pytest.raises(
-        ValueError, match=rf"divide the 6 classes \(\[1, 2, 3, 6\]\), got {n_tasks}"
+        ValueError, match=rf"divide the 6 classes \(\[1, 2, 3, 6\]\) or be .*, got {n_tasks}"
     ):
         class_incremental(classes(6), n_tasks, read)
 
@@ -147,11 +147,11 @@ def test_bad_shares(test_share):
 
 @pytest.mark.parametrize("domains", [(), ("a", "a"), ("a", "c"), "a", None, [["a"]], (1,)])
 def test_bad_domains(domains):
-    assert check_domains(["b", "a"], ["a", "b"]) == ("b", "a")
+    assert check_names("domains", ["b", "a"], ["a", "b"]) == ("b", "a")
     with pytest.raises(
         ValueError, match=r"domains must be different names among \('a', 'b'\), got"
     ):
-        check_domains(domains, ["a", "b"])
+        check_names("domains", domains, ["a", "b"])
 
 
 def test_what_is_partial_in_words():

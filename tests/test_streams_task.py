@@ -109,9 +109,16 @@ def test_labels_of_any_integers_become_int64_of_their_own(dtype):
         assert got.tolist() == labels.tolist() and not np.shares_memory(got, given)
 
 
-def test_images_are_not_copied_unless_they_lie_apart():
+def test_images_are_copied_unless_nobody_can_write_to_them():
     images = pictures() + np.arange(4, dtype=np.uint8)[:, None, None, None]
-    assert np.shares_memory(task(train_images=images).train_images, images)
+    view = images[:]
+    view.flags.writeable = False  # its base can still be written to
+    for given in (images, view, np.frombuffer(bytearray(768), np.uint8).reshape(4, 8, 8, 3)):
+        assert not np.shares_memory(task(train_images=given).train_images, given)
+    images.flags.writeable = False
+    whole = np.frombuffer(bytes(768), np.uint8).reshape(4, 8, 8, 3)
+    for given in (images, images[:], whole):
+        assert np.shares_memory(task(train_images=given).train_images, given)
     turned = task(train_images=images[::-1, :, ::-1]).train_images
     assert turned.flags.c_contiguous and turned[:, 0, 0, 0].tolist() == [3, 2, 1, 0]
 
@@ -162,6 +169,45 @@ def test_a_task_protects_its_arrays_but_not_the_callers():
     images[0] = 7
     labels[0] = 1
     assert images.flags.writeable and labels.flags.writeable
+    assert not made.train_images.any() and made.train_labels.tolist() == [0, 1, 0, 1]
+
+
+def test_a_buffer_filled_anew_does_not_change_earlier_tasks():
+    buffer, tasks = pictures(), []
+    for k, name in enumerate(("Greek", "Thai", "Tamil")):
+        buffer[:] = k
+        tasks.append(task(name, train_images=buffer, test_images=buffer[:2]))
+    assert [each.train_images.max() for each in tasks] == [0, 1, 2]
+    assert [each.test_images.max() for each in tasks] == [0, 1, 2]
+
+
+def test_a_memory_map_is_not_copied(tmp_path):
+    np.save(tmp_path / "images.npy", pictures())
+    for mode in ("r", "r+"):
+        images = np.load(tmp_path / "images.npy", mmap_mode=mode)
+        made = task(train_images=images)
+        assert np.shares_memory(made.train_images, images) and type(made.train_images) is np.memmap
+        assert not made.train_images.flags.writeable
+        assert images.flags.writeable == (mode == "r+")  # the caller's own stays as it is
+
+
+def test_two_tasks_have_two_names():
+    both = (task(), task(classes=(2, 3)))
+    with pytest.raises(ValueError, match="names of tasks must be different from each other, got"):
+        Stream("s", "class-incremental", both, 0)
+    with pytest.raises(ValueError, match="names of tasks must be different from each other, got"):
+        Stream("s", "domain-incremental", (task(), task()), 0)
+
+
+def test_a_class_has_one_name_in_all_domains():
+    other = task("Thai", class_names=("c0", "other"))
+    with pytest.raises(ValueError, match="class 1 must have one name in all tasks, got 'c1' and"):
+        Stream("s", "domain-incremental", (task(), other), 0)
+
+
+def test_what_a_stream_says_can_be_written():
+    with pytest.raises(ValueError, match=r"about\['source'\] must be a text that UTF-8 can hold"):
+        Stream("s", "class-incremental", (task(),), 0, {"source": "folder \udce9"})
 
 
 def test_classes_of_a_class_incremental_stream_are_disjoint():

@@ -15,6 +15,6 @@ DINOv3, BEiT) cannot carry these adapters and prompts, and is refused before any
 | SigLIP | `vit_base_patch16_siglip_224.webli` | no class token, attention pooling |
 """
 
-from fmlora_kit.backbones.load import EMBEDDED, INPUT_RANGES, load_backbone
+from fmlora_kit.backbones.load import EMBEDDED, load_backbone
 
-__all__ = ["EMBEDDED", "INPUT_RANGES", "load_backbone"]
+__all__ = ["EMBEDDED", "load_backbone"]

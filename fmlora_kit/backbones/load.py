@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import timm
@@ -122,7 +121,7 @@ def _timm(name: str, pretrained: bool, keep_head: bool) -> VisionTransformer:
 
 
 def _resize(model: VisionTransformer, image_size: int | tuple[int, int]) -> None:
-    both = image_size if isinstance(image_size, Sequence) else (image_size,) * 2
+    both = image_size if isinstance(image_size, list | tuple) else (image_size,) * 2
     size = tuple(integer("image_size", side) for side in both)
     patch = model.patch_embed.feat_ratio(as_scalar=False)
     if len(size) != 2 or any(side < 1 or side % p for side, p in zip(size, patch, strict=True)):

@@ -36,7 +36,8 @@ def load_file(model: VisionTransformer, path: str | Path) -> None:
         if path.suffix == ".npz":
             _fit_jax(model, path)
             return
-        state = checkpoint_filter_fn(load_state_dict(path), model, adapt_layer_scale=True)
+        state = load_state_dict(path, weights_only=True)
+        state = checkpoint_filter_fn(state, model, adapt_layer_scale=True)
     except Exception as error:  # each reader has errors of its own for what is no weight file
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(

@@ -5,8 +5,9 @@ defaults at a time (head, fold, prompt update, ranks per task), then sequential 
 rates and heads, on the first four tasks of glyphs. "domains" is single changes and those that let
 FM-LoRA move most, beside full fine-tuning, on glyph_styles. "near-duplicate" asks if a task that
 resembles an earlier one gets less rank: Greek letters with a bar beneath close two streams; in one
-plain Greek came before, in the other Hebrew did. Writes OUT/STUDY.md and OUT/STUDY.json; what is
-finished is not done again.
+plain Greek came before, in the other Hebrew did. "learning-STREAM" gives FM-LoRA one outer step for
+core and prompt, and others the same head, on the comparison's seeds. Writes OUT/STUDY.md and
+OUT/STUDY.json; what is finished is not done again.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.sites import MAPS
 from fmlora_kit.analysis import Comparison, compare_records, difference
 from fmlora_kit.analysis.comparison import make_rows
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
 from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
 from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.streams.catalogue import STREAMS
-from fmlora_kit.training import Budget
+from fmlora_kit.training import Budget, sweep
 from fmlora_kit.training.pool import Job, run_many
+from fmlora_kit.training.sweep import COMMON_HEAD
 
 EXAMPLE = "fmlora ablation --study near-duplicate --seeds 2 --epochs 1 --out build/near"
 PROTECT = FLoRA().protect
@@ -89,6 +92,16 @@ def domain_variants() -> Iterator[tuple[str, str, dict]]:
         yield f"full fine-tuning, {head.kind} head", "full_finetuning", {"head": head}
 
 
+def learning_variants() -> Iterator[tuple[str, str, dict]]:
+    """FM-LoRA with one outer step for core and prompt, beside others with the same head."""
+    flora = FLoRA(max_rank=64, maps=MAPS, protect=0.0)
+    recipe = {"flora": flora, "step": "1/sqrt(t)", "head": COMMON_HEAD}
+    yield "FM-LoRA, outer step 1/sqrt(t)", "fmlora", recipe
+    yield "FM-LoRA, defaults (its own head)", "fmlora", {}
+    for method in ("first_task_lora", "sequential_lora", "inflora", "joint"):
+        yield display_name(method), method, {"head": COMMON_HEAD}
+
+
 def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
     """Rank (mean over the adapted maps) and novelty of the last task, a row per stream."""
     rows = make_rows(records, MEASURES)
@@ -114,6 +127,7 @@ class Study:
     variants: Callable[[], Iterator[tuple[str, str, dict]]]  # label, method, options of every row
     stream: str = "glyphs"
     n_tasks: int | None = 4  # that are learned, unless told; None: the stream is fixed
+    epochs: int = Budget().epochs
     first_seed: int = 100  # an ablation's seeds are used by no comparison
     n_seeds: int = 3  # unless told
     compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_records
@@ -132,6 +146,13 @@ STUDIES = {
         render=render_last_tasks,
     ),
 }
+LEARNING = ("glyphs", "moving_styles", "glyph_styles")
+STUDIES |= {
+    f"learning-{stream}": Study(
+        learning_variants, stream, n_tasks=10, epochs=sweep.BUDGET.epochs, first_seed=0, n_seeds=5
+    )
+    for stream in LEARNING
+}
 
 
 def jobs(
@@ -147,14 +168,14 @@ def jobs(
             label,
             method,
             seed,
-            out / "records" / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
+            out / "records" / name / label.replace(", ", "_").replace(" ", "-") / f"seed_{seed}",
             stream=study.stream,
             stream_options=stream | scripts.get(label, {}),
             options=options,
-            budget=Budget() if epochs is None else Budget(epochs=epochs),
+            budget=Budget(epochs=epochs or study.epochs),
         )
-        for label, method, options in study.variants()
         for seed in range(study.first_seed, study.first_seed + (seeds or study.n_seeds))
+        for label, method, options in study.variants()
     ]
 
 
@@ -192,9 +213,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--study", choices=tuple(STUDIES), default="defaults", help="default: %(default)s")
     add("--out", type=out_folder, default=Path("build/ablation"), help="default: %(default)s")
-    add("--tasks", type=whole(1), help="length of the stream; default: 4")
-    add("--epochs", type=whole(1), default=Budget().epochs, help="default: %(default)s")
-    add("--seeds", type=whole(1), help="how many; default: 3, of near-duplicate 5")
+    add("--tasks", type=whole(1), help="default: 4; of learning-... 10")
+    add("--epochs", type=whole(1), help="default: 8; of learning-... 4")
+    add("--seeds", type=whole(1), help="default: 3; of near-duplicate and learning-... 5")
     add("--workers", type=whole(1), help="runs at once; default: as many as there are cores")
     add("--publish", action="store_true", help="then put the table into data/compare")
     asked = parser.parse_args(arguments)

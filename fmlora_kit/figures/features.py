@@ -8,8 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
+from fmlora_kit.analysis.drift import MeanDrift
 from fmlora_kit.analysis.embedding import Embedding
 from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_since_learned
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.curves import task_axis
 from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, short, task_colors
 
@@ -108,6 +110,61 @@ def _add_line(figure, col, x, y, name, color, task, named) -> None:
         col=col,
     )
     named.add(name)
+
+
+def mean_drift(drift: MeanDrift) -> go.Figure:
+    """How far class means move while later tasks are learned, and how far the head is behind.
+
+    Left, the mean over the classes of earlier tasks; right, every class after the last task: below
+    the diagonal the head's mean is nearer to the true one than if it had stayed.
+    """
+    figure = grid(
+        f"Where class means go, and where the head expects them: {display_name(drift.label)}",
+        "100 %: as far as the nearest other class. No image of an earlier class is kept.",
+        cols=2,
+        panels=("classes of earlier tasks, on average", "each class, after the last task"),
+        height=460,
+        margin={"t": 95},
+        spacing=(0.12, None),
+    )
+    after = np.arange(1, len(drift.moved) + 1)
+    kinds = (("the true mean moved", "solid", 0), ("the kept mean is off by", "dash", 1))
+    for name, dash, k in kinds:
+        figure.add_scatter(
+            x=after[1:],
+            y=(100 * drift.earlier[1:, k]).round(2),
+            mode="lines+markers",
+            line={"color": AVERAGE_COLOR, "width": 3, "dash": dash},
+            marker={"size": 8, "symbol": SYMBOLS[k]},
+            name=name,
+            hovertemplate=f"{name}: %{{y:.1f}} % after task %{{x}}<extra></extra>",
+            row=1,
+            col=1,
+        )
+    moved, left = (100 * each[-1] for each in (drift.moved, drift.left))
+    colors, names = task_colors(len(drift.task_names)), np.array(drift.names)
+    for i, task in enumerate(drift.task_names[: len(drift.moved) - 1]):
+        own, look = drift.tasks == i, {"color": colors[i], "size": 9, "symbol": SYMBOLS[i % 8]}
+        figure.add_scatter(
+            x=moved[own].round(2),
+            y=left[own].round(2),
+            mode="markers",
+            marker={**look, "line": {"color": "white", "width": 0.6}},
+            name=f"{i + 1} {short(task)}",
+            text=names[own],
+            hovertemplate=f"<b>%{{text}}</b>, {task}: moved %{{x:.1f}} %, off by %{{y:.1f}} %"
+            "<extra></extra>",
+            row=1,
+            col=2,
+        )
+    top = 1.08 * float(np.nanmax([moved[drift.tasks < i], left[drift.tasks < i]]))
+    corners = {"x0": 0, "y0": 0, "x1": top, "y1": top}
+    figure.add_shape(type="line", **corners, line={"color": "#888888", "dash": "dot"}, row=1, col=2)
+    figure.update_xaxes(task_axis(len(drift.task_names)), col=1)
+    figure.update_yaxes(title_text="share of the nearest distance (%)", rangemode="tozero", col=1)
+    figure.update_xaxes(title_text="the true mean moved (%)", range=[0, top], col=2)
+    figure.update_yaxes(title_text="the kept mean is off by (%)", range=[0, top], col=2)
+    return figure
 
 
 _LETTER = 2  # names up to so many code points (a letter and a bar) are written instead of a point

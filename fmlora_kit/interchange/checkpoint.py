@@ -14,20 +14,28 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from pathlib import Path
 
 import timm
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
 
 from fmlora_kit import checks
 from fmlora_kit.adapters.dmp import add_prompt
 from fmlora_kit.backbones import load_backbone
+from fmlora_kit.backbones.identity import fingerprint, same_function
 from fmlora_kit.methods import Method
+from fmlora_kit.record.storage import write_atomically
 
 LINEAR_HEADS = ("lda", "linear")
+_ARGUMENTS = {"img_size", "num_classes", "global_pool", "reg_tokens", "pretrained_cfg_overlay"}
+_POOLS = ("token", "avg", "avgmax", "max", "map")
+_PLAIN = re.compile(r"[\w.]+").fullmatch
+_MOST_PIXELS = 4096  # of a side
 
 
 def save_timm(model: Method, file: str | Path, *, head: bool = False) -> dict:
@@ -67,37 +75,88 @@ def load_timm(file: str | Path, backbone: VisionTransformer | None = None) -> Vi
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file was not written by this package, its backbone is not known by name,
-            or its weights do not fit.
+            its weights do not fit, or ``backbone`` computes something else of them.
     """
     if not isinstance(file, str | os.PathLike):
         raise checks.fail("file", "a path", file)
     if not Path(file).is_file():
         raise FileNotFoundError(f"file must be a checkpoint, found nothing at {file}")
-    with safe_open(file, "pt") as opened:
-        facts = opened.metadata() or {}
-    if "create_model" not in facts:
-        raise ValueError(
-            f"file must be written by save_timm or export_peft, got {file}; other checkpoints "
-            "load with timm.create_model(name, checkpoint_path=...)"
-        )
-    arguments, weights = json.loads(facts["create_model"]), load_file(file)
+    arguments, weights, facts = _read(file)
     if backbone is None and "model_name" in arguments:
+        with torch.device("meta"):  # a small file cannot make us build a giant
+            plan = timm.create_model(**arguments)
+        if _shapes(plan) != {name: tensor.shape for name, tensor in weights.items()}:
+            raise ValueError(f"file must hold the weights of its model_name, got others in {file}")
         vit = timm.create_model(**arguments)
     else:
-        try:
-            vit = (
-                load_backbone(facts["backbone"], pretrained=False) if backbone is None else backbone
-            )
-        except ValueError as error:
-            own = f"the file's own, {facts['backbone']!r}"
-            raise ValueError(f"backbone must be given: {own}, is not known by name") from error
-        vit = _prepare(vit, arguments)
+        vit = _prepare(backbone or _load_by_name(facts, arguments), arguments)
     vit = vit.to(next(iter(weights.values())).dtype)
     try:
         vit.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"backbone must have the shapes of {file}: {error}") from error
+    if not same_function(json.loads(facts.get("computes", "null")), fingerprint(vit)):
+        rule = "compute what the saved one does (heads, pooling, activation, norms and their eps)"
+        raise ValueError(f"backbone must {rule}, got another function of the weights in {file}")
     return vit.eval()
+
+
+def _read(file: str | Path) -> tuple[dict, dict[str, Tensor], dict[str, str]]:
+    """What to build the model of, its weights, and what else the file says.
+
+    Nothing else than `write` puts there is obeyed: timm would fetch a URL or open any local file
+    that a stranger's arguments name.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            facts = opened.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"file must be a whole .safetensors file, got {file}: {error}") from None
+    if "create_model" not in facts:
+        raise ValueError(
+            f"file must be written by save_timm or export_peft, got {file}; other checkpoints "
+            "load with timm.create_model(name, checkpoint_path=...)"
+        )
+    weights = load_file(file)
+    try:
+        arguments = _checked(json.loads(facts["create_model"]), weights)
+        checks.text("backbone", facts.get("backbone"))
+        numbers = json.loads(facts.get("computes", "null"))
+        for number in checks.instance("computes", numbers, list | None, "a list or null") or ():
+            checks.number("computes", number)
+    except (ValueError, RecursionError) as error:
+        rule = "be as save_timm and export_peft write it"
+        raise ValueError(f"file must {rule}, got {file}: {error}") from None
+    return arguments, weights, facts
+
+
+def _checked(arguments: object, weights: dict[str, Tensor]) -> dict:
+    """The arguments, if they are the five of `_arguments`, of their types and of the weights' size.
+
+    Raises:
+        ValueError: there are others, or one is something else.
+    """
+    checks.instance("create_model", arguments, dict, "arguments by name")
+    name = arguments.get("model_name")
+    if arguments.keys() - {"model_name"} != _ARGUMENTS:
+        raise checks.fail("create_model", f"of {sorted(_ARGUMENTS)}", sorted(arguments))
+    if name is not None and not (timm.is_model(checks.text("model_name", name)) and _PLAIN(name)):
+        raise checks.fail("model_name", "the name of a timm model", name)
+    size = checks.checked("img_size", arguments["img_size"], tuple[checks.Count, checks.Count])
+    if max(size) > _MOST_PIXELS:
+        raise checks.fail("img_size", f"at most {_MOST_PIXELS}", size)
+    checks.choice("global_pool", arguments["global_pool"], _POOLS)
+    rows = len(weights["head.weight"]) if "head.weight" in weights else 0
+    tokens = weights["reg_token"].shape[1] if "reg_token" in weights else 0
+    for what, found in (("num_classes", rows), ("reg_tokens", tokens)):
+        if checks.integer(what, arguments[what]) != found:
+            raise checks.fail(what, f"{found}, as the weights have it", arguments[what])
+    overlay = checks.instance("overlay", arguments["pretrained_cfg_overlay"], dict, "mean and std")
+    if overlay.keys() != {"mean", "std"}:
+        raise checks.fail("pretrained_cfg_overlay", "mean and std", overlay)
+    kind = tuple[float, float, float]
+    overlay = {part: checks.checked(part, value, kind) for part, value in overlay.items()}
+    return {**arguments, "img_size": size, "pretrained_cfg_overlay": overlay}
 
 
 def write(
@@ -113,10 +172,10 @@ def write(
         "backbone": model.backbone_name,
         "classes": json.dumps(list(classes)),
         "create_model": json.dumps(arguments),
+        "computes": json.dumps(fingerprint(vit)),
     }
-    half_written = f"{file}.tmp"
-    save_file(weights, half_written, metadata=facts)
-    os.replace(half_written, file)
+    file = Path(file)
+    write_atomically(file.parent, file.name, save(weights, metadata=facts))
     return {**arguments, "checkpoint_path": str(file)}
 
 
@@ -148,11 +207,26 @@ def _arguments(vit: VisionTransformer, model: Method) -> dict:
     if timm.is_model(model.backbone_name):
         tag = model.input_facts.get("tag")
         name = f"{model.backbone_name}.{tag}" if tag else model.backbone_name
-        twins = vit, timm.create_model(name, **arguments)
-        ours, theirs = ({k: w.shape for k, w in twin.state_dict().items()} for twin in twins)
-        if ours == theirs:
-            return {"model_name": name, **arguments}
+        built = timm.create_model(name, **arguments)
+        if _shapes(built) == _shapes(vit):
+            built.load_state_dict(vit.state_dict())
+            if same_function(fingerprint(built), fingerprint(vit)):
+                return {"model_name": name, **arguments}
     return arguments
+
+
+def _shapes(vit: VisionTransformer) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in vit.state_dict().items()}
+
+
+def _load_by_name(facts: dict[str, str], arguments: dict) -> VisionTransformer:
+    try:
+        size = arguments["img_size"]
+        return load_backbone(facts["backbone"], pretrained=False, image_size=size)
+    except ValueError as error:
+        raise ValueError(
+            f"backbone must be given: the file's own, {facts['backbone']!r}, is not known by name"
+        ) from error
 
 
 def _prepare(backbone: VisionTransformer, arguments: dict) -> VisionTransformer:

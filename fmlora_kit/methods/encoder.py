@@ -14,6 +14,7 @@ from fmlora_kit.adapters.sites import Site, find_sites
 from fmlora_kit.backbones.batches import Rows, precision
 from fmlora_kit.backbones.forward import enter, leave, pool, splittable
 from fmlora_kit.backbones.frozen_blocks import FrozenBlocksCache
+from fmlora_kit.backbones.identity import fingerprint
 
 EVALUATION_BATCH = 256
 
@@ -25,12 +26,17 @@ class TrainingError(ArithmeticError):
 class Encoder(nn.Module):
     """A frozen copy of a timm `VisionTransformer`, from uint8 images to features.
 
-    Args:
-        backbone: see `Method`.
+        Args:
+            backbone: see `Method`.
 
-    Raises:
-        ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or has a
-            weight that is not finite.
+        Raises:
+    <<<<<<< HEAD
+            ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or has a
+                weight that is not finite.
+    =======
+            ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or does
+                not make one vector of a picture of three channels.
+    >>>>>>> main
     """
 
     keeps_first_blocks = False  # blocks before the first adapted one stay the backbone's own
@@ -58,6 +64,7 @@ class Encoder(nn.Module):
             self.register_buffer(what, torch.tensor(value, dtype=dtype).view(1, 3, 1, 1))
             self.input_facts[what] = value
         self.input_facts["input_size"] = list(self.vit.patch_embed.img_size)
+        self.input_facts["computes"] = fingerprint(self.vit)
         told = ("input_range", "weights_file", "weights_sha256")  # only by `load_backbone`
         self.input_facts |= {what: cfg[what] for what in told if what in cfg}
 

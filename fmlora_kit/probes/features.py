@@ -23,10 +23,11 @@ def features_over_time(
     stream: Stream,
     per_class: int | None = None,
     *,
+    split: str = "test",
     label: str | None = None,
     backbone: VisionTransformer | None = None,
 ) -> FeatureHistory:
-    """Features of the test images with the model as it was after each task of a record.
+    """Features of the images with the model as it was after each task of a record.
 
     The images are those of all tasks that the record has finished, at every moment: also before
     their own task is learned, since what the model makes of a task by then is worth seeing.
@@ -34,13 +35,14 @@ def features_over_time(
     Args:
         record: of a run on ``stream``.
         stream: where the images are.
-        per_class: only the first so many test images of each class; default: all.
+        per_class: only the first so many images of each class; default: all.
+        split: "test" or "train".
         label: what figures call it; default: the method's name.
         backbone: the backbone of the run; default: loaded by the name in the record.
 
     Raises:
-        ValueError: ``stream`` has other tasks than the record, ``per_class`` is below 1, or the
-            record has no finished task.
+        ValueError: ``stream`` has other tasks than the record, ``per_class`` is below 1, ``split``
+            is unknown, or the record has no finished task.
     """
     check_record(record, 1)
     checks.instance("stream", stream, Stream, "a Stream")
@@ -48,8 +50,9 @@ def features_over_time(
     if [(t.name, t.classes) for t in record.tasks] != [(t.name, tuple(t.classes)) for t in tasks]:
         rule = f"have the record's tasks {list(record.task_names)} with the same classes"
         raise ValueError(f"stream must {rule}, got {[task.name for task in tasks]}")
+    checks.choice("split", split, ("test", "train"))
     models = models_over_time(record, backbone)
-    return _make_history(label or record.method, models, tasks, "test", per_class)
+    return _make_history(label or record.method, models, tasks, split, per_class)
 
 
 def features_now(

@@ -23,8 +23,6 @@ from pathlib import Path
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from fmlora_kit.checks.disk import open_new
-
 FORMAT_VERSION = 2  # 2 added test_labels and traces; 1 is read as well
 RECORD_FILE = "record.json"
 TIMING_FILE = "timing.json"
@@ -258,7 +256,8 @@ def write_atomically(folder: Path, name: str, data: bytes) -> None:
     """
     temporary = folder / f".{name}.tmp"
     try:
-        with open_new(temporary) as file:
+        temporary.unlink(missing_ok=True)
+        with open(temporary, "xb") as file:  # fails where there is a link again, and follows none
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -13,6 +13,7 @@ from PIL import Image
 
 from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
+from fmlora_kit.streams.disk import read_bytes
 from fmlora_kit.streams.images import fit
 from fmlora_kit.streams.task import Stream
 
@@ -43,6 +44,8 @@ CIFAR100 = DataSet(
     },
 )
 N_CLASSES = CIFAR100.n_classes
+# How the pixels of an image may lie: the official rows, plane after plane, or an image as it is.
+LAYOUTS = ((3072,), (3, 32, 32), (32, 32, 3))
 # All that a file of plain arrays, lists and strings calls when it is unpickled.
 HARMLESS = {
     "numpy dtype",
@@ -59,7 +62,7 @@ def cifar100(
     folder: str | Path,
     seed: int = 0,
     *,
-    n_tasks: int = 10,
+    n_tasks: int | Sequence[int] = 10,
     image_size: int = CIFAR100.side,
     n_train: int | None = None,
     n_test: int | None = None,
@@ -67,17 +70,17 @@ def cifar100(
 ) -> Stream:
     """Class-incremental: CIFAR-100 (Krizhevsky, 2009), official split, fine labels.
 
-    torchvision reads the files, without its checksum, so that a part of CIFAR-100 in the same
-    layout does too; `Stream.describe` then calls the data partial. The files are pickles, and a
-    pickle can run code: each is looked through first, and refused if it would call anything but
-    what builds an array. Fetch them from where you trust all the same.
+    torchvision reads the files, without its checksum, so that a part of them will do; `describe`
+    then calls the data partial. Images may also be stored as (n, 32, 32, 3). The files are pickles,
+    and a pickle can run code: each is looked through first, and refused if it would call anything
+    but what builds an array. Fetch them from where you trust all the same.
 
     The stream numbers its classes from 0 in the order they are learnt.
 
     Args:
         folder: the unpacked data set, or the folder that cifar-100-python lies in; only read.
         seed: decides which images a limit keeps; the split is the official one.
-        n_tasks: must divide 100.
+        n_tasks: must divide 100; or how many classes each task has, as (50, 25, 25).
         image_size: height and width that images are brought to, in pixels; 32 is the original.
         n_train: at most so many training images per class; None: all.
         n_test: at most so many test images per class; None: all.
@@ -117,6 +120,13 @@ def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
         base_folder = ""
         train_list, test_list = [["train", None]], [["test", None]]  # None: whatever checksum
         meta = {**datasets.CIFAR100.meta, "md5": None}
+        stored = ()  # the shape in the file, which torchvision does not look at
+
+        def __setattr__(self, name: str, value: object) -> None:
+            before = vars(self).get("data")
+            if name == "data" and isinstance(before, list) and before:
+                self.stored = np.shape(before[0])
+            super().__setattr__(name, value)
 
     for name in FILES:
         _refuse_calls(root / name)
@@ -128,13 +138,23 @@ def _read(root: Path) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
                 data = Part(root, train=name == "train")
         except Exception as error:  # a damaged pickle can fail in any way
             raise ValueError(f"{root / name} must be CIFAR-100, cannot be read: {error}") from None
-        parts.append(_check_part(root / name, data.data, data.targets, data.classes))
+        images = _as_stored(root / name, data.data, data.stored)
+        parts.append(_check_part(root / name, images, data.targets, data.classes))
     return parts, data.classes
+
+
+def _as_stored(path: Path, images: np.ndarray, stored: tuple[int, ...]) -> np.ndarray:
+    """The images as the file has them; torchvision takes every layout for planes."""
+    if stored[1:] not in LAYOUTS:
+        raise ValueError(f"{path} must hold images as (n, 3072) or (n, 32, 32, 3), got {stored}")
+    if stored[1:] == (32, 32, 3):
+        return images.transpose(0, 3, 1, 2).reshape(-1, 32, 32, 3)
+    return images
 
 
 def _refuse_calls(path: Path) -> None:
     try:
-        codes = pickletools.genops(path.read_bytes())
+        codes = pickletools.genops(read_bytes(path, "a whole pickle file"))
         calls = [(code.name, value) for code, value, _ in codes if code.name in CALLS]
     except ValueError as error:
         raise ValueError(f"{path} must be a whole pickle file, cannot be read: {error}") from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from fmlora_kit.streams import sampling
 from fmlora_kit.streams.data_set import ONE_TASK, DataSet, Preset
+from fmlora_kit.streams.disk import read_lines
 from fmlora_kit.streams.files import classes_present, path_inside
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import ClassItems
@@ -41,7 +43,7 @@ def cub200(
     folder: str | Path,
     seed: int = 0,
     *,
-    n_tasks: int = 10,
+    n_tasks: int | Sequence[int] = 10,
     image_size: int = 32,
     n_train: int | None = None,
     n_test: int | None = None,
@@ -56,7 +58,7 @@ def cub200(
     Args:
         folder: the unpacked data set, or the folder that CUB_200_2011 lies in; only read.
         seed: decides which images a limit keeps; the split is the official one.
-        n_tasks: must divide the number of classes that are there.
+        n_tasks: must divide the number of classes that are there; or how many each task has.
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class; None: all.
         n_test: at most so many test images per class; None: all.
@@ -134,7 +136,7 @@ def _check_lists(root: Path, *lists: dict[str, str]) -> None:
 def _read_list(path: Path) -> dict[str, str]:
     """Lines "number value" of an official list: number -> value."""
     content: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_lines(path):
         number, _, value = line.strip().partition(" ")
         if not number.isdecimal() or not value or number in content:
             rule = "have lines 'NUMBER VALUE', each number once"

@@ -98,6 +98,15 @@ class DataSet:
 
 
 def as_path(name: str, value: object) -> Path:
-    """A path from what a caller calls one; a ValueError if it is no path, or empty."""
+    """A path from what a caller calls one; a ValueError if it is none, empty, or too long."""
     checks.instance(name, value, str | os.PathLike, "a path")
-    return Path(checks.text(name, os.fspath(value)))
+    text = os.fsdecode(checks.instance(name, os.fspath(value), str | bytes, "a path"))
+    checks.text(name, text.encode("utf-8", "replace").decode())  # a folder's name may be any bytes
+    try:
+        os.stat(text)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, a link in a circle, a byte 0
+        reason = getattr(error, "strerror", None) or error
+        raise checks.fail(name, f"a path that can be looked at ({reason})", Path(text)) from None
+    return Path(text)

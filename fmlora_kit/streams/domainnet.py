@@ -89,7 +89,7 @@ def domainnet(
     *,
     scenario: str = "domain-incremental",
     domains: Sequence[str] = tuple(DOMAINNET_DOMAINS),
-    n_tasks: int | None = None,
+    n_tasks: int | Sequence[int] | None = None,
     image_size: int = 32,
     n_train: int | None = None,
     n_test: int | None = None,
@@ -111,7 +111,8 @@ def domainnet(
         seed: decides which images a limit keeps; the split is the official one.
         scenario: "domain-incremental" or "class-incremental".
         domains: the domains, in the order they are learnt; default: alphabetical.
-        n_tasks: class-incremental: must divide the number of classes; default: 5.
+        n_tasks: class-incremental: must divide the number of classes; or how many each task has;
+            default: 5.
         image_size: height and width that images are brought to, in pixels.
         n_train: at most so many training images per class (and task); None: all.
         n_test: at most so many test images per class (and task); None: all.
@@ -130,7 +131,7 @@ def domainnet(
     for what, value in (("n_tasks", n_tasks), ("class_order", class_order)):
         if by_domain and value is not None:
             raise checks.fail(what, "None if a task is a domain", value)
-    domains = sampling.check_domains(domains, DOMAINNET.domains)
+    domains = sampling.check_names("domains", domains, DOMAINNET.domains)
     seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     order = sampling.order_of_classes(DOMAINNET.n_classes, class_order)
     parts = _read(DOMAINNET, folder, lists, domains)
@@ -178,7 +179,7 @@ def dn4il(
     Raises:
         FileNotFoundError, ValueError: as `domainnet`.
     """
-    domains = sampling.check_domains(domains, DN4IL.domains)
+    domains = sampling.check_names("domains", domains, DN4IL.domains)
     seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     parts = _read(DN4IL, folder, lists, domains)
     read = reader(DN4IL.find_root(folder), image_size, decoded)

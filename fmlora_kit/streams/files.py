@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from fmlora_kit import checks
 from fmlora_kit.streams.data_set import DataSet
+from fmlora_kit.streams.disk import Entry, entries, read_lines
+from fmlora_kit.streams.images import shorter_side
 from fmlora_kit.streams.sampling import ClassItems
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -28,8 +31,13 @@ def path_inside(root: Path, listed: str, where: Path) -> Path:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, without hidden ones."""
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    """Names of the folders in a folder, sorted, without hidden ones.
+
+    Raises:
+        ValueError: the folder cannot be read, or a name is none that UTF-8 can hold.
+    """
+    names = [e.name for e in entries(folder) if e.is_dir and not e.name.startswith(".")]
+    return [checks.text(f"the name of a folder in {folder}", name) for name in names]
 
 
 def _is_image(path: Path) -> bool:
@@ -37,8 +45,21 @@ def _is_image(path: Path) -> bool:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files in a folder, sorted by name, without hidden ones."""
-    return sorted(path for path in folder.iterdir() if _is_image(path))
+    """The image files in a folder, sorted by name, without hidden ones.
+
+    Raises:
+        ValueError: the folder cannot be read, or what has an image's name is no file.
+        FileNotFoundError: it is a link to nowhere.
+    """
+    return [entry.path for entry in _image_entries(folder)]
+
+
+def _image_entries(folder: Path) -> list[Entry]:
+    found = [entry for entry in entries(folder) if _is_image(entry.path)]
+    for entry in found:
+        if not entry.is_file:
+            shorter_side(entry.path)  # raises what is wrong with it
+    return found
 
 
 def count_images(folder: Path) -> int:
@@ -56,16 +77,16 @@ def class_files(root: Path) -> dict[str, list[Path]]:
 
 
 def presplit_files(
-    root: Path, test: str = "test"
+    root: Path, train: str = "train", test: str = "test"
 ) -> dict[str, tuple[tuple[Path, ...], tuple[Path, ...]]]:
-    """Class -> training images and test images, from ``root/train/CLASS`` and ``root/TEST/CLASS``.
+    """Class -> training images and test images, from ``root/TRAIN/CLASS`` and ``root/TEST/CLASS``.
 
     Raises:
         ValueError: the two folders have different classes, or a class without images.
     """
-    trained, tested = class_files(root / "train"), class_files(root / test)
+    trained, tested = class_files(root / train), class_files(root / test)
     if different := sorted(set(trained) ^ set(tested)):
-        rule = f"have the same classes in train and {test}"
+        rule = f"have the same classes in {train} and {test}"
         raise ValueError(f"{root} must {rule}, got {different[:5]} in one of them only")
     return {name: (tuple(paths), tuple(tested[name])) for name, paths in trained.items()}
 
@@ -78,9 +99,8 @@ def read_list(path: Path) -> list[tuple[str, int]]:
     Raises:
         ValueError: the list is empty, or damaged; names the list and the line.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     parse = _parse_yaml if path.suffix == ".yaml" else _parse_lines
-    if not (pairs := parse(path, lines)):
+    if not (pairs := parse(path, read_lines(path))):
         raise ValueError(f"{path} must list at least one image, got none")
     return pairs
 
@@ -185,4 +205,4 @@ def _is_integer(text: str) -> bool:
 
 
 def _names_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {entry.name for entry in _image_entries(folder)} if folder.is_dir() else set()

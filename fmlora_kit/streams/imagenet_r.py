@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from fmlora_kit import checks
 from fmlora_kit.streams import files, sampling
 from fmlora_kit.streams.data_set import DataSet, Preset, as_path
+from fmlora_kit.streams.disk import read_lines
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import ClassItems
 from fmlora_kit.streams.task import Stream
@@ -69,7 +71,7 @@ def imagenet_r(
     folder: str | Path,
     seed: int = 0,
     *,
-    n_tasks: int = 10,
+    n_tasks: int | Sequence[int] = 10,
     split: str = "fixed",
     test_share: float = 0.2,
     image_size: int = 32,
@@ -90,7 +92,7 @@ def imagenet_r(
     Args:
         folder: the unpacked data set, or the folder that imagenet-r lies in; only read.
         seed: decides a random split, and which images a limit keeps.
-        n_tasks: must divide the number of classes that are there.
+        n_tasks: must divide the number of classes that are there; or how many each task has.
         split: "fixed", "random" or "folders".
         test_share: fraction of each class held out for testing, if the split is random.
         image_size: height and width that images are brought to, in pixels.
@@ -164,8 +166,8 @@ def _with_readable_names(there: dict[int, ClassItems]) -> dict[int, ClassItems]:
     first = next(iter(there.values()))
     folder = (first.train + first.test)[0].parent
     readmes = [above / "README.txt" for above in (folder.parent, folder.parent.parent)]
-    text = next((path.read_text("utf-8", "replace") for path in readmes if path.is_file()), "")
-    names = dict(NAMES.findall(text))
+    lines = next((read_lines(path) for path in readmes if path.is_file()), [])
+    names = dict(NAMES.findall("\n".join(lines)))
     return {
         k: replace(each, name=names.get(each.name, each.name).strip().replace("_", " "))
         for k, each in there.items()

@@ -67,7 +67,7 @@ def pacs(
         FileNotFoundError: the folder, a domain or a class is missing; says what to fetch.
         ValueError: an argument out of range, a class that PACS does not have, a broken image.
     """
-    domains = sampling.check_domains(domains, DOMAINS)
+    domains = sampling.check_names("domains", domains, DOMAINS)
     test_share = sampling.check_share(test_share)
     seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     root = PACS.find_root(folder, domains)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -79,23 +79,68 @@ def order_in_words(class_order: int | None, own: str) -> str:
     return own if class_order is None else f"permutation of seed {class_order}"
 
 
-def class_incremental(
-    classes: Sequence[ClassItems], n_tasks: int | None, read: Read
-) -> tuple[Task, ...]:
-    """Equally many classes per task, in the given order, numbered from 0 in that order.
+def in_order(
+    classes: Sequence[ClassItems], chosen: Sequence[str] | None, class_order: int | None
+) -> list[ClassItems]:
+    """The classes in the order they are learnt: those ``chosen`` by name, or all of them.
 
-    ``n_tasks`` must divide the number of classes (else a ValueError); ``read`` as in `make_tasks`.
+    Raises:
+        ValueError: a name is unknown or there twice, or an order is asked for besides.
     """
-    n = len(classes)
-    fitting = [k for k in range(1, n + 1) if n % k == 0]
-    if n_tasks is None or checks.integer("n_tasks", n_tasks) not in fitting:
-        got = checks.shown(n_tasks)
-        raise ValueError(f"n_tasks must divide the {n} classes ({fitting}), got {got}")
-    each = n // n_tasks
-    firsts = range(0, n, each)
-    names = [f"classes {k} to {k + each - 1}" if each > 1 else f"class {k}" for k in firsts]
-    plans = (classes[k : k + each] for k in firsts)
-    return make_tasks(dict(zip(names, plans, strict=True)), read, firsts)
+    if chosen is None:
+        return [classes[k] for k in order_of_classes(len(classes), class_order)]
+    if class_order is not None:
+        raise checks.fail("class_order", "None where classes are given in their order", class_order)
+    by_name = {each.name: each for each in classes}
+    return [by_name[name] for name in check_names("classes", chosen, by_name)]
+
+
+def task_sizes(
+    n_classes: int,
+    n_tasks: int | Sequence[int] | None,
+    first: int | None = None,
+    what: str = "n_tasks",
+) -> list[int]:
+    """How many classes each task has.
+
+    Args:
+        n_classes: of the whole stream.
+        n_tasks: how many tasks, of equally many classes; or their sizes, as (50, 10, 10).
+        first: classes of the first task, if it has more or fewer than the others.
+        what: how the caller names ``n_tasks``.
+
+    Raises:
+        ValueError: the classes do not come out even; says which numbers would.
+    """
+    if isinstance(n_tasks, Sequence) and not isinstance(n_tasks, str):
+        sizes = [checks.integer(what, size, 1) for size in n_tasks]
+        if first is not None or sum(sizes) != n_classes:
+            rule = f"sizes of tasks, {n_classes} classes in all"
+            raise checks.fail(what, rule, tuple(n_tasks))
+        return sizes
+    first_sizes = [] if first is None else [checks.integer("first_task", first, 1, n_classes - 1)]
+    left = n_classes - sum(first_sizes)
+    fitting = [len(first_sizes) + k for k in range(1, left + 1) if left % k == 0]
+    if n_tasks is None or checks.integer(what, n_tasks) not in fitting:
+        rule = f"divide the {left} classes" + f" behind the first {first}" * bool(first_sizes)
+        other = "or be how many each task has, as (50, 10, 10)"
+        raise ValueError(f"{what} must {rule} ({fitting}) {other}, got {checks.shown(n_tasks)}")
+    n_equal = n_tasks - len(first_sizes)
+    return first_sizes + [left // n_equal] * n_equal
+
+
+def class_incremental(
+    classes: Sequence[ClassItems], n_tasks: int | Sequence[int] | None, read: Read
+) -> tuple[Task, ...]:
+    """Tasks of some classes each, in the given order, numbered from 0 in that order.
+
+    ``n_tasks`` as in `task_sizes`; ``read`` as in `make_tasks`.
+    """
+    sizes = task_sizes(len(classes), n_tasks)
+    ends = np.cumsum([0, *sizes]).tolist()
+    names = [f"classes {a} to {b - 1}" if b - a > 1 else f"class {a}" for a, b in pairwise(ends)]
+    plans = (classes[a:b] for a, b in pairwise(ends))
+    return make_tasks(dict(zip(names, plans, strict=True)), read, ends[:-1])
 
 
 def make_tasks(
@@ -121,15 +166,15 @@ def make_tasks(
     return tuple(tasks)
 
 
-def check_domains(domains: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
-    """The domains, if they are at least one, and different names ``among`` those there are."""
-    rule = f"different names among {tuple(among)}"
-    if isinstance(domains, str) or not isinstance(domains, Iterable):
-        raise checks.fail("domains", rule, domains)
-    listed = tuple(domains)
+def check_names(what: str, names: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
+    """The names, if they are at least one, and different ones ``among`` those there are."""
+    rule = f"different names among {checks.shown(tuple(among), 400)}"
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise checks.fail(what, rule, names)
+    listed = tuple(names)
     known = all(isinstance(name, str) and name in among for name in listed)
     if not listed or not known or len(set(listed)) < len(listed):
-        raise checks.fail("domains", rule, listed)
+        raise checks.fail(what, rule, listed)
     return listed
 
 

@@ -25,7 +25,8 @@ class Task:
         name: what a person calls it, e.g. "Greek".
         classes: ids of its classes, global over the stream, from 0.
         class_names: one name per class, e.g. the character.
-        train_images: uint8, (n, height, width, 3); not copied, read-only from here.
+        train_images: uint8, (n, height, width, 3); a copy, unless it cannot change: an array that
+            is read-only down to its base, or a memory map.
         train_labels: int64, (n,), values from ``classes``; a copy of any integers given.
         test_images: like ``train_images``.
         test_labels: like ``train_labels``.
@@ -73,6 +74,11 @@ class Task:
             raise ValueError(f"{name} must be {rule}, got {len(self.class_names)}")
         return tuple(str(checks.text(name, each)) for each in self.class_names)
 
+    @property
+    def pairs(self) -> tuple[tuple[int, str], ...]:
+        """Each class id with its name."""
+        return tuple(zip(self.classes, self.class_names, strict=True))
+
     def __repr__(self) -> str:
         height, width = self.train_images.shape[1:3]
         return (
@@ -85,7 +91,7 @@ class Task:
 
 
 def _checked_images(name: str, images: object) -> np.ndarray:
-    """A read-only view of the images; contiguous, for which a view that is not is copied."""
+    """The images, contiguous and read-only: a copy of what the caller could write to later."""
     checks.instance(name, images, np.ndarray, "a numpy array")
     if images.dtype != np.uint8:
         raise ValueError(f"{name} must be uint8 (bytes 0..255), got {images.dtype}")
@@ -94,9 +100,19 @@ def _checked_images(name: str, images: object) -> np.ndarray:
     if len(images) == 0:
         raise ValueError(f"{name} must hold at least one image, got 0")
     # Of a mapped file `ascontiguousarray` would lose the class that `_end_to_end` looks for.
-    view = images.view() if images.flags.c_contiguous else np.ascontiguousarray(images)
-    view.flags.writeable = False  # the caller's own array stays writeable
-    return view
+    sealed = images.flags.c_contiguous and _is_sealed(images)
+    kept = images.view() if sealed else np.array(images, order="C", subok=False)
+    kept.flags.writeable = False
+    return kept
+
+
+def _is_sealed(images: np.ndarray) -> bool:
+    """Can nobody write to it, or is it a file's? Then a buffer filled anew does not reach it."""
+    while isinstance(images, np.ndarray) and not isinstance(images, np.memmap):
+        if images.flags.writeable:
+            return False
+        images = images.base
+    return images is None or isinstance(images, np.memmap | bytes)
 
 
 def _checked_labels(name: str, labels: object, n: int, classes: tuple[int, ...]) -> np.ndarray:
@@ -127,7 +143,8 @@ class Stream:
 
     Raises:
         ValueError: a value of another type, unknown scenario, no task, images of several sizes,
-            classes that overlap (class-incremental) or differ (domain-incremental).
+            two tasks with one name, classes that overlap (class-incremental) or differ
+            (domain-incremental), a class with two names.
     """
 
     name: str
@@ -148,8 +165,11 @@ class Stream:
         for key, value in self.about.items():
             checks.text("about", key)
             checks.instance(f"about[{key!r}]", value, str | None, "a text or None")
+            if value:
+                checks.text(f"about[{key!r}]", value)
         object.__setattr__(self, "tasks", tuple(self.tasks))
         object.__setattr__(self, "seed", checks.integer("seed", self.seed, 0))
+        checks.different("names of tasks", (task.name for task in self.tasks))
         sizes = {task.train_images.shape[1:] for task in self.tasks}
         if len(sizes) > 1:
             raise ValueError(f"images must have one size in all tasks, got {sorted(sizes)}")
@@ -157,6 +177,11 @@ class Stream:
             self._check_disjoint()
         elif len({frozenset(task.classes) for task in self.tasks}) > 1:
             raise ValueError("tasks of a domain-incremental stream must have the same classes")
+        names: dict[int, str] = {}
+        for k, name in chain.from_iterable(task.pairs for task in self.tasks):
+            if names.setdefault(k, name) != name:
+                got = f"{names[k]!r} and {name!r}"
+                raise ValueError(f"class {k} must have one name in all tasks, got {got}")
 
     def _check_disjoint(self) -> None:
         owner: dict[int, str] = {}
@@ -198,8 +223,7 @@ class Stream:
     def joined(self) -> Stream:
         """All tasks as one: what joint training, the upper bound, sees."""
         parts = ("train_images", "train_labels", "test_images", "test_labels")
-        pairs = [zip(t.classes, t.class_names, strict=True) for t in self.tasks]
-        names = dict(chain.from_iterable(pairs))
+        names = dict(chain.from_iterable(task.pairs for task in self.tasks))
         together = {p: _end_to_end([getattr(t, p) for t in self.tasks]) for p in parts}
         task = Task("all tasks", tuple(names), tuple(names.values()), **together)
         return Stream(f"{self.name}, joined", self.scenario, (task,), self.seed, self.about)
@@ -230,6 +254,8 @@ def _end_to_end(parts: list[np.ndarray]) -> np.ndarray:
     files = {id(getattr(part, "_mmap", None)) for part in parts}
     follow = all(a.ctypes.data + a.nbytes == b.ctypes.data for a, b in pairwise(parts))
     if len(files) > 1 or id(None) in files or not follow:
-        return np.concatenate(parts)
+        whole = np.concatenate(parts)
+        whole.flags.writeable = False
+        return whole
     shape = (sum(map(len, parts)), *parts[0].shape[1:])
     return as_strided(parts[0], shape, subok=True, writeable=False)

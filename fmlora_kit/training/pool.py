@@ -134,7 +134,7 @@ def context() -> multiprocessing.context.BaseContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload([__name__])
+    forks.set_forkserver_preload([__name__, "sklearn.cluster", "sklearn.model_selection"])
     return forks
 
 

@@ -10,11 +10,12 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
+from fmlora_kit.backbones.identity import same_function
 from fmlora_kit.checks import choice, fail, instance, integer
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.methods.base import option_kinds
 from fmlora_kit.record import Record
-from fmlora_kit.record.card import IDENTITY, PIXELS, options_of
+from fmlora_kit.record.card import COMPUTES, IDENTITY, PIXELS, options_of
 
 
 def from_record(
@@ -95,6 +96,9 @@ def replay(model: Method, record: Record, after: int | None = None) -> None:
     )
     if _plain(here) != _plain(there):
         raise ValueError(f"the record must come from the same method: it has {there}, got {here}")
+    if not same_function(described[COMPUTES], recorded.get(COMPUTES)):
+        rule = "compute what the run's does (heads, pooling, activation, norms and their eps)"
+        raise ValueError(f"backbone must {rule}, got another function of the same weights")
     with torch.no_grad():
         for result in record.tasks[:after]:
             model.restore(result.classes, result.state)

@@ -8,7 +8,6 @@ from lab import Lab, NotebookPage, copy_notebooks
 
 from fmlora_kit.pages.browser import NO_BROWSER, chromium, find_browser
 
-MEASURED = pytest.StashKey[list[tuple[str, float]]]()
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
@@ -47,16 +46,16 @@ def open_notebook(browser, lab, tmp_path):
 
 
 @pytest.fixture
-def measured(request):
+def measured(record_property):
     """Notes a time, which the summary at the end shows; no test fails by it."""
-    times = request.config.stash.setdefault(MEASURED, [])
-    return lambda name, seconds: times.append((name, seconds))
+    return lambda name, seconds: record_property("measured", (name, seconds))
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Show what was measured."""
-    seconds = config.stash.get(MEASURED, [])
-    if seconds:
+def pytest_terminal_summary(terminalreporter):
+    """Show what was measured, in whichever process."""
+    reports = [r for kind in terminalreporter.stats.values() for r in kind]
+    noted = [p for r in reports if getattr(r, "when", "") == "call" for p in r.user_properties]
+    if seconds := [value for name, value in noted if name == "measured"]:
         terminalreporter.section("from a key or a click to what it has to show")
         terminalreporter.write_line("\n".join(f"{1000 * s:5.0f} ms  {name}" for name, s in seconds))
         middle = statistics.median(s for _, s in seconds)

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -26,7 +27,8 @@ SETTINGS = {
     # Otherwise cells that are out of sight are not in the page.
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
-START_SECONDS = 300  # only against a server that hangs
+NO_BUILD = {"buildCheck": False, "buildAvailable": False}  # the check takes seconds, in node
+PATIENCE = 900  # seconds; only against what hangs
 LAPTOP = {"width": 1300, "height": 1000}  # pixels
 
 READY = """() => {
@@ -35,15 +37,15 @@ READY = """() => {
         && panel.sessionContext.session?.kernel?.status === "idle";
 }"""
 # Not awaited: what goes wrong has to come back as well, and while it runs there is more to do.
-RUN = """([first, last]) => {
+RUN = """places => {
     const notebook = jupyterapp.shell.currentWidget.content;
-    const code = notebook.widgets.flatMap((cell, k) => cell.model.type === "code" ? [k] : []);
+    const code = notebook.widgets.filter(cell => cell.model.type === "code");
+    const chosen = places === null ? notebook.widgets : places.map(place => code[place]);
     window.ran = undefined;
     notebook.deselectAll();
-    notebook.activeCellIndex = first === null ? 0 : code[first];
-    if (first !== null) notebook.extendContiguousSelectionTo(code[last]);
-    const command = first === null ? "notebook:run-all-cells" : "notebook:run-cell";
-    jupyterapp.commands.execute(command).then(
+    notebook.activeCellIndex = notebook.widgets.indexOf(chosen[0]);
+    chosen.forEach(cell => notebook.select(cell));
+    jupyterapp.commands.execute("notebook:run-cell").then(
         () => { window.ran = "finished"; }, error => { window.ran = String(error); });
 }"""
 ASK = """async (code) => {
@@ -85,13 +87,10 @@ FIGURES = """(places) => {
 
 
 def copy_notebooks(source: Path, target: Path) -> Path:
-    """Copy the notebooks with the records beside them; what else lies there is left out."""
+    """Copy the notebooks; what else lies there, such as records, is left out."""
     target.mkdir(parents=True)
     for notebook in source.glob("*.ipynb"):
         shutil.copy(notebook, target)
-    if (source / "records").is_dir():
-        unwanted = shutil.ignore_patterns("*.lock")
-        shutil.copytree(source / "records", target / "records", ignore=unwanted)
     return target
 
 
@@ -138,6 +137,7 @@ class Lab:
             *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.url.rpartition(':')[2]}"),
             *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={notebooks}"),
             *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
+            f"--ServerApp.tornado_settings={{'page_config_data': {NO_BUILD}}}",
         ]
 
     def _environment(self, scratch: Path) -> dict[str, str]:
@@ -156,7 +156,7 @@ class Lab:
 
     def _wait(self) -> None:
         ask = Request(f"{self.url}/api/status", headers={"Authorization": f"token {self.token}"})
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self._server.poll() is None:
             try:
                 with urlopen(ask, timeout=5):
@@ -185,6 +185,7 @@ class NotebookPage:
         self.requests: list[str] = []
         self.errors: list[str] = []
         self._context = browser.new_context(viewport=LAPTOP, service_workers="block")
+        self._context.set_default_timeout(1000 * PATIENCE)
         self._context.request.get(f"{lab.url}/lab?token={lab.token}")  # leaves a cookie
         self._context.route(re.compile(rf"^(?!{lab.url}/|data:|blob:)"), self._refuse)
         self.page = self._context.new_page()
@@ -193,7 +194,7 @@ class NotebookPage:
         self.page.on("websocket", lambda socket: self._websocket(lab, socket.url))
         workspace = Path(name).stem  # one of its own, in which nothing else is open
         self.page.goto(f"{lab.url}/lab/workspaces/{workspace}/tree/{name}")
-        self.page.wait_for_function(READY, timeout=300_000)
+        self.page.wait_for_function(READY)
         self.page.evaluate("jupyterapp.shell.collapseLeft()")
 
     def close(self) -> None:
@@ -201,17 +202,17 @@ class NotebookPage:
         self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         self._context.close()
 
-    def start(self, first: int | None = None, last: int | None = None) -> None:
-        """Begin to run all cells, or the code cells from the place `first` to `last`."""
-        self.page.evaluate(RUN, [first, last])
+    def start(self, places: Iterable[int] | None = None) -> None:
+        """Begin to run all cells, or the code cells at these places, counted from 0."""
+        self.page.evaluate(RUN, places and list(places))
 
-    def wait(self, seconds: float = 300) -> None:
+    def wait(self) -> None:
         """Wait until all cells have run.
 
         Raises:
             AssertionError: a cell ended in an error.
         """
-        self.page.wait_for_function("() => window.ran", timeout=1000 * seconds)
+        self.page.wait_for_function("() => window.ran")
         for cell in self.cells():
             for output in cell["outputs"]:
                 text = "\n".join(output.get("traceback", ()))

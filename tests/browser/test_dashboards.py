@@ -6,15 +6,20 @@ from pathlib import Path
 
 import ipywidgets
 import pytest
+from lab import PATIENCE
 from said import CHECKS
-from twin import CONTROLS, SLIDERS, dashboards, differences, make, next_move, parts, shown
+from short_lessons import shorten
+from twin import CONTROLS, SLIDERS, dashboards, differences, make, needed, next_move, parts, shown
 
 from fmlora_kit.record import load_records
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LIVE = "LiveTraining"  # has a test of its own
 STILL = {p: {k: name for k, name in dashboards(p).items() if name != LIVE} for p in NOTEBOOKS}
-PATIENCE = 120.0  # seconds after which what is not shown never will be
+SHORTEN = f"""import sys
+sys.path.append({str(Path(__file__).parent)!r})
+import short_lessons
+short_lessons.shorten()"""
 PLACE = {  # where the keys go
     ipywidgets.Checkbox: "input[type=checkbox]",
     ipywidgets.Dropdown: "select",
@@ -92,8 +97,10 @@ def test_each_control_shows_what_the_record_says(
     path, open_notebook, lab, monkeypatch, tmp_path, measured
 ):
     monkeypatch.chdir(lab.notebooks)
+    shorten(monkeypatch.setattr)
     notebook = open_notebook(path.name)
-    notebook.start()
+    notebook.ask(SHORTEN)
+    notebook.start(needed(path, STILL[path]))
     notebook.wait()
     records = load_records("records").records
     for k, name in STILL[path].items():

@@ -12,7 +12,7 @@ def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, la
     nbformat.write(notebook, lab.notebooks / "harness.ipynb")
     notebook = open_notebook("harness.ipynb")
     assert not notebook.requests and not notebook.errors
-    notebook.start(0, 0)
+    notebook.start([0])
     notebook.wait()
     assert notebook.ask("print(6 * 7)").strip() == "42"
     with pytest.raises(AssertionError, match="NameError"):

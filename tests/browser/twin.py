@@ -11,6 +11,7 @@ import json
 import math
 import pickle
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import ipywidgets
@@ -48,6 +49,20 @@ def dashboards(path: Path) -> dict[int, str]:
         if WIDGET in output.get("data", {})
     }
     return {k: name[1] for k, name in shown.items() if name}
+
+
+def needed(path: Path, places: Collection[int]) -> list[int]:
+    """Places of the code cells that give a name which the cells at ``places`` use, and these."""
+    chosen, wanted = [], set()
+    for k, cell in reversed([*enumerate(code_cells(path))]):
+        nodes = [*ast.walk(ast.parse(cell.source))]
+        given = {(n.asname or n.name).split(".")[0] for n in nodes if isinstance(n, ast.alias)}
+        names = [n for n in nodes if isinstance(n, ast.Name)]
+        given |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+        if k in places or given & wanted:
+            chosen.insert(0, k)
+            wanted |= {n.id for n in names if isinstance(n.ctx, ast.Load)}
+    return chosen
 
 
 def make(notebook, path: Path, place: int, name: str):
