@@ -26,17 +26,12 @@ class TrainingError(ArithmeticError):
 class Encoder(nn.Module):
     """A frozen copy of a timm `VisionTransformer`, from uint8 images to features.
 
-        Args:
-            backbone: see `Method`.
+    Args:
+        backbone: see `Method`.
 
-        Raises:
-    <<<<<<< HEAD
-            ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or has a
-                weight that is not finite.
-    =======
-            ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or does
-                not make one vector of a picture of three channels.
-    >>>>>>> main
+    Raises:
+        ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, has a
+            weight that is not finite, or does not make one vector of a picture of three channels.
     """
 
     keeps_first_blocks = False  # blocks before the first adapted one stay the backbone's own
