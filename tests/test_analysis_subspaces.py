@@ -191,3 +191,9 @@ def test_other_methods_and_short_records_are_named():
         pair_table(
             lora_record([{"blocks.0.q.a": np.ones((4, 1)), "blocks.0.q.b": np.ones((1, 5))}])
         )
+
+
+def test_an_update_too_small_to_square_changed_nothing():
+    tiny = {k: [(m, 1e-200 * n) for m, n in v] for k, v in PAIRS.items()}
+    share, chance = share_in_earlier(flora_record(tiny))
+    assert np.isnan(share).all() and np.isnan(chance).all()

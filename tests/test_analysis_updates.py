@@ -151,3 +151,9 @@ def test_core_energy_stays_zero_where_nothing_changed():
 def test_what_is_no_record_is_named(function, wrong):
     with pytest.raises(ValueError, match="record must be a Record, got"):
         function(wrong)
+
+
+def test_updates_that_are_not_finite_are_refused():
+    pairs = {k: [(m, np.nan * n) for m, n in v] for k, v in PAIRS.items()}
+    with pytest.raises(ValueError, match="finite updates, got NaN or infinity in blocks.0.q"):
+        task_updates(flora_record(pairs))

@@ -71,11 +71,14 @@ def test_a_run_is_not_continued_and_not_rebuilt_on_another_function(what, tmp_pa
     assert again.extract(images).shape == (4, 32)
 
 
-def test_a_record_from_before_the_fingerprint_still_loads():
+def test_a_record_from_before_the_fingerprint_still_loads(tmp_path):
     model, tasks = models.fmlora(), models.stream()
     record = models.record_of(model, tasks, models.learn(model, tasks))
     del record.config["method"]["computes"]
     replay(models.fmlora(), record)
+    record.save(tmp_path / "run")
+    done = fk.run(models.fmlora(), tasks, models.BUDGET, folder=tmp_path / "run")
+    assert len(done.tasks) == 3
 
 
 def test_timms_name_is_left_out_where_timm_would_build_something_else(tmp_path):

@@ -5,7 +5,11 @@ import pytest
 import torch
 from helpers import models
 from helpers.models import NAMES, learned, normalised, pictures, traces
+from timm.layers import Attention
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
 
+import fmlora_kit as fk
 from fmlora_kit.probes.rollout import attention_rollout, attentions, rollout
 
 
@@ -94,4 +98,48 @@ def test_it_needs_no_task_but_images_and_a_known_pooling():
         attention_rollout(model, models.noise(1)[:0])
     model.vit.global_pool = "map"
     with pytest.raises(ValueError, match="pool by 'token' or 'avg' .*got 'map'"):
+        attention_rollout(model, models.noise(1))
+
+
+SIZES = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2}
+
+
+def with_backbone(vit):
+    return fk.FrozenBackbone(vit, 4)
+
+
+def test_a_distilled_vit_reads_two_tokens_and_gives_the_mean_of_their_rows():
+    torch.manual_seed(0)
+    model, images = with_backbone(VisionTransformerDistilled(**SIZES).eval()), models.noise(3)
+    both = rollout(attentions(model, images)).numpy()[:, :2].mean(axis=1)[:, 2:]
+    found = attention_rollout(model, images)
+    np.testing.assert_allclose(found[:, ::8, ::8].reshape(3, 16), both, rtol=1e-6)
+
+
+def test_an_average_over_all_tokens_counts_the_class_token_too():
+    torch.manual_seed(0)
+    vit = VisionTransformer(**SIZES, global_pool="avg", pool_include_prefix=True).eval()
+    model, images = with_backbone(vit), models.noise(3)
+    row = rollout(attentions(model, images)).numpy().mean(axis=1)[:, 1:]
+    found = attention_rollout(model, images)
+    np.testing.assert_allclose(found[:, ::8, ::8].reshape(3, 16), row, rtol=1e-6)
+
+
+class Differential(Attention):
+    """Attention that computes something else, with all attributes of timm's."""
+
+
+@pytest.mark.parametrize("other", ["attention", "block", "pooling"])
+def test_what_attends_or_pools_in_a_way_of_its_own_is_refused(other):
+    model = models.build("frozen_backbone", VisionTransformer(**SIZES).eval(), 4)
+    if other == "attention":
+        model.vit.blocks[1].attn.__class__ = Differential
+        message = "timm's own attention for rollout, got Differential in a Block"
+    elif other == "block":
+        model.vit.blocks[0] = ParallelScalingBlock(32, 2)
+        message = "got NoneType in a ParallelScalingBlock"
+    else:
+        model.vit.__class__ = type("Mine", (VisionTransformer,), {"pool": lambda self, x: x[:, 3]})
+        message = "got 'token' of a Mine"
+    with pytest.raises(ValueError, match=message):
         attention_rollout(model, models.noise(1))

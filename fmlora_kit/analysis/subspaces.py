@@ -216,7 +216,7 @@ def share_in_earlier(
         span = getattr(leading[0][k], side)
         for t in range(1, n):
             new, where = full[t][k], room(record, t, k, side, within)
-            if new.k:
+            if (new.values**2).any():  # squares of the tiniest numbers are zero
                 inside = np.sum((span.T @ getattr(new, side)) ** 2, axis=0)  # per direction
                 share[t, k] = np.average(inside, weights=new.values**2)
                 seen, total = _in_room(span, where)

@@ -76,12 +76,18 @@ def task_updates(record: Record) -> tuple[tuple[Update, ...], ...]:
             f"got {record.method!r}"
         )
     try:
-        return _READERS[record.method](record)
+        table = _READERS[record.method](record)
     except KeyError as error:
         raise ValueError(
             f"record of {record.method!r} must hold {error.args[0]!r} to give its updates, "
             "got a record without it"
         ) from error
+    for task, row in zip(record.tasks, table, strict=True):
+        for layer, update in zip(record.layers, row, strict=True):
+            if not (np.isfinite(update.left).all() and np.isfinite(update.right).all()):
+                got = f"NaN or infinity in {layer} after {checks.shown(task.name)}"
+                raise ValueError(f"record must have finite updates, got {got}")
+    return table
 
 
 def shared_bases(record: Record) -> tuple[tuple[np.ndarray, np.ndarray], ...] | None:

@@ -17,6 +17,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis import accuracy
 from fmlora_kit.analysis.names import NAMES, OURS, run_name
 from fmlora_kit.figures import curves, style
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import cell_texts, color_bar, task_map
 from fmlora_kit.record import Record
 
@@ -25,6 +26,7 @@ _LEGEND_BELOW = {"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xan
 _MATRIX_HOVER = "%{z:.1f} % on <b>%{customdata[1]}</b><br>after learning %{customdata[0]}"
 
 
+@draws()
 def accuracy_matrix(records: curves.Records, *, oracle: bool = False) -> go.Figure:
     """Heat map of a[t, i]: accuracy in % on each task (columns) after learning each task (rows).
 
@@ -60,6 +62,7 @@ def accuracy_matrix(records: curves.Records, *, oracle: bool = False) -> go.Figu
     return figure
 
 
+@draws()
 def accuracy_curves(
     records: curves.Records, *, average: str = "micro", by_task: bool = False
 ) -> go.Figure:
@@ -239,6 +242,7 @@ _DOTS = {  # colour and shape of the three accuracies
 _ROW = 24  # pixels
 
 
+@draws()
 def accuracy_parts(records: curves.Records) -> go.Figure:
     """A row per method, the best at the end on top: three accuracies and what lies between them.
 

@@ -11,6 +11,7 @@ from fmlora_kit.analysis.comparison import Comparison, compare_records
 from fmlora_kit.analysis.formats import parameters, percent
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.analysis.storage import KINDS, SAMPLES, MethodStorage, measure_storage
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.labels import place_beside
 from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, style_of
 from fmlora_kit.figures.style import INK, new_figure, short
@@ -20,6 +21,7 @@ _WIDTH, _HEIGHT = 890, 440  # pixels that the axes span on a page of 1000
 _NEAR = 17  # pixels above or below its point at which a label is still seen to belong to it
 
 
+@draws(Record, alone=False, forms=(list,))
 def accuracy_by_size(records: Iterable[Record]) -> go.Figure:
     """Numbers stored after the last task, beyond the smallest model, against final accuracy.
 

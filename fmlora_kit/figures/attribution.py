@@ -9,12 +9,14 @@ import plotly.graph_objects as go
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.style import cell, grid, short
 
 _PER_ROW = 7
 _WRONG, _RIGHT = "#a33c00", "#006b4f"  # vermillion and green of the palette, dark enough for text
 
 
+@draws(Explanations, forms=(Mapping,))
 def attribution_over_time(
     explanations: Explanations | Mapping[str, Explanations], image: int = 0
 ) -> go.Figure:
@@ -57,6 +59,7 @@ def attribution_over_time(
     return figure
 
 
+@draws(Explanations, forms=(Mapping, list))
 def attribution_methods(
     explanations: Mapping[str, Explanations] | list[Explanations],
     image: int = 0,
@@ -128,7 +131,9 @@ def _same_question(table: Mapping[str, Explanations]) -> Explanations:
     for label, e in table.items():
         if e.method != first.method or not _same_pictures(e, first):
             rule = "of the method, tasks and images of the others"
-            raise checks.fail(f"explanations[{label!r}]", rule, f"{e.method} of {e.run}")
+            raise checks.fail(
+                f"explanations[{checks.shown(label, 40)}]", rule, f"{e.method} of {e.run}"
+            )
     return first
 
 

@@ -18,6 +18,7 @@ from fmlora_kit.analysis.attribution import (
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.figures import attribution, style
 from fmlora_kit.figures.curves import add_band
+from fmlora_kit.figures.entry import draws
 
 _HOVER = "<b>%{{y:.2f}}</b>, {}<br>after learning %{{customdata}}<extra></extra>"
 _SINCE = {
@@ -26,6 +27,7 @@ _SINCE = {
 }
 
 
+@draws(Explanations, forms=(Mapping,))
 def explanation_movement(
     explanations: Explanations | Mapping[str, Explanations], *, since: str = "learned"
 ) -> go.Figure:
@@ -148,6 +150,7 @@ def class_probabilities(
     return figure
 
 
+@draws(Explanations)
 def explanation_at(
     explanations: Explanations, image: int = 0, after: int | None = None
 ) -> go.Figure:

@@ -15,6 +15,7 @@ from fmlora_kit.analysis.formats import COSTS, count, percent, words
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.storage import FILLS
 from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short, table_of
 
@@ -24,6 +25,7 @@ _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
 _ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
 
 
+@draws(Comparison, alone=False, forms=(Mapping,))
 def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
     """Mean final accuracy and 95% interval per method, the best on top, a panel per stream.
 
@@ -173,6 +175,7 @@ _LETTER = 5.9  # pixels, at the size of the cells
 _FONT = 10.5
 
 
+@draws(Comparison)
 def comparison_table(comparison: Comparison) -> go.Figure:
     """A row per method, the best final accuracy first; joint training, a bound, last.
 
@@ -220,6 +223,7 @@ _METRIC_WIDTHS = (2.3, 3.4, 1.2)  # metric, definition, each method
 _LETTERS = 148  # that fit side by side on a page
 
 
+@draws()
 def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Figure:
     """A row per metric with its formula, a column per method.
 

@@ -19,6 +19,7 @@ from fmlora_kit.analysis import confusion
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import single
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.forgetting import signed
 from fmlora_kit.figures.maps import GREY, add_map, cell_texts, name_axes, task_map
 from fmlora_kit.record import Record
@@ -28,6 +29,7 @@ _DOWN = {"autorange": "reversed", "tickangle": 0}
 _HOLLOW = {"color": "white", "line": {"color": style.INK, "width": 1}}
 
 
+@draws()
 def task_confusion(record: Record, after: int | None = None) -> go.Figure:
     """Heat map: share in % of each task's test images (rows) taken for each task (columns).
 
@@ -52,6 +54,7 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
     return figure
 
 
+@draws()
 def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     """Who was forgotten most, and by whom: what each task lost, by the task that took it.
 
@@ -193,6 +196,7 @@ def _answer(table: confusion.LostImages, names: tuple[str, ...]) -> str:
 _MANY = 20  # classes of a task side by side: more have no room for letters and numbers
 
 
+@draws()
 def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     """Heat map: what every class lost since it was learned, and which class took most of it.
 
@@ -229,6 +233,7 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     return figure
 
 
+@draws()
 def class_confusion(
     record: Record, after: int | None = None, *, task: int | None = None
 ) -> go.Figure:

@@ -175,7 +175,7 @@ def by_label(
     if not records:
         raise checks.fail("records", "at least one record", records)
     return {
-        label: _check_runs(f"records[{label!r}]", runs, least, per_label)
+        label: _check_runs(f"records[{checks.shown(label, 40)}]", runs, least, per_label)
         for label, runs in records.items()
     }
 

@@ -13,6 +13,7 @@ from fmlora_kit.analysis.embedding import Embedding
 from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_since_learned
 from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.curves import task_axis
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, short, task_colors
 
 MEASURES = {
@@ -22,6 +23,7 @@ MEASURES = {
 Histories = FeatureHistory | Mapping[str, FeatureHistory]
 
 
+@draws(FeatureHistory, forms=(Mapping,))
 def feature_drift(
     histories: Histories, *, against: str = "since learned", debiased: bool = True
 ) -> go.Figure:
@@ -41,7 +43,7 @@ def feature_drift(
     for label, history in histories.items():
         if len(history.learned) < 2:
             rule = "a FeatureHistory of at least 2 moments"
-            raise checks.fail(f"histories[{label!r}]", rule, len(history.learned))
+            raise checks.fail(f"histories[{checks.shown(label, 40)}]", rule, len(history.learned))
     measure, moment = MEASURES[against]
     tables = {label: measure(h, debiased=debiased) for label, h in histories.items()}
     if against == "consecutive":  # what becomes of what was learned, not of tasks to come
@@ -172,6 +174,7 @@ _MILLISECONDS, _PAUSE = 900, 700  # of a move the eye can follow, and after it
 _HIDDEN_AXIS = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": ""}
 
 
+@draws(Embedding)
 def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
     """t-SNE of the test images of the tasks learned, in their task's colour.
 

@@ -16,6 +16,7 @@ from fmlora_kit.analysis import accuracy
 from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import curves, style
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import task_map
 from fmlora_kit.record import Record
 
@@ -28,6 +29,7 @@ _FORGETTING_STYLE = style.LineStyle(style.AVERAGE_COLOR, "solid", "circle")
 _DRIFT_STYLE = style.LineStyle(style.OKABE_ITO[1], "dash", "square")
 
 
+@draws()
 def forgetting_curves(records: curves.Records, *, definition: str = "max") -> go.Figure:
     """Forgetting in percentage points as more tasks are learned, and how much of it is by drift.
 
@@ -105,6 +107,7 @@ WORDS = {
 }
 
 
+@draws()
 def forgetting_definitions(records: curves.Records) -> go.Figure:
     """Bars: forgetting in percentage points by each definition, one bar per method.
 
@@ -182,6 +185,7 @@ def _span(values: Mapping[str, Mapping[str, Interval]]) -> list[float]:
     return [low - room if low < 0 else -0.02, high + room]
 
 
+@draws()
 def fall_per_step(record: Record) -> go.Figure:
     """Heat map: change in points of each task's accuracy (rows) by learning each one (columns).
 
@@ -220,6 +224,7 @@ def fall_per_step(record: Record) -> go.Figure:
     return figure
 
 
+@draws()
 def forward_transfer(records: curves.Records) -> go.Figure:
     """Accuracy in % on each task just before it is learned, against chance.
 
@@ -230,7 +235,7 @@ def forward_transfer(records: curves.Records) -> go.Figure:
     for label, runs in table.items():
         if any(np.isnan(measure(record)).all() for record in runs):
             rule = "tested on the next task before it is learned (class-incremental ones are not)"
-            raise checks.fail(f"records[{label!r}]", rule, "NaN alone")
+            raise checks.fail(f"records[{checks.shown(label, 40)}]", rule, "NaN alone")
     lines = [curves.curve(label, runs, measure, skip=1) for label, runs in table.items()]
     first = next(iter(table.values()))[0]
     note = curves.seeds_note(lines)

@@ -8,12 +8,14 @@ import plotly.graph_objects as go
 from fmlora_kit.analysis import prompts
 from fmlora_kit.analysis.names import display_name, run_name
 from fmlora_kit.figures import curves, style
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import add_map, cell_texts, task_map
 from fmlora_kit.record import Record
 
 _COSINE_OF = {"flat": "all their numbers", "token mean": "their mean tokens"}
 
 
+@draws()
 def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "flat") -> go.Figure:
     """Are the prompts of two tasks alike if the tasks are? Two matrices of tasks, one colour scale.
 
@@ -62,6 +64,7 @@ def meta_prompt_similarity(record: Record, *, of: str = "prompts", per: str = "f
     return figure
 
 
+@draws()
 def prompt_movement(records: curves.Records) -> go.Figure:
     """How far each task moved the meta-prompt, and how far it is by then from the first task's."""
     labelled = curves.by_label(records)
@@ -93,6 +96,7 @@ def prompt_movement(records: curves.Records) -> go.Figure:
     return figure
 
 
+@draws(prompts.PromptEffect)
 def prompt_effect(effect: prompts.PromptEffect) -> go.Figure:
     """What other prompts (rows) change about one model's accuracy on each task (columns).
 

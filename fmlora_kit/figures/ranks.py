@@ -17,10 +17,12 @@ from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate_trace, rank_table
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label, single
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar, task_map
 from fmlora_kit.record import Record
 
 
+@draws()
 def rank_allocation(record: Record) -> go.Figure:
     """Heat map of the rank r_t chosen per adapted map (rows, input on top) and task (columns)."""
     record = single(record)
@@ -57,6 +59,7 @@ _DIFFICULTY, _NOVELTY = style.OKABE_ITO[5], style.OKABE_ITO[4]
 _FEW = 8  # tasks: with more, bars are too narrow for words
 
 
+@draws()
 def complexity_and_rank(records: Records) -> go.Figure:
     """Complexity H of each task, split into difficulty and novelty, and the rank that it got.
 
@@ -212,6 +215,7 @@ def _add_key(figure: go.Figure, name: str, color: str, symbol: str) -> None:
     )
 
 
+@draws()
 def gate_probabilities(
     record: Record, task: int | str | None = None, layer: int | str | None = None
 ) -> go.Figure:

@@ -6,7 +6,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,10 +14,12 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.names import NAMES, run_name
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.style import INK, grid, name_ticks, new_figure, short, task_colors
 from fmlora_kit.record import Record, run_card
 
 
+@draws(Record)
 def training_progress(
     record: Record,
     losses: Sequence[float] = (),
@@ -187,6 +188,7 @@ class _Block:
         return [_ROW + _LINE * (count - 1) for count in counts]
 
 
+@draws()
 def run_card_table(records: Records) -> go.Figure:
     """A column per label: in bold the lines in which they differ; then what is the same in all.
 
@@ -195,7 +197,7 @@ def run_card_table(records: Records) -> go.Figure:
     """
     table = by_label(records)
     cards = {label: _merge([run_card(r) for r in runs]) for label, runs in table.items()}
-    heads = {label: _strong(escape(NAMES.get(label, label), quote=False)) for label in table}
+    heads = {label: _strong(NAMES.get(label, label)) for label in table}
     for label, runs in table.items():
         heads[label] += f"<br>{len(runs)} seeds" if len(runs) > 1 else ""
     blocks = _blocks(cards, heads)
@@ -250,11 +252,10 @@ def _merge(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def _make_table(block: _Block, share: list[float]) -> go.Table:
     names = [_strong(name) if block.strong else name for name in block.lines]
-    texts = [[escape(text, quote=False) for text in column] for column in block.columns]
     n = len(block.columns)
     heads, widths = [_strong(block.corner), *block.heads], [_NAME, *[(1 - _NAME) / n] * n]
     look = {"align": "left", "size": 12, "height": _ROW, "head": {"height": block.row_heights[0]}}
-    table = style.table_of(heads, [names, *texts], widths, **look)
+    table = style.table_of(heads, [names, *block.columns], widths, **look)
     return table.update(domain={"x": [0, 1], "y": share})
 
 

@@ -11,12 +11,14 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.confusion import ClassConfusion
 from fmlora_kit.analysis.similarity import TaskSimilarity, errors_by_closeness
 from fmlora_kit.figures import style
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import GREY, cell_texts, name_axes, task_map
 
 _NEAREST = 10  # of the closest classes are drawn
 _REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(style.FRACTION_SCALE))
 
 
+@draws(TaskSimilarity)
 def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = None) -> go.Figure:
     """Matrices over tasks, side by side: subspace affinity and confusion, diagonals greyed out.
 
@@ -54,6 +56,7 @@ def task_similarity(similarity: TaskSimilarity, remembered: np.ndarray | None = 
     return figure
 
 
+@draws(TaskSimilarity)
 def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Figure:
     """Map: distance of each class of one task (rows) to each of another; the nearest framed."""
     n = len(similarity.task_names)
@@ -88,6 +91,7 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
     return figure
 
 
+@draws(TaskSimilarity)
 def errors_to_nearest(
     similarity: TaskSimilarity, confusions: Mapping[str, ClassConfusion]
 ) -> go.Figure:

@@ -18,6 +18,7 @@ from fmlora_kit.analysis.comparison import is_joined
 from fmlora_kit.analysis.formats import count, size
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.figures import curves
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.labels import move_apart
 from fmlora_kit.figures.style import OKABE_ITO, LineStyle, grid, new_figure, short, table_of
 from fmlora_kit.record import Record
@@ -46,6 +47,7 @@ _WORDS = {  # title, subtitle, and the name of the axis
 }
 
 
+@draws(Record, alone=False, forms=(list,))
 def storage_growth(records: Iterable[Record], *, measure: str = "numbers") -> go.Figure:
     """Lines over the tasks, each with its name, in a panel per kind of store; one log scale.
 
@@ -164,6 +166,7 @@ _ROW, _HEAD, _TABLE_TOP = 24, 46, 75  # pixels
 FILLS = {OURS: "#e3eef7", BOUND: "#f2f2f2"}  # of rows in tables
 
 
+@draws(Record, alone=False, forms=(list,))
 def storage_table(records: Iterable[Record]) -> go.Figure:
     """A row per method, by what is stored: numbers to run, numbers to go on, bytes of the record.
 
@@ -227,6 +230,7 @@ PANELS: dict[str, Callable[[Record], np.ndarray]] = {
 }
 
 
+@draws()
 def parameters_stored(records: curves.Records) -> go.Figure:
     """Numbers stored after each task, in three panels, each with its own scale from zero.
 

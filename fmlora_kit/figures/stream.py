@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.figures.entry import plain
 from fmlora_kit.figures.style import new_figure, short, task_colors
 
 LONGEST_SIDE = 48  # pixels of a picture in the grid; larger ones are thinned out
@@ -37,8 +38,8 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
     widest = max(len(labels) for _, labels in rows)
     pictures = "one training picture" if per_class == 1 else f"{per_class} training pictures"
     figure = new_figure(
-        f"What each task looks like: {stream.name}, {len(rows)} tasks",
-        f"{stream.scenario}; one row per task, {pictures} of each class",
+        f"What each task looks like: {plain(stream.name)}, {len(rows)} tasks",
+        f"{plain(stream.scenario)}; one row per task, {pictures} of each class",
         height=110 + _ROW_HEIGHT * len(rows),
         margin={"b": 15, "t": 70},
     )
@@ -54,7 +55,7 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
     _set_axes(figure, stream, widest)
     # Right of each row, where a short row leaves room, the names of the classes.
     for k, task in enumerate(stream.tasks if widest <= FEW_COLUMNS else ()):
-        names = _LEFT_TO_RIGHT.join(task.class_names)
+        names = _LEFT_TO_RIGHT.join(plain(tuple(task.class_names)))
         figure.add_annotation(
             **{"x": widest + 0.3, "y": k + 0.5, "xref": "x", "yref": "y", "xanchor": "left"},
             text=short(names, 48),
@@ -72,7 +73,7 @@ def _row(task, per_class: int, max_columns: int) -> tuple[list[np.ndarray], list
             picture = task.train_images[index]
             stride = -(-max(picture.shape[:2]) // LONGEST_SIDE)
             pictures.append(picture[::stride, ::stride])
-            labels.append(name)
+            labels.append(plain(name))
     return pictures[:max_columns], labels[:max_columns]
 
 
@@ -107,16 +108,16 @@ def _add_hover_points(figure: go.Figure, stream, rows) -> None:
             mode="markers",
             marker={"size": 30, "symbol": "square", "opacity": 0},
             text=labels,
-            hovertemplate=f"<b>%{{text}}</b><br>task {k + 1}, {task.name}<extra></extra>",
+            hovertemplate=f"<b>%{{text}}</b><br>task {k + 1}, {plain(task.name)}<extra></extra>",
             showlegend=False,
-            name=task.name,
+            name=plain(task.name),
         )
 
 
 def _set_axes(figure: go.Figure, stream, widest: int) -> None:
     colors = task_colors(len(stream.tasks))
     labels = [
-        f'{k} {task.name} <span style="color:{color}">■</span>'
+        f'{k} {plain(task.name)} <span style="color:{color}">■</span>'
         for k, (task, color) in enumerate(zip(stream.tasks, colors, strict=True), start=1)
     ]
     hidden = {"showgrid": False, "showline": False, "ticks": "", "constrain": "domain"}

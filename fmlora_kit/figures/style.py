@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import cycle
 
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
 from plotly.subplots import make_subplots
 
 from fmlora_kit import checks
+from fmlora_kit.figures.entry import plain
 
 INK = "#222222"
 AVERAGE_COLOR = "#000000"
@@ -213,5 +215,6 @@ def name_ticks(names: Iterable[str], **settings: object) -> dict:
 
 
 def short(name: str, longest: int = 18) -> str:
-    """`name`, cut with an ellipsis if it is longer than a label can be."""
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+    """`name`, cut with an ellipsis if it is longer than a label can be; never inside an escape."""
+    letters = unescape(name)
+    return name if len(letters) <= longest else plain(letters[: longest - 1]) + "…"

@@ -12,6 +12,7 @@ from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.analysis.subspaces import ENERGY, SIDES, PairTable, pair_table
 from fmlora_kit.figures.curves import Records, by_label
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import add_map, color_bar, name_axes
 from fmlora_kit.figures.style import GAIN_SCALE, grid, short
 from fmlora_kit.record import Record
@@ -52,6 +53,7 @@ _OVERLAP = _Measure("overlap", "overlap (mean cos²)", 2, "", "overlap", 0.25, 1
 _MEASURES = {one.name: one for one in (_ANGLE, _GRASSMANN, _OVERLAP)}
 
 
+@draws()
 def subspace_map(
     records: Records,
     measure: str = "angle",

@@ -8,10 +8,12 @@ import plotly.graph_objects as go
 from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.prompts import image_counts, signed_change
 from fmlora_kit.figures.style import INK, SYMBOLS, grid, name_axis, new_figure, short, task_colors
 
 
+@draws(TruncationTable)
 def what_if(
     table: TruncationTable,
     task: int | str | None = None,

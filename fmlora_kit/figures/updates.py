@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit import checks
 from fmlora_kit.analysis import subspaces, updates
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, single
+from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar
 from fmlora_kit.figures.subspaces import WITHIN_NAMES, mean_of_known, one_each, side_titles
 from fmlora_kit.record import Record
@@ -22,6 +24,7 @@ _MEAN_LINE = {"color": style.AVERAGE_COLOR, "width": 3.5}
 _CHANCE_LINE = {"color": "#777777", "width": 2, "dash": "dash"}
 
 
+@draws()
 def earlier_span(
     records: Records, *, energy: float = subspaces.ENERGY, within: str = "open"
 ) -> go.Figure:
@@ -33,6 +36,7 @@ def earlier_span(
     Of runs with low-rank updates and two tasks. `energy` is the share of an earlier update's energy
     that its directions hold; chance draws from `within`, see `analysis.subspaces.WITHIN`.
     """
+    checks.choice("within", within, WITHIN_NAMES)
     table = one_each(records, least=2)
     (record, *_) = table.values()
     who = run_name(record) if len(table) == 1 else record.stream
@@ -59,6 +63,7 @@ def earlier_span(
     return figure
 
 
+@draws()
 def core_energy(records: Records) -> go.Figure:
     """Energy of all updates together, |C_t|_F^2 of the core, as tasks are learned.
 
@@ -86,6 +91,7 @@ def core_energy(records: Records) -> go.Figure:
     return figure
 
 
+@draws()
 def singular_values(
     record: Record, first: int | str, second: int | str, *, layer: int | str | None = None
 ) -> go.Figure:
@@ -237,6 +243,7 @@ _ROOMS = {"open": "room left", "core": "shared core", "space": "whole space"}
 _LEVELS = {name: f"chance, {words}" for name, words in _ROOMS.items()}
 
 
+@draws()
 def subspace_pair(
     record: Record,
     first: int | str,
@@ -356,6 +363,7 @@ _PANEL = 250  # pixels
 _SIGNED = ((0.0, "#b35806"), (0.5, "#ffffff"), (1.0, "#0b5a8f"))
 
 
+@draws()
 def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     """What each task added to the core of one layer, M_t N_t; a panel per task, sharp where large.
 

@@ -105,12 +105,7 @@ class Encoder(nn.Module):
             yield rows[batch]
 
     def rows(self, images: np.ndarray, *, whole: bool | None = None) -> Rows:
-        """The images, or their tokens if `hold` has them, to take batches of.
-
-        Args:
-            images: uint8 (n, height, width, 3).
-            whole: see `Rows`.
-        """
+        """The images, or their tokens if `hold` has them, to take batches of: see `Rows`."""
         tokens = None if self.blocks_cache is None else self.blocks_cache.get(images)
         return Rows(images if tokens is None else tokens, self.device, whole=whole)
 
@@ -129,21 +124,17 @@ class Encoder(nn.Module):
     def cache_frozen_blocks(self, n_bytes: int, device: torch.device | None = None) -> None:
         """Keep up to ``n_bytes`` of what the frozen first blocks give from now on; 0: nothing.
 
-        This saves time where `n_frozen_blocks` is not 0, and changes no number. The training loop
-        holds each task's training images and, as far as there is room, all test images.
-
-        Args:
-            n_bytes: float32 tokens of one image take 4 * tokens * d bytes.
-            device: where they are kept; None: on the model's.
+        This costs memory, saves time where `n_frozen_blocks` is not 0, and changes no number: the
+        training loop holds each task's training images and, as far as there is room, all test
+        images. Float32 tokens of one image take 4 * tokens * d bytes, on ``device`` (None: the
+        model's).
         """
         self.blocks_cache = FrozenBlocksCache(n_bytes, device) if n_bytes else None
 
     def hold(self, images: np.ndarray, *, urgent: bool = False) -> None:
         """Run this array through the frozen first blocks once, if a cache has room for the tokens.
 
-        Args:
-            images: uint8 (n, height, width, 3); it must not change any more.
-            urgent: drop other arrays where there is no room.
+        It must not change any more. If ``urgent``, other arrays are dropped to make room.
         """
         k, cache = self.n_frozen_blocks, self.blocks_cache
         if cache is None or not k:

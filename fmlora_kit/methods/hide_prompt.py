@@ -54,7 +54,6 @@ class HiDePrompt(PromptedMethod):
     """HiDe-Prompt. Task t trains its prefix and its head rows, then both layers over all classes.
 
     Args:
-        backbone, n_classes: see `Method`.
         length: keys, and as many values, of a prefix in each of its blocks.
         blocks: where prefixes stand; default: the first five, or all of fewer.
         ensemble: share of the mean of earlier prefixes in P_t.
@@ -65,11 +64,8 @@ class HiDePrompt(PromptedMethod):
         sample_lr: learning rate of TII and of TAP.
         samples: features drawn per class and epoch.
         start: the first prefix starts uniform from -start to start.
-        options: see `Method` (lr, head_lr, head, seed). Heads "lda" and "ridge"
-            take the place of TAP: their rows follow from statistics of all classes.
-
-    Raises:
-        ValueError: blocks that the backbone does not have, or an option out of range.
+        options: heads "lda", "mda" and "ridge" take the place of TAP: their rows follow from
+            statistics of all classes.
     """
 
     name = "hide_prompt"
@@ -196,10 +192,7 @@ class HiDePrompt(PromptedMethod):
         return torch.tensor(self.uninstructed.owners)[likeliest]
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features: uint8 (n, height, width, 3) -> (n, d).
-
-        Under the prefix of each image's guessed task; while a task is learned, under its own.
-        """
+        """Pooled features (n, d) under the prefix of the task in training or of the guessed one."""
         if self.current is not None:
             own = self.prompt()[None]
         elif self.own:
@@ -246,13 +239,7 @@ class HiDePrompt(PromptedMethod):
 
 
 def contrastive(features: Tensor, earlier: Tensor, temperature: float) -> Tensor:
-    """Mean of -log softmax(M M^T / temperature)[i, i] over M = [earlier; features].
-
-    Args:
-        features: of a batch, (n, d).
-        earlier: class means of earlier tasks, (m, d).
-        temperature: see above.
-    """
+    """Mean of -log softmax(M M^T / temperature)[i, i], M = [class means (m, d); batch (n, d)]."""
     with torch.autocast(features.device.type, enabled=False):  # dot products need all their digits
         rows = torch.cat([earlier, features])
         near = rows @ rows.T / temperature

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from html import escape, unescape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -245,8 +245,9 @@ def _figure(name: str, figures: Mapping[str, go.Figure]) -> str:
     if name not in figures:
         return ""
     said = figures[name].layout.title
-    caption = f"<b>{escape(said.text)}.</b> {escape(said.subtitle.text or '')}"
-    return f"<figure><figcaption>{caption}</figcaption>{plot(name, said.text)}</figure>"
+    title, subtitle = (unescape(each or "") for each in (said.text, said.subtitle.text))
+    caption = f"<b>{escape(title)}.</b> {escape(subtitle)}"
+    return f"<figure><figcaption>{caption}</figcaption>{plot(name, title)}</figure>"
 
 
 def _matrices(mark: str, figures: Mapping[str, go.Figure]) -> str:

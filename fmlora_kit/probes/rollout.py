@@ -7,6 +7,9 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
+from timm.layers import Attention
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.vision_transformer import Block, ResPostBlock, VisionTransformer
 from torch import Tensor
 
 from fmlora_kit.methods import Method
@@ -19,8 +22,10 @@ def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
 
     Abnar and Zuidema 2020, arXiv 2005.00928, sec. 3: the product over the blocks of
     (A_l + I) / 2, A_l the attention of block l, mean over its heads; I stands for the residual
-    connection. The class token's row of it, or the mean row of the patches where the model pools
-    by averaging. Class and prompt tokens take part in the product but have no place in the map.
+    connection. Of it the mean row of what the features read: the class token, the class and the
+    distillation token of a distilled DeiT, or the patches (with the class token where the model
+    pools over it too) where the model averages. Class and prompt tokens take part in the product
+    but have no place in the map.
     Each patch is even. It knows nothing of classes, of values, and of the other layers.
 
     Args:
@@ -31,15 +36,27 @@ def attention_rollout(model: Method, images: np.ndarray) -> np.ndarray:
         ValueError: no or wrong images, or a ViT that pools or attends in a way of its own.
     """
     scores.check_images(model, images)
-    prefix, pool = model.vit.num_prefix_tokens, model.vit.global_pool
-    if pool not in ("token", "avg"):
-        raise ValueError(f"model must pool by 'token' or 'avg' for rollout, got {pool!r}")
+    prefix, read = model.vit.num_prefix_tokens, _tokens_read(model.vit)
     maps = []
     for k in range(0, len(images), scores.BATCH):
         product = rollout(attentions(model, images[k : k + scores.BATCH]))
-        row = product[:, 0] if pool == "token" else product[:, prefix:].mean(dim=1)
+        row = product[:, read].mean(dim=1)
         maps.append(scores.spread_over_pixels(model, row[:, prefix:]))
     return scores.to_numpy(maps)
+
+
+def _tokens_read(vit: VisionTransformer) -> slice:
+    """Which tokens of the last block the features are the mean of; ValueError if it is no mean."""
+    pool, head = vit.global_pool, type(vit).forward_head
+    if head is VisionTransformerDistilled.forward_head:
+        return slice(0, 2)
+    own = head is VisionTransformer.forward_head and type(vit).pool is VisionTransformer.pool
+    if not own or vit.attn_pool is not None or pool not in ("token", "avg"):
+        got = f"{pool!r} of a {type(vit).__name__}"
+        raise ValueError(f"model must pool by 'token' or 'avg' for rollout, got {got}")
+    if pool == "token":
+        return slice(0, 1)
+    return slice(0 if vit.pool_include_prefix else vit.num_prefix_tokens, None)
 
 
 def rollout(attentions: list[Tensor]) -> Tensor:
@@ -67,11 +84,13 @@ def attentions(model: Method, images: np.ndarray) -> list[Tensor]:
 @contextmanager
 def _open_attention(model: Method, seen: list[Tensor]) -> Iterator[None]:
     """Attention computed step by step, not fused, so that what goes into its dropout is seen."""
-    layers = [block.attn for block in model.vit.blocks]
-    if not all(hasattr(layer, "attn_drop") and hasattr(layer, "fused_attn") for layer in layers):
-        raise ValueError("model must have timm's own attention in every block for rollout")
+    for block in model.vit.blocks:
+        attention = getattr(block, "attn", None)
+        if type(block) not in (Block, ResPostBlock) or type(attention) is not Attention:
+            got = f"{type(attention).__name__} in a {type(block).__name__}"
+            raise ValueError(f"model must have timm's own attention for rollout, got {got}")
     with ExitStack() as afterwards:
-        for layer in layers:
+        for layer in (block.attn for block in model.vit.blocks):
             hook = layer.attn_drop.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
             afterwards.callback(hook.remove)
             afterwards.callback(setattr, layer, "fused_attn", layer.fused_attn)

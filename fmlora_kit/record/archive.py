@@ -43,13 +43,9 @@ def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
 
 
 def load_briefs(file: str | os.PathLike) -> list[Record]:
-    """Read what `save_briefs` wrote, checked in full.
+    """Read what `save_briefs` wrote; RecordError if it is missing, newer, altered or breaks a rule.
 
     A file of an earlier fmlora_kit has no hash: it is read, and a warning says so.
-
-    Raises:
-        RecordError: the file is missing, was altered, is not of this format or of a newer one, or
-            breaks a rule.
     """
     try:
         path = Path(file)

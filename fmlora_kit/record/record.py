@@ -173,8 +173,7 @@ class Record:
     def load(cls, folder: str | os.PathLike) -> Record:
         """Read a record from a folder, checked in full.
 
-        Raises:
-            RecordError: a file is missing, truncated, altered, of a newer format, or breaks a rule.
+        RecordError: a file is missing, truncated, altered, of a newer format, or breaks a rule.
         """
         header, stored, seconds = storage.load_folder(folder)
         try:

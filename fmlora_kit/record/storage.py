@@ -39,14 +39,11 @@ DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recurs
 
 @dataclass(frozen=True)
 class StoredTask:
-    """One task as it lies on disk: an entry in record.json and an array file of its own.
-
-    The file has the digest ``sha256``; ``arrays`` is called only when it has to be written.
-    """
+    """One task as it lies on disk: an entry in record.json and an array file of its own."""
 
     entry: dict
-    sha256: str
-    arrays: Callable[[], bytes]
+    sha256: str  # of the file
+    arrays: Callable[[], bytes]  # called only when the file has to be written
 
 
 def task_file(index: int) -> str:
@@ -77,9 +74,8 @@ def save_folder(
             saved there before stays as it was.
     """
     folder = Path(folder)
-    already = 0
-    if (folder / RECORD_FILE).exists():
-        already = 0 if replace else _tasks_already_saved(folder, header, tasks)
+    goes_on = not replace and (folder / RECORD_FILE).exists()
+    already = _tasks_already_saved(folder, header, tasks) if goes_on else 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if replace:

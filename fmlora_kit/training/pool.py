@@ -37,6 +37,7 @@ from tqdm.auto import tqdm
 
 from fmlora_kit.checks import Count, checked, instance, listed
 from fmlora_kit.record import Record
+from fmlora_kit.training.device import import_extra
 from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run_many(
     Args:
         jobs: what to do; relative folders are relative to where this process is now.
         workers: processes at once, each on one thread; default: as many as there are GPUs, or else
-            cores. They take turns on the GPUs.
+            cores. They take turns on the GPUs. Not for a cluster, which has its own.
         cluster: send the jobs to the workers of this Dask scheduler instead (its address, such as
             "tcp://host:8786", or a Dask cluster), see the top of this file; needs `distributed`.
         say: told one line after every task.
@@ -69,10 +70,8 @@ def run_many(
 
     Raises:
         FailedRuns: after all jobs are done, if some failed; names them and why.
-        ImportError: for a cluster, if `distributed` is not installed.
         OSError: no scheduler answers at the cluster's address.
         RuntimeError: it is called at the top of a script, not under ``if __name__ == "__main__":``.
-        ValueError: both ``workers`` and ``cluster`` are given.
     """
     checked("workers", workers, Count | None)
     if workers is not None and cluster is not None:
@@ -196,12 +195,7 @@ def _on_cluster(
 
 
 def _distributed() -> ModuleType:
-    try:
-        import distributed
-    except ImportError as error:
-        how = "pip install 'fmlora_kit[scale]'"
-        raise ImportError(f"runs on a cluster need Dask's distributed: {how}") from error
-    return distributed
+    return import_extra("distributed", "runs on a cluster need Dask's distributed")
 
 
 def _absolute(job: Job) -> Job:

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from fmlora_kit.checks import checked, fail, flag, instance, integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
-from fmlora_kit.record.card import NOT_RECORDED, flat
+from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
 from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
@@ -64,20 +64,12 @@ def run(
     interrupted, because all randomness depends on the seed and the task's number alone.
 
     With ``accelerator``, every process calls this with the same arguments, see `training.parallel`:
-    all return the same record but for rounding, the main process alone writes ``folder`` and calls
-    ``on_task``, and all read ``folder`` when they go on.
+    ``model`` is moved to the accelerator's device, all return the same record but for rounding, the
+    main process alone writes ``folder`` and calls ``on_task``, and all read ``folder`` when they go
+    on.
 
-    Args:
-        model: fresh, as built.
-        stream: the tasks.
-        budget: epochs and batch size.
-        folder: where the record is kept.
-        on_task: called with the record after every task.
-        show_progress: show bars, over tasks and over steps.
-        accelerator: of this process, which learns together with others; ``model`` is moved to its
-            device.
-        cache_bytes: keep up to so many bytes of what the frozen first blocks give, which costs
-            memory and saves time: see `Method.cache_frozen_blocks`.
+    The model must be fresh, as built. ``on_task`` is called with the record after every task; bars
+    show progress over tasks and over steps; for ``cache_bytes`` see `Method.cache_frozen_blocks`.
 
     Raises:
         ValueError: the folder holds another run, ``model`` is not fresh or built for another number
@@ -93,7 +85,7 @@ def run(
     instance("model", model, Method, "a method")
     if integer("cache_bytes", cache_bytes, 0):
         model.cache_frozen_blocks(cache_bytes)
-    group, alone = group_of(accelerator), accelerator is None
+    group, leads = group_of(accelerator), accelerator is None or accelerator.is_main_process
     if accelerator is not None:
         model.to(accelerator.device)
     record = start_record(model, stream, budget, processes=group.size if group else 1)
@@ -101,12 +93,10 @@ def run(
         record = _resume(model, record, Record.load(folder), folder)
     if group:
         group.agree(_facts(record))
-    leads = alone or accelerator.is_main_process
-    left = stream[len(record.tasks) :]
-    bar = tqdm(left, desc=model.name, unit="task", disable=not (show_progress and leads))
-    for task in bar:
+    left, shown = stream[len(record.tasks) :], show_progress and leads
+    for task in tqdm(left, desc=model.name, unit="task", disable=not shown):
         with together(model, accelerator):
-            result = train_task(model, task, stream, budget, show_progress=show_progress and leads)
+            result = train_task(model, task, stream, budget, show_progress=shown)
         record = record.with_task(result)
         if leads and folder is not None:
             record.save(folder)
@@ -119,7 +109,8 @@ def run(
 
 def _facts(record: Record) -> dict:
     """What processes must agree on before they learn together; devices may differ."""
-    facts = {what: v for what, v in flat(record.config).items() if what != "training.device"}
+    inexact = ("training.device", f"method.{COMPUTES}")
+    facts = {what: v for what, v in flat(record.config).items() if what not in inexact}
     finished = "number of tasks found in the folder (on a file system that all processes share)"
     return {"seed": record.seed, **facts, finished: len(record.tasks)}
 
@@ -127,6 +118,9 @@ def _facts(record: Record) -> dict:
 def _resume(model: Method, fresh: Record, kept: Record, folder: str | Path) -> Record:
     parts = ("method", "stream", "seed", "config", "versions")
     there, here = ({part: getattr(r, part) for part in parts} for r in (kept, fresh))
+    for side in (there, here):  # `replay` compares what backbones compute, within rounding
+        exact = {k: v for k, v in side["config"].get("method", {}).items() if k != COMPUTES}
+        side["config"] = {**side["config"], "method": exact}
     if there != here:
         raise ValueError(
             f"folder must be empty or hold this very run, got another one in {folder}: "

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
 from fmlora_kit.figures.comparison import metrics_table
+from fmlora_kit.figures.entry import plain
 from fmlora_kit.figures.forgetting import forgetting_curves
 from fmlora_kit.figures.panel import notice
 from fmlora_kit.record import Record, load_records
@@ -68,7 +69,7 @@ class RunComparison(ipywidgets.VBox):
             try:
                 figure = draw(chosen)
             except ValueError as error:  # nothing chosen, or a run too short for this view
-                figure = notice(name.capitalize(), html.escape(str(error)), height=120)
+                figure = notice(name.capitalize(), plain(str(error)), height=120)
             self.boxes[name].show(figure)
         shown = f"{len(chosen)} of {len(self._records)} records shown."
         lines = [f"{shown} Ctrl or Shift chooses several."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 
 import ipywidgets
 import plotly.graph_objects as go
@@ -27,5 +28,5 @@ class FigureBox(ipywidgets.Output):
         if figure.layout.height:  # the page must not jump while the new figure is drawn
             self.layout.min_height = f"{figure.layout.height:g}px"
         title = figure.layout.title.text or "a figure"
-        data = {PLOTLY: json.loads(figure.to_json()), "text/plain": title}
+        data = {PLOTLY: json.loads(figure.to_json()), "text/plain": unescape(title)}
         self.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
