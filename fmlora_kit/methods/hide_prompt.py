@@ -43,6 +43,7 @@ from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Positive, Weight, number, one_of
 from fmlora_kit.methods import description
 from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
+from fmlora_kit.methods.encoder import finite
 from fmlora_kit.streams.task import Task
 
 REHEARSED = ("cosine", "linear")  # heads whose rows TAP trains
@@ -136,10 +137,10 @@ class HiDePrompt(PromptedMethod):
         """Freeze P_t, keep the classes' Gaussians, and train TII and TAP on all of them."""
         labels = torch.tensor(task.train_labels)
         features = self.extract(task.train_images)
-        plain = torch.cat([self.query(batch).cpu() for batch in self.batches(task.train_images)])
+        plain = [self.query(batch).cpu() for batch in self.batches(task.train_images)]
         self._close_head(task, features)
         self.instructed.learn(features, labels, task.classes)
-        self.uninstructed.learn(plain, labels, task.classes)
+        self.uninstructed.learn(finite(torch.cat(plain)), labels, task.classes)
         self.own.append(nn.Parameter(self.prompt().detach(), requires_grad=False))
         self.current = None
         self._infer_tasks()

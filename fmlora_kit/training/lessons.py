@@ -59,7 +59,7 @@ def record(
     method; each record has a folder of its own in ``folder``, which must be writable.
     """
     learner = model(stream, method, seed=seed)
-    place = as_path("folder", folder) / f"{stream.name}-{method}-{seed}"
+    place = as_path("folder", folder).absolute() / f"{stream.name}-{method}-{seed}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         earlier = _load_if_same(place, start_record(learner, stream, BUDGET))
