@@ -24,11 +24,8 @@ class ClassGaussians:
     """One Gaussian per class and task, in the order they came.
 
     A class that comes again in another task (domain-incremental) has a Gaussian of its own there.
-    Everything is in float64 on the CPU, because not every accelerator has double precision.
-
-    Args:
-        d: feature width.
-        kind: "covariance" (d, d) or "variance" (d,), the diagonal alone.
+    Everything is in float64 on the CPU, because not every accelerator has double precision. Of a
+    feature of width d, "covariance" keeps (d, d), "variance" the diagonal alone, (d,).
     """
 
     def __init__(self, d: int, kind: str):
@@ -97,16 +94,11 @@ class Rehearsal:
     """How a layer is trained on drawn features: SGD with momentum 0.9 and a cosine over the epochs.
 
     Optimiser and its numbers are those of HiDe-Prompt's public code.
-
-    Attributes:
-        epochs: each with newly drawn features, all used once.
-        lr: learning rate at the start.
-        n_samples: features drawn of every Gaussian in each epoch; also the size of a batch.
     """
 
-    epochs: int
-    lr: float
-    n_samples: int
+    epochs: int  # each with newly drawn features, all used once
+    lr: float  # learning rate at the start
+    n_samples: int  # features drawn of every Gaussian in each epoch; also the size of a batch
 
     def fit(
         self,
@@ -116,14 +108,10 @@ class Rehearsal:
         targets: Tensor,
         generator: torch.Generator,
     ) -> None:
-        """Minimise the cross-entropy of ``logits`` in ``parameters``.
+        """Minimise the cross-entropy of ``logits``, (n, d) -> (n, rows), in ``parameters``.
 
-        Args:
-            logits: (n, d) -> (n, rows), on the device and in the precision of ``parameters``.
-            parameters: what is trained.
-            gaussians: of m classes.
-            targets: the right row for each of the m Gaussians, (m,).
-            generator: randomness of features and of their order.
+        Features are on their device and in their precision; ``targets`` (m,) is the right row for
+        each of the m Gaussians, ``generator`` the randomness of features and of their order.
         """
         optimiser = torch.optim.SGD(parameters, lr=self.lr, momentum=0.9, weight_decay=5e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(self.epochs, 1))

@@ -20,12 +20,9 @@ UPDATES = ("reptile", "slow")
 
 
 class EnteringPrompt(nn.Module):
-    """Prompt tokens that join the others right before a block: a forward pre-hook of it.
+    """Prompt tokens (1, L, d) that join the others, behind ``place`` of them, right before a block.
 
-    Args:
-        tokens: (1, L, d), what they start at.
-        block: the number of the block.
-        place: how many tokens stand before them.
+    It is a forward pre-hook of the block.
     """
 
     def __init__(self, tokens: Tensor, block: int, place: int):
@@ -60,14 +57,16 @@ def add_prompt(
     like = next(vit.parameters())
     start = 0.02 * torch.randn(1, length, vit.embed_dim, generator=generator, dtype=like.dtype)
     if block:
-        _enter_later(vit, start.to(like), block)
+        if vit.dynamic_img_size:
+            raise ValueError(f"prompt before block {block} needs a ViT of one image size")
+        vit.entering_prompt = EnteringPrompt(start.to(like), block, prefix)
+        vit.blocks[block].register_forward_pre_hook(vit.entering_prompt)
+        _count_prefix(vit, length, first=block)
         return
     old = [vit.reg_token.detach()] if vit.reg_token is not None else []
     vit.reg_token = nn.Parameter(torch.cat([*old, start.to(like)], dim=1))
-    if old:
-        is_new = torch.arange(vit.reg_token.shape[1])[:, None] >= vit.num_reg_tokens
-        vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))
     vit.num_reg_tokens += length
+    keep_own_registers(vit, length)
     _count_prefix(vit, length)
     if vit.pos_embed is not None and not vit.no_embed_class:
         old = vit.pos_embed.detach()
@@ -76,12 +75,18 @@ def add_prompt(
         vit.pos_embed = nn.Parameter(places, requires_grad=False)
 
 
-def _enter_later(vit: VisionTransformer, start: Tensor, block: int) -> None:
-    if vit.dynamic_img_size:
-        raise ValueError(f"prompt before block {block} needs a ViT of one image size")
-    vit.entering_prompt = EnteringPrompt(start, block, vit.num_prefix_tokens)
-    vit.blocks[block].register_forward_pre_hook(vit.entering_prompt)
-    _count_prefix(vit, start.shape[1], first=block)
+def keep_own_registers(vit: VisionTransformer, length: int) -> None:
+    """Let gradients reach only the last ``length`` register tokens of ``vit``.
+
+    A copied or unpickled parameter has lost this hook: whoever copies calls this again.
+    """
+    if hasattr(vit, "entering_prompt") or vit.num_reg_tokens == length:
+        return
+    is_new = torch.arange(vit.num_reg_tokens)[:, None] >= vit.num_reg_tokens - length
+    trains = vit.reg_token.requires_grad
+    vit.reg_token.requires_grad_(True)  # only such a one takes a hook
+    vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))
+    vit.reg_token.requires_grad_(trains)
 
 
 def _count_prefix(vit: VisionTransformer, length: int, first: int = 0) -> None:
@@ -103,9 +108,5 @@ def prompt_of(vit: VisionTransformer, length: int) -> Tensor:
 
 
 def reptile(before: Tensor, fast: Tensor, eta: float) -> Tensor:
-    """P + eta (P_t - P): all (L, d).
-
-    Raises:
-        ValueError: ``eta`` outside 0..1.
-    """
+    """P + eta (P_t - P), with eta from 0 to 1: all (L, d)."""
     return before + number("eta", eta, 0, 1) * (fast - before)

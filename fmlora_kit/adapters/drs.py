@@ -32,11 +32,9 @@ class Complexity:
 
 
 def difficulty(features: np.ndarray, labels: np.ndarray) -> float:
-    """Held-out nearest-class-mean error of the current features, 1 at chance level.
+    """Held-out nearest-class-mean error, 1 at chance level.
 
-    Args:
-        features: (n, d) of the new task's training images, from the current model.
-        labels: (n,).
+    Features (n, d) are those of the new task's training images under the current model.
     """
     from sklearn.model_selection import StratifiedKFold
 

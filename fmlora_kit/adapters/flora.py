@@ -26,13 +26,8 @@ class FactorizedUpdate(LowRankUpdate):
     """x -> s A (C + M diag(g) N Pi) B x.
 
     g are nested rank gates (all ones unless a rank selector sets them), Pi: (R, R) is the
-    protection of earlier tasks (the identity unless `protect` is on).
-
-    Args:
-        d_in: inputs of the adapted map.
-        d_out: outputs of the adapted map.
-        rank: R, the width of the shared subspace.
-        alpha: scale; the update is multiplied by alpha / R.
+    protection of earlier tasks (the identity unless `protect` is on). R, the width of the shared
+    subspace, is the rank.
     """
 
     def __init__(self, d_in: int, d_out: int, rank: int, alpha: float):
@@ -130,12 +125,9 @@ def from_noise(weight: Tensor, rank: int, generator: torch.Generator) -> tuple[T
 def from_update(
     delta: Tensor, rank: int, used: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Orthonormal A, B and the core C with A C B = ``delta``, a learned update of rank ``used``.
+    """Orthonormal A (d_out, R), B (R, d_in) and C (R, R) with A C B = ``delta``, of rank ``used``.
 
     Directions beyond the first ``used`` are random, orthogonal to them: room for later tasks.
-
-    Returns:
-        A (d_out, R), B (R, d_in), C (R, R).
     """
     u, s, v = _svd(delta.double())
     sides = []

@@ -39,20 +39,21 @@ def attend_to(vit: VisionTransformer, prefixes: Mapping[int, tuple[Tensor, Tenso
     Prefix keys pass the norm of keys, where the attention has one, as every key does [ours].
 
     Args:
-        vit: its weights are not touched; afterwards it is as it was before.
+        vit: with timm's own attention and no attention mask; afterwards it is as it was before.
         prefixes: by block, keys and values, each (1, length, d) for all images of a batch or
             (batch, length, d) for each image its own; d is the width of k, head after head.
-
-    Raises:
-        ValueError: no such block, an attention that is not timm's own, a wrong shape, or (in the
-            forward pass) an attention mask or another number of images.
     """
     if prefixes:
         check_blocks("prefixes", tuple(prefixes), vit)
     if vit.grad_checkpointing:
         raise ValueError("backbone must not use gradient checkpointing: it attends once more later")
     for i, (keys, values) in prefixes.items():
-        _check_shapes(i, keys, values, prefix_width(vit))
+        d = prefix_width(vit)
+        if keys.shape != values.shape or keys.ndim != 3 or keys.shape[2] != d:
+            raise ValueError(
+                f"prefix of block {i} must be keys and values (images or 1, length, {d}), "
+                f"got {tuple(keys.shape)} and {tuple(values.shape)}"
+            )
     with ExitStack() as hooks:
         for i, (keys, values) in prefixes.items():
             for hook in _open(vit.blocks[i].attn, keys, values):
@@ -74,14 +75,6 @@ def check_blocks(name: str, blocks: Sequence[int], vit: VisionTransformer) -> No
     for i in blocks:
         if type(getattr(vit.blocks[i], "attn", None)) is not Attention:
             raise ValueError(f"{name} needs timm's own attention, block {i} has another")
-
-
-def _check_shapes(i: int, keys: Tensor, values: Tensor, d: int) -> None:
-    if keys.shape != values.shape or keys.ndim != 3 or keys.shape[2] != d:
-        raise ValueError(
-            f"prefix of block {i} must be keys and values (images or 1, length, {d}), "
-            f"got {tuple(keys.shape)} and {tuple(values.shape)}"
-        )
 
 
 def _open(attention: nn.Module, keys: Tensor, values: Tensor) -> list[RemovableHandle]:
@@ -112,15 +105,7 @@ def _open(attention: nn.Module, keys: Tensor, values: Tensor) -> list[RemovableH
 class PromptPool(nn.Module):
     """Keys (M, d) and prompts (M, L, d), both started at U(-1, 1).
 
-    Args:
-        d: width of queries and of tokens.
-        size: M, prompts in the pool.
-        length: L, tokens of a prompt.
-        top_k: k, prompts that an image takes.
-        generator: randomness of the start.
-
-    Raises:
-        ValueError: a size is below 1, or ``top_k`` is above ``size``.
+    The pool's size is M, a prompt's length L; an image takes ``top_k`` prompts, at most M.
     """
 
     def __init__(self, d: int, *, size: int, length: int, top_k: int, generator: torch.Generator):

@@ -39,10 +39,7 @@ def input_moments(
 ) -> dict[str, Tensor]:
     """Mean x x^T over all tokens that reach each site: name -> (d_in, d_in), float64.
 
-    Args:
-        model: the ViT; every site must be adapted.
-        sites: the maps to listen to.
-        forwards: advancing it runs the model, one batch a step.
+    Advancing ``forwards`` runs the ViT ``model``, one batch a step.
     """
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
@@ -70,9 +67,8 @@ def input_moments(
 def protection(moment: Tensor, share: float) -> Tensor:
     """Pi (R, R), float64: projects out the fewest directions that hold ``share`` of z's energy.
 
-    Args:
-        moment: second moment of z over earlier tasks, (R, R).
-        share: between 0 (nothing is protected) and 1 (every direction that was excited is).
+    ``moment`` is the second moment of z over earlier tasks, (R, R). A share of 0 protects nothing,
+    1 every direction that was excited.
     """
     share = number("protect", share, 0, 1)
     identity = torch.eye(len(moment), dtype=torch.float64)
@@ -89,27 +85,16 @@ _ROUNDING = 1e-9  # of a share of energy
 
 
 def rising_share(start: float, task: int, n_tasks: int) -> float:
-    """eps_t = lambda + (1 - lambda) t / T; tasks count from 0, as in the public code.
-
-    Args:
-        start: lambda, the share of the first task.
-        task: t.
-        n_tasks: T.
-    """
+    """eps_t = lambda + (1 - lambda) t / T; tasks count from 0, as in the public code."""
     return start + (1 - start) * task / n_tasks
 
 
 @dataclass(frozen=True)
 class DualGPM:
-    """The memory of one map's inputs.
+    """The memory of one map's inputs."""
 
-    Attributes:
-        basis: orthonormal columns, (d, k) with k at most d / 2, float64, on the CPU.
-        holds: "old": what old inputs span; "free": what they leave free.
-    """
-
-    basis: Tensor
-    holds: str = "old"
+    basis: Tensor  # orthonormal columns, (d, k) with k at most d / 2, float64, on the CPU
+    holds: str = "old"  # "old": what old inputs span; "free": what they leave free
 
     @classmethod
     def empty(cls, d: int) -> DualGPM:
@@ -127,12 +112,7 @@ class DualGPM:
         return self.basis if self.holds == "free" else _complement(self.basis)
 
     def grow(self, moment: Tensor, share: float) -> DualGPM:
-        """The memory with a finished task in it.
-
-        Args:
-            moment: mean x x^T of the task's inputs, (d, d).
-            share: eps of its energy that the memory must hold afterwards.
-        """
+        """The memory with a task of moment X (d, d) in it, of whose energy it holds eps = share."""
         moment, free = moment.double(), self.free
         total = moment.square().sum()
         if total == 0:
@@ -151,12 +131,7 @@ def leading_directions(moment: Tensor, free: Tensor, rank: int) -> Tensor:
 
     They are found inside the free directions, so that every row is orthogonal to old inputs, also
     where a singular value is zero [ours]. If fewer than ``rank`` directions are free, the remaining
-    rows are zero [ours].
-
-    Args:
-        moment: X, (d, d).
-        free: Q, orthonormal columns, (d, m).
-        rank: how many.
+    rows are zero [ours]. X is ``moment`` (d, d), Q is ``free`` (d, m) with orthonormal columns.
     """
     u = torch.linalg.svd(free.T @ moment.double(), full_matrices=False).U
     rows = (free @ u[:, :rank]).T

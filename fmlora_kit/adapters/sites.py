@@ -18,19 +18,11 @@ MAPS = ("q", "k", "v", "proj", "fc1", "fc2")
 
 @dataclass(frozen=True)
 class Site:
-    """One adapted linear map.
+    """One adapted linear map, with ``d_in`` inputs and ``d_out`` outputs."""
 
-    Attributes:
-        name: e.g. "blocks.0.q".
-        path: the module that holds it, e.g. "blocks.0.attn.qkv".
-        rows: which output rows of that module are this map's.
-        d_in: inputs of the map.
-        d_out: outputs of the map.
-    """
-
-    name: str
-    path: str
-    rows: slice
+    name: str  # e.g. "blocks.0.q"
+    path: str  # the module that holds it, e.g. "blocks.0.attn.qkv"
+    rows: slice  # which output rows of that module are this map's
     d_in: int
     d_out: int
 
@@ -84,9 +76,7 @@ def _site(block: nn.Module, i: int, name: str) -> Site:
 class AdaptedLinear(nn.Module):
     """A frozen linear map plus updates of some of its output rows: y = W0 x + b + sum of updates.
 
-    Args:
-        base: the frozen map, (d_out, d_in).
-        updates: by site name: the rows it changes, and the update.
+    ``updates`` says by site name which rows each changes.
     """
 
     def __init__(self, base: nn.Linear, updates: dict[str, tuple[slice, LowRankUpdate]]):
@@ -108,12 +98,13 @@ class AdaptedLinear(nn.Module):
 
     def _frozen_weight(self) -> Tensor:
         """W0 and all that is frozen of the updates: added once, not multiplied by every token."""
-        weight, copied = self.base.weight, False
-        for rows, update in zip(self.rows, self.updates, strict=True):
-            if (dense := update.dense()) is not None:
-                weight = weight if copied else weight.detach().clone()
+        parts = [update.dense() for update in self.updates]
+        weight = self.base.weight
+        if any(dense is not None for dense in parts):
+            weight = weight.detach().clone()
+        for rows, dense in zip(self.rows, parts, strict=True):
+            if dense is not None:
                 weight[rows] += dense
-                copied = True
         return weight
 
     @torch.no_grad()

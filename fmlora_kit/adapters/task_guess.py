@@ -43,12 +43,8 @@ class TaskChoice:
     discriminant analysis, f . S^-1 mu - mu . S^-1 mu / 2, with one covariance S shared by all
     classes of all tasks (streaming LDA, arXiv 1909.01520). A class that comes again in another task
     (domain-incremental) has a mean of its own there. Everything is in float64 on the CPU, so that
-    every image is judged by itself and on any device alike.
-
-    Args:
-        d: feature width.
-        kind: "lda" or "nearest_mean".
-        shrinkage: of S towards a multiple of the identity.
+    every image is judged by itself and on any device alike. ``d`` is the feature width,
+    ``shrinkage`` that of S towards a multiple of the identity.
     """
 
     def __init__(self, d: int, kind: str, shrinkage: float):

@@ -32,7 +32,11 @@ from fmlora_kit.checks import fail, integer
 
 
 class LowRankUpdate(nn.Module):
-    """x -> A B x, of which subclasses say the `factors`."""
+    """x -> A B x, of which subclasses say the `factors`.
+
+    They are made for a map of ``d_in`` inputs and ``d_out`` outputs; their ``rank`` is at most the
+    smaller of the two, and a scale ``alpha`` multiplies the update by alpha / rank.
+    """
 
     def factors(self) -> tuple[Tensor, Tensor] | None:
         """A (d_out, r) and B (r, d_in), all scales included; None: there is no update now."""
@@ -57,13 +61,8 @@ def updated_linear(
 ) -> Tensor:
     """W0 x + b with low-rank updates of some rows: (..., d_in) -> (..., d_out).
 
-    Gradients reach x and the factors, not the frozen map.
-
-    Args:
-        x: (..., d_in).
-        weight: W0, (d_out, d_in), frozen.
-        bias: b, (d_out,), frozen, or None.
-        updates: the rows that each changes, its A (rows, r) and its B (r, d_in).
+    Gradients reach x and the factors, not the frozen map W0 (d_out, d_in), b (d_out,). An update is
+    the rows that it changes, its A (rows, r) and its B (r, d_in).
     """
     rows, a, b = zip(*updates, strict=True)
     given = [x, weight, bias, *a, *b]
@@ -121,15 +120,7 @@ def _needed(ctx) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
 
 
 class LoRAUpdate(LowRankUpdate):
-    """x -> s A B x with A: (d_out, r) starting at zero and B: (r, d_in) uniform, s = alpha / r.
-
-    Args:
-        d_in: inputs of the adapted map.
-        d_out: outputs of the adapted map.
-        rank: r, at most the smaller side of the map.
-        alpha: scale; the update is multiplied by alpha / r.
-        generator: randomness of B.
-    """
+    """x -> s A B x with A: (d_out, r) starting at zero and B: (r, d_in) uniform, s = alpha / r."""
 
     def __init__(self, d_in: int, d_out: int, rank: int, alpha: float, generator: torch.Generator):
         super().__init__()
@@ -161,11 +152,6 @@ class FoldedUpdate(LowRankUpdate):
 
     A: (r, d_in) is fixed, B: (d_out, r) starts at zero. Between tasks B has no column. S has the
     shape of the map's weight: folded into it (`merge`), it adds nothing to the deployed size.
-
-    Args:
-        d_in: inputs of the adapted map.
-        d_out: outputs of the adapted map.
-        rank: r, at most the smaller side of the map.
     """
 
     def __init__(self, d_in: int, d_out: int, rank: int):
@@ -210,13 +196,7 @@ class Magnitudes(nn.Module):
 
 
 class DecoupledUpdate(LowRankUpdate):
-    """x -> dW_t x, see above; without any pair it is zero.
-
-    Args:
-        d_in: inputs of the adapted map.
-        d_out: outputs of the adapted map.
-        magnitudes: shared by all adapted maps.
-    """
+    """x -> dW_t x, see above; without any pair it is zero. All maps share the magnitudes."""
 
     def __init__(self, d_in: int, d_out: int, magnitudes: Magnitudes):
         super().__init__()

@@ -15,30 +15,10 @@ from fmlora_kit.methods.sd_lora import SDLoRA, SDLoRARR
 from fmlora_kit.methods.sequential_lora import FirstTaskLoRA, Joint, SequentialLoRA
 from fmlora_kit.methods.task_lora import TaskLoRA
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method
-    for method in (
-        FMLoRA,
-        FMLoRARidge,
-        SequentialLoRA,
-        FirstTaskLoRA,
-        EWCLoRA,
-        InfLoRA,
-        SDLoRA,
-        SDLoRARR,
-        TaskLoRA,
-        L2P,
-        DualPrompt,
-        CODAPrompt,
-        HiDePrompt,
-        FullFinetuning,
-        FrozenBackbone,
-        NearestClassMean,
-        StreamingLDA,
-        RanPAC,
-        Joint,
-    )
-}
+_LORA = (FMLoRA, FMLoRARidge, SequentialLoRA, FirstTaskLoRA, EWCLoRA, InfLoRA, SDLoRA, SDLoRARR)
+_BY_IMAGE = (TaskLoRA, L2P, DualPrompt, CODAPrompt, HiDePrompt)  # what adapts depends on the image
+_OTHERS = (FullFinetuning, FrozenBackbone, NearestClassMean, StreamingLDA, RanPAC, Joint)
+METHODS: dict[str, type[Method]] = {each.name: each for each in _LORA + _BY_IMAGE + _OTHERS}
 
 __all__ = [
     "METHODS",

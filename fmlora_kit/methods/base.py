@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from fmlora_kit.adapters.head import DISCRIMINANTS, HEADS, SET_AFTERWARDS, Head, class_means
 from fmlora_kit.adapters.protection import input_moments
-from fmlora_kit.adapters.sites import adapted_maps, to_timm
+from fmlora_kit.adapters.sites import Site, adapted_maps, attach, find_sites, to_timm
 from fmlora_kit.backbones.batches import to_device
 from fmlora_kit.checks import (
     Count,
@@ -33,34 +33,24 @@ from fmlora_kit.checks import (
     one_of,
 )
 from fmlora_kit.methods import description
-from fmlora_kit.methods.encoder import Encoder
+from fmlora_kit.methods.encoder import Encoder, finite
 from fmlora_kit.streams.task import Task
 
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """The classification head.
+    """The classification head, one of `adapters.head.HEADS`.
 
-    Attributes:
-        kind: "lda", "mda", "cosine", "linear" or "ridge": see `adapters.head.Head`.
-        scale: multiplies cosine logits.
-        shrinkage: of the covariance of "lda" and "mda".
-        projections: random features of "ridge".
-        modes: of a class in a task, for "mda" [ours].
-        max_modes: of a class at most, for "mda": what is kept does not grow with the tasks [ours].
-        compensate: what "lda" and "mda" keep follows the features that move, where a task's classes
-            are new [ours]: see `adapters.drift`.
-
-    Raises:
-        ValueError: a number out of range, or ``compensate`` for another kind.
+    With ``compensate``, what "lda" and "mda" (no other kind) keep follows the features that move,
+    where a task's classes are new [ours]: see `adapters.drift`.
     """
 
     kind: Annotated[str, one_of(HEADS)] = "lda"
-    scale: Positive = 16.0
-    shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1
-    projections: Count = 1000
-    modes: Count = 2
-    max_modes: Count = 8
+    scale: Positive = 16.0  # multiplies cosine logits
+    shrinkage: Annotated[float, partial(number, above=0, high=1)] = 0.1  # of the covariance
+    projections: Count = 1000  # random features of "ridge"
+    modes: Count = 2  # of a class in a task, for "mda" [ours]
+    max_modes: Count = 8  # of a class at most: what "mda" keeps is bounded [ours]
     compensate: bool = False
 
     def __post_init__(self) -> None:
@@ -79,7 +69,8 @@ class Method(Encoder):
     """One frozen backbone, one head, and four verbs: prepare a task, loss, finish a task, predict.
 
     A subclass says what else is trained (`parts`) and what a task leaves behind (`snapshot`). Time
-    is told by the caller: ``progress`` runs from 0 to 1 over a task.
+    is told by the caller: ``progress`` runs from 0 to 1 over a task. Subclasses describe only their
+    own options; every method takes those below too.
 
     Args:
         backbone: a timm `VisionTransformer`; it is copied, the caller's stays as it is. Its
@@ -92,7 +83,8 @@ class Method(Encoder):
         seed: all randomness of this method.
 
     Raises:
-        ValueError: ``backbone`` is no timm ViT, or a number is out of range.
+        ValueError: ``backbone`` is no ViT that the method can use, or an option is of another type
+            or out of range.
     """
 
     name = "method"
@@ -149,9 +141,6 @@ class Method(Encoder):
         annotation that `checks.checked` reads), its default. What is given here by the same name
         is held to it. What older records mean by naming no such option (`when_missing`) is not
         noted either.
-
-        Raises:
-            ValueError: an option is of another type, or out of range.
         """
         rules = option_kinds(type(self))
         for name, value in given.items():
@@ -186,11 +175,9 @@ class Method(Encoder):
 
     @torch.inference_mode()
     def logits(self, images: np.ndarray, classes: Sequence[int] | None = None) -> np.ndarray:
-        """Scores over ``classes`` (default: all seen so far, in that order): (n, classes).
+        """Scores of uint8 images (n, height, width, 3) over ``classes``: (n, classes).
 
-        Args:
-            images: uint8 (n, height, width, 3).
-            classes: global class ids.
+        Classes are global ids; default: all seen so far, in that order.
         """
         return self.scores(self.extract(images), classes)
 
@@ -214,14 +201,20 @@ class Method(Encoder):
         groups = [{"params": self.parts(), "lr": self.lr}, {"params": head, "lr": self.head_lr}]
         return [group for group in groups if group["params"]]
 
+    def kept(self) -> dict[str, Tensor]:
+        """What a snapshot copies and `restore` writes back, by name: here the head."""
+        parts = {"weight": self.head.weight, "bias": self.head.bias, **self.head.statistics}
+        return {f"head.{name}": part for name, part in parts.items()}
+
     def snapshot(self) -> dict[str, np.ndarray]:
         """What rebuilds the model as it is now, given the snapshots of earlier tasks."""
-        return {f"head.{name}": numpy(part) for name, part in self._head_state().items()}
+        return {name: numpy(part) for name, part in self.kept().items()}
 
+    @torch.no_grad()
     def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
         """Take in the snapshot of the next task: afterwards the model is as it was then."""
-        for name, part in self._head_state().items():
-            part.copy_(tensor(state[f"head.{name}"]))
+        for name, part in self.kept().items():
+            part.copy_(tensor(state[name]))
         self._count(task_classes)
 
     def merge(self) -> None:
@@ -237,8 +230,7 @@ class Method(Encoder):
     def to_timm(self) -> VisionTransformer:
         """The adapted backbone as a plain timm ViT (prompt tokens are its register tokens).
 
-        Raises:
-            ValueError: there is no one model for all images.
+        ValueError if there is no one model for all images.
         """
         if not self.one_model:
             rule = "keep one model for all images to become a timm ViT"
@@ -284,8 +276,17 @@ class Method(Encoder):
         """Further numbers kept between tasks only for training."""
         return sum(part.numel() for part in self.head.statistics.values())
 
-    def _head_state(self) -> dict[str, Tensor]:
-        return {"weight": self.head.weight, "bias": self.head.bias, **self.head.statistics}
+    def adapt(
+        self, make: Callable[[Site], nn.Module], maps: Sequence[str], blocks: Sequence[int] | None
+    ) -> None:
+        """Give each of the maps that `find_sites` finds the update that ``make`` gives for it."""
+        self.sites = find_sites(self.vit, maps, blocks)
+        self.updates = {site.name: make(site) for site in self.sites}
+        attach(self.vit, self.sites, self.updates)
+
+    def factors(self) -> dict[str, nn.Parameter]:
+        """A and B of every adapter, by name: "blocks.0.q.a" and so on."""
+        return {f"{name}.{k}": getattr(u, k) for name, u in self.updates.items() for k in "ab"}
 
     def _deployed_buffers(self) -> list[Tensor]:
         return []
@@ -312,7 +313,7 @@ class Method(Encoder):
         seen: list[Tensor] = []
         forwards = (seen.append(self.features(x).cpu()) for x in self.batches(task.train_images))
         moments = input_moments(self.vit, self.sites, forwards)
-        return torch.cat(seen), moments
+        return finite(torch.cat(seen)), moments
 
     def _open_head(self, task: Task, features: Tensor | None = None) -> None:
         start = None

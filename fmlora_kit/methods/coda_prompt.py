@@ -24,14 +24,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Weight, fail, integer
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
+from fmlora_kit.methods.base import PromptedMethod
 from fmlora_kit.streams.task import Task
 
 KINDS = ("key", "attention", "prompt")
@@ -41,16 +40,12 @@ class CODAPrompt(PromptedMethod):
     """CODA-Prompt. Task t trains its components and its head rows; all else is frozen.
 
     Args:
-        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
-        components: size of the pool in each block; each task gets components // n_tasks of them.
+        components: size of the pool in each block, at most as many as can be orthogonal; each task
+            gets components // n_tasks of them.
         n_tasks: tasks the pool is split over; a stream must not be longer [ours: said here].
         length: of a prefix, half keys and half values.
         blocks: where prefixes stand.
         mu: weight of the orthogonality of components.
-
-    Raises:
-        ValueError: blocks that the backbone does not have, more components than can be orthogonal,
-            or a number out of range.
     """
 
     name = "coda_prompt"
@@ -89,15 +84,9 @@ class CODAPrompt(PromptedMethod):
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
-        """The task's components, orthogonal to all earlier ones; head rows at the class means.
-
-        Raises:
-            ValueError: the pool was split over fewer tasks.
-        """
+        """The task's components, orthogonal to all earlier ones; head rows at the class means."""
         self._check_length(task)
-        with torch.no_grad():
-            for kind in KINDS:
-                self.pool[kind].append(self._fresh(kind))
+        self._open()
         super().begin_task(task)
 
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
@@ -109,26 +98,22 @@ class CODAPrompt(PromptedMethod):
 
     def end_task(self, task: Task) -> None:
         """Freeze the task's components."""
-        self._freeze()
+        self.pool.requires_grad_(False)
         super().end_task(task)
 
     def parts(self) -> list[nn.Parameter]:
         """The current task's components."""
         return [p for kind in KINDS for p in self.pool[kind] if p.requires_grad]
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """The task's components and the head."""
-        now = {f"components.{kind}": numpy(self.pool[kind][-1]) for kind in KINDS}
-        return super().snapshot() | now
+    def kept(self) -> dict[str, Tensor]:
+        """The head, and the task's components."""
+        return super().kept() | {f"components.{kind}": self.pool[kind][-1] for kind in KINDS}
 
-    @torch.no_grad()
     def restore(self, task_classes, state) -> None:
         """Add the task's components, frozen."""
+        self._open()
         super().restore(task_classes, state)
-        for kind in KINDS:
-            part = tensor(state[f"components.{kind}"], self.pixel_mean)
-            self.pool[kind].append(nn.Parameter(part))
-        self._freeze()
+        self.pool.requires_grad_(False)
 
     # --- components ------------------------------------------------------------------------------
     def rows_of(self, kind: str) -> Tensor:
@@ -154,18 +139,16 @@ class CODAPrompt(PromptedMethod):
         with attend_to(self.vit, prefixes):
             return super().features(images)
 
-    def _fresh(self, kind: str) -> nn.Parameter:
+    @torch.no_grad()
+    def _open(self) -> None:
         prompt_width = self.length * prefix_width(self.vit)
-        width = prompt_width if kind == "prompt" else self.vit.num_features
-        none = self.pixel_mean.new_zeros(len(self.blocks), 0, width)
-        earlier = self.rows_of(kind) if self.pool[kind] else none
-        noise = self.generator(KINDS.index(kind), self.n_tasks_done)
-        start = [orthonormal_rows(rows.double().cpu(), self.n_each, noise) for rows in earlier]
-        return nn.Parameter(torch.stack(start).to(self.pixel_mean))
-
-    def _freeze(self) -> None:
-        for kind in KINDS:
-            self.pool[kind][-1].requires_grad_(False)
+        for i, (kind, pool) in enumerate(self.pool.items()):
+            width = prompt_width if kind == "prompt" else self.vit.num_features
+            none = self.pixel_mean.new_zeros(len(self.blocks), 0, width)
+            earlier = self.rows_of(kind) if pool else none
+            noise = self.generator(i, self.n_tasks_done)
+            start = [orthonormal_rows(rows.double().cpu(), self.n_each, noise) for rows in earlier]
+            pool.append(nn.Parameter(torch.stack(start).to(self.pixel_mean)))
 
     def _deployed_buffers(self) -> list[Tensor]:
         return [p for kind in KINDS for p in self.pool[kind]]

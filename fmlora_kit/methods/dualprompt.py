@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,7 +29,7 @@ from torch.nn import functional as F
 from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Positive, Weight
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
+from fmlora_kit.methods.base import PromptedMethod
 from fmlora_kit.streams.task import Task
 
 _SHARED, _OWN, _KEY = range(1, 4)  # what randomness is for
@@ -40,16 +39,12 @@ class DualPrompt(PromptedMethod):
     """DualPrompt. Task t trains G, E_t, key_t and its head rows; all else is frozen.
 
     Args:
-        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         g_length: keys, and as many values, of the shared prefix in each of its blocks.
         e_length: the same for each task's own prefix.
         g_blocks: where the shared prefix stands.
         e_blocks: where the tasks' own prefixes stand.
         pull: weight of the cosine between queries and the task's key.
         start: prompts and keys start uniform from -start to start.
-
-    Raises:
-        ValueError: blocks that the backbone does not have, or a number out of range.
     """
 
     name = "dualprompt"
@@ -90,11 +85,7 @@ class DualPrompt(PromptedMethod):
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
         """A new E, a copy of the previous one, and a new key; new head rows at the class means."""
-        shape = (len(self.e_blocks), 2, self.e_length, prefix_width(self.vit))
-        own = self.own[-1] if self.own else self._uniform(shape, self.start, _OWN, 0)
-        self.own.append(nn.Parameter(own.detach().clone()))
-        key = self._uniform((self.vit.num_features,), self.start, _KEY, self.n_tasks_done)
-        self.keys.append(nn.Parameter(key))
+        self._open()
         with self._own_prefix():
             super().begin_task(task)
 
@@ -115,20 +106,15 @@ class DualPrompt(PromptedMethod):
         """G, the current task's E, and its key."""
         return [p for p in (self.shared, *self.own[-1:], *self.keys[-1:]) if p.requires_grad]
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """G as it is now, the task's E and key, and the head."""
+    def kept(self) -> dict[str, Tensor]:
+        """The head, G as it is now, and the task's E and key."""
         now = {"shared": self.shared, "own": self.own[-1], "key": self.keys[-1]}
-        return super().snapshot() | {f"prefix.{name}": numpy(p) for name, p in now.items()}
+        return super().kept() | {f"prefix.{name}": p for name, p in now.items()}
 
-    @torch.no_grad()
     def restore(self, task_classes, state) -> None:
-        """Take G from the snapshot, and add the task's E and key."""
+        """Take G from the snapshot, and add the task's E and key, frozen."""
+        self._open()
         super().restore(task_classes, state)
-        names = ("shared", "own", "key")
-        shared, own, key = (tensor(state[f"prefix.{n}"], self.pixel_mean) for n in names)
-        self.shared.copy_(shared)
-        self.own.append(nn.Parameter(own))
-        self.keys.append(nn.Parameter(key))
         self._freeze()
 
     # --- prompts ---------------------------------------------------------------------------------
@@ -157,6 +143,13 @@ class DualPrompt(PromptedMethod):
             yield
         finally:
             self._in_task = False
+
+    def _open(self) -> None:
+        shape = (len(self.e_blocks), 2, self.e_length, prefix_width(self.vit))
+        own = self.own[-1] if self.own else self._uniform(shape, self.start, _OWN, 0)
+        self.own.append(nn.Parameter(own.detach().clone()))
+        key = self._uniform((self.vit.num_features,), self.start, _KEY, self.n_tasks_done)
+        self.keys.append(nn.Parameter(key))
 
     def _freeze(self) -> None:
         for p in (self.own[-1], self.keys[-1]):

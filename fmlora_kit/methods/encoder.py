@@ -19,6 +19,10 @@ from fmlora_kit.backbones.identity import fingerprint
 EVALUATION_BATCH = 256
 
 
+class TrainingError(ArithmeticError):
+    """Training cannot go on; what was recorded before stays as it is."""
+
+
 class Encoder(nn.Module):
     """A frozen copy of a timm `VisionTransformer`, from uint8 images to features.
 
@@ -26,8 +30,8 @@ class Encoder(nn.Module):
         backbone: see `Method`.
 
     Raises:
-        ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or does
-            not make one vector of a picture of three channels.
+        ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, has a
+            weight that is not finite, or does not make one vector of a picture of three channels.
     """
 
     keeps_first_blocks = False  # blocks before the first adapted one stay the backbone's own
@@ -40,6 +44,11 @@ class Encoder(nn.Module):
         dtype = next(self.vit.parameters()).dtype
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
+        for name, weights in self.vit.state_dict().items():
+            if not weights.isfinite().all():
+                raise ValueError(
+                    f"backbone must have finite weights, got some in {name} that are not"
+                )
         self.sites: tuple[Site, ...] = ()
         self.blocks_cache: FrozenBlocksCache | None = None
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
@@ -79,11 +88,15 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def extract(self, images: np.ndarray) -> Tensor:
-        """Features of many images, batch by batch: (n, d), on the CPU."""
+        """Features of many images, batch by batch: (n, d), on the CPU.
+
+        Raises:
+            TrainingError: a feature is not finite.
+        """
         with precision(self.device):
             if self.group is not None:
-                return self.group.extract(self, images)
-            return torch.cat([self.features(b) for b in self.batches(images)]).cpu()
+                return finite(self.group.extract(self, images))
+            return finite(torch.cat([self.features(b) for b in self.batches(images)]).cpu())
 
     def batches(self, images: np.ndarray) -> Iterator[Tensor]:
         """The images, or their tokens if `hold` has them, a batch at a time on the device."""
@@ -92,12 +105,7 @@ class Encoder(nn.Module):
             yield rows[batch]
 
     def rows(self, images: np.ndarray, *, whole: bool | None = None) -> Rows:
-        """The images, or their tokens if `hold` has them, to take batches of.
-
-        Args:
-            images: uint8 (n, height, width, 3).
-            whole: see `Rows`.
-        """
+        """The images, or their tokens if `hold` has them, to take batches of: see `Rows`."""
         tokens = None if self.blocks_cache is None else self.blocks_cache.get(images)
         return Rows(images if tokens is None else tokens, self.device, whole=whole)
 
@@ -116,21 +124,17 @@ class Encoder(nn.Module):
     def cache_frozen_blocks(self, n_bytes: int, device: torch.device | None = None) -> None:
         """Keep up to ``n_bytes`` of what the frozen first blocks give from now on; 0: nothing.
 
-        This saves time where `n_frozen_blocks` is not 0, and changes no number. The training loop
-        holds each task's training images and, as far as there is room, all test images.
-
-        Args:
-            n_bytes: float32 tokens of one image take 4 * tokens * d bytes.
-            device: where they are kept; None: on the model's.
+        This costs memory, saves time where `n_frozen_blocks` is not 0, and changes no number: the
+        training loop holds each task's training images and, as far as there is room, all test
+        images. Float32 tokens of one image take 4 * tokens * d bytes, on ``device`` (None: the
+        model's).
         """
         self.blocks_cache = FrozenBlocksCache(n_bytes, device) if n_bytes else None
 
     def hold(self, images: np.ndarray, *, urgent: bool = False) -> None:
         """Run this array through the frozen first blocks once, if a cache has room for the tokens.
 
-        Args:
-            images: uint8 (n, height, width, 3); it must not change any more.
-            urgent: drop other arrays where there is no room.
+        It must not change any more. If ``urgent``, other arrays are dropped to make room.
         """
         k, cache = self.n_frozen_blocks, self.blocks_cache
         if cache is None or not k:
@@ -138,3 +142,12 @@ class Encoder(nn.Module):
         with precision(self.device):
             batches = self.batches(images)
             cache.hold(images, batches, lambda b: enter(self.vit, self.pixels(b), k), urgent=urgent)
+
+
+def finite(features: Tensor) -> Tensor:
+    """The features of some images, (n, ..); raise TrainingError if one of them is not finite."""
+    wrong = int((~features.isfinite()).flatten(1).any(1).sum())
+    if wrong:
+        given = f"others for {wrong} of {len(features)} images"
+        raise TrainingError(f"features must be finite, got {given}; a smaller lr may help")
+    return features

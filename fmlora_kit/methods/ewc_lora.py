@@ -21,14 +21,11 @@ AdamW.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fmlora_kit.checks import Count, Share, Weight
-from fmlora_kit.methods.base import HeadOptions, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions
 from fmlora_kit.methods.sequential_lora import SequentialLoRA
 from fmlora_kit.streams.task import Task
 
@@ -39,11 +36,10 @@ class EWCLoRA(SequentialLoRA):
     """Sequential LoRA with elastic weight consolidation.
 
     Args:
-        backbone, n_classes: see `Method`.
         strength: lambda; 0 is sequential LoRA (with the same head).
         decay: gamma, how much of the old Fisher information stays when a task is added.
         fisher_images: at most so many of a task's training images are used for F_t.
-        options: see `SequentialLoRA` (rank, alpha, maps) and `Method` (lr, head_lr, head, seed).
+        options: see `SequentialLoRA` (rank, alpha, maps).
     """
 
     name = "ewc_lora"
@@ -65,13 +61,10 @@ class EWCLoRA(SequentialLoRA):
         self.fisher = {name: torch.zeros_like(p.detach()) for name, p in self.factors().items()}
         self.anchor: dict[str, Tensor] = {}
 
-    def factors(self) -> dict[str, nn.Parameter]:
-        """A and B of every adapter, by name: "blocks.0.q.a" and so on."""
-        return {f"{name}.{k}": getattr(u, k) for name, u in self.updates.items() for k in "ab"}
-
     def begin_task(self, task: Task) -> None:
         """Prepare; the factors are held where they are now."""
         super().begin_task(task)
+        self.fisher = {name: f.to(self.device) for name, f in self.fisher.items()}
         self.anchor = {name: p.detach().clone() for name, p in self.factors().items()}
 
     def loss(self, images: Tensor, labels: Tensor, progress: float = 0.0) -> Tensor:
@@ -95,16 +88,9 @@ class EWCLoRA(SequentialLoRA):
             self.fisher[name] = self.decay * self.fisher[name].to(new) + new
         super().end_task(task)
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """A, B and their Fisher information for every map, and the head."""
-        fisher = {f"{name}.fisher": numpy(value) for name, value in self.fisher.items()}
-        return super().snapshot() | fisher
-
-    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
-        """Take the factors and their Fisher information from the snapshot."""
-        super().restore(task_classes, state)
-        for name in self.fisher:
-            self.fisher[name] = tensor(state[f"{name}.fisher"], self.pixel_mean)
+    def kept(self) -> dict[str, Tensor]:
+        """The head, A and B of every map, and their Fisher information."""
+        return super().kept() | {f"{name}.fisher": value for name, value in self.fisher.items()}
 
     @property
     def n_training_state(self) -> int:

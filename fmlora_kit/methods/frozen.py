@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
+from torch import Tensor
 
 from fmlora_kit.adapters.head import class_means
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import HeadOptions, Method, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method
 from fmlora_kit.streams.task import Task
 
 
@@ -42,10 +40,8 @@ class NearestClassMean(FrozenBackbone):
     def end_task(self, task: Task) -> None:
         """Finish; with a cosine head, means of classes that came before run over all images."""
         labels, classes = torch.tensor(task.train_labels), list(task.classes)
-        n, before = (
-            torch.bincount(labels, minlength=len(self.counts))[classes],
-            self.counts[classes],
-        )
+        n = torch.bincount(labels, minlength=len(self.counts))[classes]
+        before = self.counts[classes]
         if self.head.kind == "cosine":
             if before.any():
                 means = class_means(self.extract(task.train_images), labels, classes)
@@ -54,14 +50,9 @@ class NearestClassMean(FrozenBackbone):
             self.counts[classes] += n
         super().end_task(task)
 
-    def snapshot(self) -> dict[str, np.ndarray]:
+    def kept(self) -> dict[str, Tensor]:
         """The head, and of how many images each class mean is."""
-        return super().snapshot() | {"counts": numpy(self.counts)}
-
-    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
-        """Take head and counts from the snapshot."""
-        super().restore(task_classes, state)
-        self.counts = tensor(state["counts"])
+        return super().kept() | {"counts": self.counts}
 
     @property
     def n_training_state(self) -> int:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from fmlora_kit.methods.base import Method, numpy, tensor
+from fmlora_kit.methods.base import Method
 
 
 class FullFinetuning(Method):
-    """All weights of the backbone are trained in turn, nothing protected.
-
-    Args:
-        backbone, n_classes: see `Method`.
-        options: see `Method`.
-    """
+    """All weights of the backbone are trained in turn, nothing protected."""
 
     name = "full_finetuning"
     trained = "every weight of the backbone; the task's head rows"
@@ -30,14 +23,6 @@ class FullFinetuning(Method):
         """Every weight of the backbone."""
         return list(self.vit.parameters())
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """Every weight of the backbone, and the head."""
-        weights = {f"vit.{name}": numpy(p) for name, p in self.vit.named_parameters()}
-        return super().snapshot() | weights
-
-    @torch.no_grad()
-    def restore(self, task_classes, state) -> None:
-        """Take every weight from the snapshot."""
-        super().restore(task_classes, state)
-        for name, p in self.vit.named_parameters():
-            p.copy_(tensor(state[f"vit.{name}"]))
+    def kept(self) -> dict[str, Tensor]:
+        """The head, and every weight of the backbone."""
+        return super().kept() | {f"vit.{name}": p for name, p in self.vit.named_parameters()}

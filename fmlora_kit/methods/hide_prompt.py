@@ -44,6 +44,7 @@ from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Positive, Weight, number, one_of
 from fmlora_kit.methods import description
 from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
+from fmlora_kit.methods.encoder import finite
 from fmlora_kit.streams.task import Task
 
 REHEARSED = ("cosine", "linear")  # heads whose rows TAP trains
@@ -54,7 +55,6 @@ class HiDePrompt(PromptedMethod):
     """HiDe-Prompt. Task t trains its prefix and its head rows, then both layers over all classes.
 
     Args:
-        backbone, n_classes: see `Method`.
         length: keys, and as many values, of a prefix in each of its blocks.
         blocks: where prefixes stand; default: the first five, or all of fewer.
         ensemble: share of the mean of earlier prefixes in P_t.
@@ -65,11 +65,8 @@ class HiDePrompt(PromptedMethod):
         sample_lr: learning rate of TII and of TAP.
         samples: features drawn per class and epoch.
         start: the first prefix starts uniform from -start to start.
-        options: see `Method` (lr, head_lr, head, seed). Heads "lda" and "ridge"
-            take the place of TAP: their rows follow from statistics of all classes.
-
-    Raises:
-        ValueError: blocks that the backbone does not have, or an option out of range.
+        options: heads "lda", "mda" and "ridge" take the place of TAP: their rows follow from
+            statistics of all classes.
     """
 
     name = "hide_prompt"
@@ -141,10 +138,10 @@ class HiDePrompt(PromptedMethod):
         """Freeze P_t, keep the classes' Gaussians, and train TII and TAP on all of them."""
         labels = torch.tensor(task.train_labels)
         features = self.extract(task.train_images)
-        plain = torch.cat([self.query(batch).cpu() for batch in self.batches(task.train_images)])
+        plain = [self.query(batch).cpu() for batch in self.batches(task.train_images)]
         self._close_head(task, features)
         self.instructed.learn(features, labels, task.classes)
-        self.uninstructed.learn(plain, labels, task.classes)
+        self.uninstructed.learn(finite(torch.cat(plain)), labels, task.classes)
         self.own.append(nn.Parameter(self.prompt().detach(), requires_grad=False))
         self.current = None
         self._infer_tasks()
@@ -196,10 +193,7 @@ class HiDePrompt(PromptedMethod):
         return torch.tensor(self.uninstructed.owners)[likeliest]
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features: uint8 (n, height, width, 3) -> (n, d).
-
-        Under the prefix of each image's guessed task; while a task is learned, under its own.
-        """
+        """Pooled features (n, d) under the prefix of the task in training or of the guessed one."""
         if self.current is not None:
             own = self.prompt()[None]
         elif self.own:
@@ -246,13 +240,7 @@ class HiDePrompt(PromptedMethod):
 
 
 def contrastive(features: Tensor, earlier: Tensor, temperature: float) -> Tensor:
-    """Mean of -log softmax(M M^T / temperature)[i, i] over M = [earlier; features].
-
-    Args:
-        features: of a batch, (n, d).
-        earlier: class means of earlier tasks, (m, d).
-        temperature: see above.
-    """
+    """Mean of -log softmax(M M^T / temperature)[i, i], M = [class means (m, d); batch (n, d)]."""
     with torch.autocast(features.device.type, enabled=False):  # dot products need all their digits
         rows = torch.cat([earlier, features])
         near = rows @ rows.T / temperature

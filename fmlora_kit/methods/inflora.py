@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.protection import DualGPM, leading_directions, rising_share
-from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import FoldedUpdate
 from fmlora_kit.checks import Count, Share
 from fmlora_kit.methods.base import HeadOptions, Method, numpy, tensor
@@ -40,7 +39,6 @@ class InfLoRA(Method):
     """Interference-free LoRA.
 
     Args:
-        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         rank: r of every task's branch.
         maps: which linear maps of each block are adapted.
         blocks: which blocks are adapted, e.g. (9, 10, 11); default: every one.
@@ -73,19 +71,13 @@ class InfLoRA(Method):
     ):
         super().__init__(backbone, n_classes, **options)
         self.set_options(rank=rank, maps=maps, blocks=blocks, threshold=threshold, n_tasks=n_tasks)
-        self.sites = find_sites(self.vit, self.maps, self.blocks)
-        self.updates = {s.name: FoldedUpdate(s.d_in, s.d_out, self.rank) for s in self.sites}
-        attach(self.vit, self.sites, self.updates)
+        self.adapt(lambda s: FoldedUpdate(s.d_in, s.d_out, self.rank), self.maps, self.blocks)
         # q, k and v of a block read the same input: one memory.
         self.memories = {s.path: DualGPM.empty(s.d_in) for s in self.sites}
         self.pairs: dict[str, tuple[Tensor, Tensor]] = {}
 
     def begin_task(self, task: Task) -> None:
-        """Choose A_t among the directions that old inputs leave free; B_t starts at zero.
-
-        Raises:
-            ValueError: ``n_tasks`` tasks were learned already.
-        """
+        """Choose A_t among the directions that old inputs leave free; B_t starts at zero."""
         self._check_length(task)
         self.unmerge()
         features, moments = self._look_at(task)
@@ -127,7 +119,7 @@ class InfLoRA(Method):
         return arrays
 
     @torch.no_grad()
-    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+    def restore(self, task_classes, state) -> None:
         """Fold the task's branches exactly as they were folded then."""
         super().restore(task_classes, state)
         for name, update in self.updates.items():

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from fmlora_kit.adapters.prompts import PromptPool
 from fmlora_kit.checks import Count, Weight
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
+from fmlora_kit.methods.base import PromptedMethod
 from fmlora_kit.streams.task import Task
 
 _POOL = 1  # what randomness is for
@@ -37,20 +37,15 @@ class L2P(PromptedMethod):
     """Learning to Prompt: prompts chosen for each image, on its own, by its query.
 
     Args:
-        backbone: see `Method`; it must place its tokens as timm's `VisionTransformer` does.
-        n_classes: see `Method`.
+        backbone: it must place its tokens as timm's `VisionTransformer` does.
         pool_size: M, prompts in the pool.
         prompt_length: L, tokens of a prompt.
         top_k: k, prompts that an image takes.
         pull: weight of the pull of the chosen keys towards the query.
-        options: see `Method` (lr of keys and prompts, head_lr, head, seed).
 
     Attributes:
         usage: (M,) how many training images of the last task took each prompt when the task ended;
             it sums to k times the images. Few prompts in use: the selection has collapsed.
-
-    Raises:
-        ValueError: a number out of range, or a ViT with a forward pass of its own.
     """
 
     name = "l2p"
@@ -110,11 +105,7 @@ class L2P(PromptedMethod):
 
     @torch.inference_mode()
     def selection(self, images: np.ndarray) -> np.ndarray:
-        """Which prompts each image takes, nearest key first: (n, k) places in the pool.
-
-        Args:
-            images: uint8 (n, height, width, 3).
-        """
+        """Which prompts each image takes: uint8 images (n, h, w, 3) -> (n, k), nearest first."""
         chosen = [self.pool.choose(self.query(batch)) for batch in self.batches(images)]
         return torch.cat(chosen).cpu().numpy()
 
@@ -122,18 +113,11 @@ class L2P(PromptedMethod):
         """All keys and prompts."""
         return [self.pool.keys, self.pool.prompts]
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """Keys, prompts, the head, and how often each prompt was taken."""
-        pool = {"pool.keys": numpy(self.pool.keys), "pool.prompts": numpy(self.pool.prompts)}
-        return {**super().snapshot(), **pool, "pool.usage": self.usage.copy()}
-
-    @torch.no_grad()
-    def restore(self, task_classes, state) -> None:
-        """Take keys and prompts from the snapshot."""
-        super().restore(task_classes, state)
-        self.pool.keys.copy_(tensor(state["pool.keys"]))
-        self.pool.prompts.copy_(tensor(state["pool.prompts"]))
-        self.usage = np.array(state["pool.usage"])
+    def kept(self) -> dict[str, Tensor]:
+        """The head, keys, prompts, and how often each prompt was taken."""
+        pool = {"keys": self.pool.keys, "prompts": self.pool.prompts}
+        pool["usage"] = torch.from_numpy(self.usage)  # the same memory
+        return super().kept() | {f"pool.{name}": part for name, part in pool.items()}
 
     def _deployed_buffers(self) -> list[Tensor]:
         return self.parts()

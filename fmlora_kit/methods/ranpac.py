@@ -29,7 +29,7 @@ from fmlora_kit.adapters.head import Head
 from fmlora_kit.adapters.ridge import RandomProjection, RidgeSums, choose_ridge
 from fmlora_kit.checks import Count, Positive
 from fmlora_kit.methods import description
-from fmlora_kit.methods.base import HeadOptions, Method, numpy, tensor
+from fmlora_kit.methods.base import HeadOptions, Method
 from fmlora_kit.streams.task import Task
 
 _PROJECTION, _SPLIT = 1, 2  # what randomness is for
@@ -41,15 +41,11 @@ class RanPAC(Method):
     The projection is the last step of ``vit.forward_head``, so features are h(x), of width M.
 
     Args:
-        backbone: see `Method`; it must pool as timm's `VisionTransformer` does.
-        n_classes: see `Method`.
+        backbone: it must pool as timm's `VisionTransformer` does.
         projections: M; published: 10000.
         ridge: lambda; None chooses it anew for every task.
-        options: see `Method`. ``head`` "linear" is RanPAC; "cosine" and "lda" are its ablations:
-            class means, or linear discriminants, of h.
-
-    Raises:
-        ValueError: a number out of range, or a ViT with a head of its own.
+        options: ``head`` "linear" is RanPAC; "cosine" and "lda" are its ablations: class means, or
+            linear discriminants, of h.
     """
 
     name = "ranpac"
@@ -73,25 +69,19 @@ class RanPAC(Method):
         if type(self.vit).forward_head is not VisionTransformer.forward_head:
             kind = type(self.vit).__name__
             raise ValueError(f"backbone must have timm's own forward_head, got {kind}'s")
-        width, n_classes = self.projections, self.head.n_classes
-        start = self.generator(_PROJECTION)
+        width, start = self.projections, self.generator(_PROJECTION)
         projection = RandomProjection(self.vit.num_features, width, start).to(self.pixel_mean)
         self.vit.head_drop = nn.Sequential(self.vit.head_drop, projection).eval()
         self.head = Head(n_classes, width, **self.described["head"]).to(self.pixel_mean)
         self.seen_so_far = RidgeSums(n_classes, width)
         if self.head.kind == "linear":
-            self.stores = "the Gram matrix of projected features and their sum per class"
-            self.masked = f"{description.NO_LOSS}; "
-            self.masked += "the least squares are over all classes seen so far"
+            self.stores = description.HEAD_STORES["ridge"]
+            self.masked += "; the least squares are over all classes seen so far"
             self.head_rows = "after each task all rows are set by ridge regression on all sums"
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
-        """Nothing to prepare but the head's rows.
-
-        Raises:
-            ValueError: lambda is to be chosen on a single image.
-        """
+        """Nothing to prepare but the head's rows; ValueError if one image is to choose lambda."""
         if self.ridge is None and len(task.train_labels) < 2:
             raise ValueError(
                 f"ridge must be given where a task has fewer than 2 training images, got None and "
@@ -119,16 +109,9 @@ class RanPAC(Method):
         with torch.autocast(self.device.type, enabled=False):
             return super().scores(features, classes)
 
-    def snapshot(self) -> dict[str, np.ndarray]:
+    def kept(self) -> dict[str, Tensor]:
         """The head; with "linear" also both sums so far."""
-        return super().snapshot() | {name: numpy(kept) for name, kept in self._sums().items()}
-
-    @torch.no_grad()
-    def restore(self, task_classes, state) -> None:
-        """Take the head and both sums from the snapshot."""
-        super().restore(task_classes, state)
-        for name, kept in self._sums().items():
-            kept.copy_(tensor(state[name]))
+        return super().kept() | self._sums()
 
     @property
     def n_training_state(self) -> int:
@@ -136,6 +119,5 @@ class RanPAC(Method):
         return super().n_training_state + sum(t.numel() for t in self._sums().values())
 
     def _sums(self) -> dict[str, Tensor]:
-        if self.head.kind != "linear":
-            return {}
-        return {"gram": self.seen_so_far.gram, "sums": self.seen_so_far.sums}
+        both = {"gram": self.seen_so_far.gram, "sums": self.seen_so_far.sums}
+        return both if self.head.kind == "linear" else {}

@@ -20,14 +20,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import DecoupledUpdate, Magnitudes, check_rank
 from fmlora_kit.checks import Count, Positive, Weight
-from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
+from fmlora_kit.methods.base import Method
 from fmlora_kit.streams.task import Task
 
 
@@ -38,11 +36,9 @@ class SDLoRA(Method):
     magnitude is trained again on each task: the size grows with the tasks.
 
     Args:
-        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         rank: r of every pair.
         later_ranks: ranks of later tasks, never growing: ``later_ranks[0]`` from task
-            ``tasks_per_rank`` + 1 on, and so on, the last one to the end. Default: always
-            ``rank``.
+            ``tasks_per_rank`` + 1 on, and so on, the last one to the end. Default: always ``rank``.
         tasks_per_rank: how many tasks have the same rank; only matters with ``later_ranks``.
         magnitude: where all alpha_j are set when a task begins.
         magnitude_lr: learning rate of the alpha_j; default: ``lr``, as published.
@@ -75,18 +71,16 @@ class SDLoRA(Method):
         super().__init__(backbone, n_classes, **options)
         self.set_options(rank=rank, later_ranks=later_ranks, tasks_per_rank=tasks_per_rank)
         self.set_options(magnitude=magnitude, magnitude_lr=magnitude_lr, maps=maps, blocks=blocks)
-        self.sites = find_sites(self.vit, self.maps, self.blocks)
+        self.magnitudes = Magnitudes()
+        self.adapt(
+            lambda s: DecoupledUpdate(s.d_in, s.d_out, self.magnitudes), self.maps, self.blocks
+        )
         self.rank_steps = (self.rank, *self.later_ranks)
         for site in self.sites:
             check_rank(self.rank, site.d_in, site.d_out)
         if any(not 1 <= r <= before for before, r in pairwise(self.rank_steps)):
             rule, given = "at least 1 and not grow from rank on", self.later_ranks
             raise ValueError(f"later_ranks must be {rule}, got {given} after {self.rank}")
-        self.magnitudes = Magnitudes()
-        self.updates = {
-            s.name: DecoupledUpdate(s.d_in, s.d_out, self.magnitudes) for s in self.sites
-        }
-        attach(self.vit, self.sites, self.updates)
 
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
@@ -108,32 +102,26 @@ class SDLoRA(Method):
 
     def parts(self) -> list[nn.Parameter]:
         """A_t and B_t of every adapted map."""
-        return [p for update in self.updates.values() for p in (update.a, update.b)]
+        return list(self.factors().values())
 
     def parameter_groups(self) -> list[dict]:
         """The task's pairs, the head rows, and the magnitudes of all tasks so far."""
         rate = self.lr if self.magnitude_lr is None else self.magnitude_lr
-        magnitudes = {"params": [self.magnitudes.values], "lr": rate}
-        return [*super().parameter_groups(), magnitudes]
+        return [*super().parameter_groups(), {"params": [self.magnitudes.values], "lr": rate}]
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """The task's own pairs as trained, all magnitudes so far, and the head."""
-        magnitudes = {"magnitudes": numpy(self.magnitudes.values)}
-        return super().snapshot() | magnitudes | factors_of(self.updates)
+    def kept(self) -> dict[str, Tensor]:
+        """The head, all magnitudes so far, and the task's own pairs as trained."""
+        return super().kept() | {"magnitudes": self.magnitudes.values} | self.factors()
 
     @torch.no_grad()
-    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+    def restore(self, task_classes, state) -> None:
         """Freeze the last pair as it was frozen then, and take the next one and the magnitudes."""
-        super().restore(task_classes, state)
         self.magnitudes.open(self.magnitude)
-        self.magnitudes.values.copy_(tensor(state["magnitudes"]))
-        self.magnitudes.requires_grad_(False)
         for name, update in self.updates.items():
-            a, b = (tensor(state[f"{name}.{part}"]) for part in "ab")
-            update.open(len(b), torch.Generator())
-            update.a.copy_(a)
-            update.b.copy_(b)
-            update.requires_grad_(False)
+            update.open(len(state[f"{name}.b"]), torch.Generator())
+        super().restore(task_classes, state)
+        for update in self.updates.values():
+            update.requires_grad_(False)  # and the magnitudes, which are part of each
 
     # --- sizes -----------------------------------------------------------------------------------
     @property
@@ -152,11 +140,6 @@ class SDLoRARR(SDLoRA):
     The ranks and the steps are the published ones; where the steps lie (tasks 5 and 9) is as in the
     public code, since the paper's own notation leaves it open by one task. Where ``rank`` is set
     below 8, say so in ``later_ranks`` too.
-
-    Args:
-        backbone, n_classes: see `Method`.
-        later_ranks: see `SDLoRA`.
-        options: see `SDLoRA`.
     """
 
     name = "sd_lora_rr"

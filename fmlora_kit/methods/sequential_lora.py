@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from fmlora_kit.adapters.sites import attach, find_sites
 from fmlora_kit.adapters.updates import LoRAUpdate
 from fmlora_kit.checks import Count, Positive
-from fmlora_kit.methods.base import HeadOptions, Method, factors_of, tensor
+from fmlora_kit.methods.base import HeadOptions, Method
 from fmlora_kit.streams.task import Task
 
 
@@ -23,7 +20,6 @@ class SequentialLoRA(Method):
     """Adapters of rank ``rank`` on q and v of every block, trained on each task in turn.
 
     Args:
-        backbone, n_classes, options: see `Method` (lr, head_lr, head, seed).
         rank: r of every adapter.
         alpha: updates are scaled by alpha / r; default alpha = r.
         maps: which linear maps of each block are adapted.
@@ -48,26 +44,16 @@ class SequentialLoRA(Method):
         super().__init__(backbone, n_classes, **options)
         alpha = rank if alpha is None else alpha
         self.set_options(rank=rank, alpha=alpha, maps=maps, blocks=blocks)
-        self.sites = find_sites(self.vit, self.maps, self.blocks)
         scaled = (self.rank, self.alpha, self.generator(0))
-        self.updates = {s.name: LoRAUpdate(s.d_in, s.d_out, *scaled) for s in self.sites}
-        attach(self.vit, self.sites, self.updates)
+        self.adapt(lambda s: LoRAUpdate(s.d_in, s.d_out, *scaled), self.maps, self.blocks)
 
     def parts(self) -> list[nn.Parameter]:
         """A and B of every adapter."""
-        return [p for update in self.updates.values() for p in update.parameters()]
+        return list(self.factors().values())
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """A and B of every map, and the head."""
-        return super().snapshot() | factors_of(self.updates)
-
-    @torch.no_grad()
-    def restore(self, task_classes, state) -> None:
-        """Take A and B from the snapshot."""
-        super().restore(task_classes, state)
-        for name, update in self.updates.items():
-            update.a.copy_(tensor(state[f"{name}.a"]))
-            update.b.copy_(tensor(state[f"{name}.b"]))
+    def kept(self) -> dict[str, Tensor]:
+        """The head, and A and B of every map."""
+        return super().kept() | self.factors()
 
 
 class FirstTaskLoRA(SequentialLoRA):

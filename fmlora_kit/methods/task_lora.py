@@ -22,11 +22,12 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from fmlora_kit.adapters.head import Head, class_means
-from fmlora_kit.adapters.sites import attach, find_sites, to_timm
+from fmlora_kit.adapters.sites import to_timm
 from fmlora_kit.adapters.task_guess import CHOICES, TaskChoice, TaskUpdates
 from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
 from fmlora_kit.checks import Count, Positive, fail, number, one_of
 from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
+from fmlora_kit.methods.encoder import finite
 from fmlora_kit.streams.task import Task
 
 IDENTITIES = ("inferred", "oracle")
@@ -47,7 +48,6 @@ class TaskLoRA(Method):
     """One LoRA and one head per task; `extract` says with each image's features which task it took.
 
     Args:
-        backbone, n_classes: see `Method`.
         rank: r of every adapter.
         alpha: updates are scaled by alpha / r; default alpha = r.
         task_identity: "inferred": the adapter is always the guessed task's. "oracle": wherever the
@@ -57,8 +57,7 @@ class TaskLoRA(Method):
         choice: how the task is guessed, "lda" or "nearest_mean" [ours].
         shrinkage: of the covariance of choice "lda".
         maps: which linear maps of each block are adapted.
-        options: see `Method` (lr, head_lr, head, seed). A head "lda" is set from its own task's
-            statistics alone.
+        options: a head "lda" is set from its own task's statistics alone.
     """
 
     name = "task_lora"
@@ -88,12 +87,10 @@ class TaskLoRA(Method):
         alpha = rank if alpha is None else alpha
         self.set_options(rank=rank, alpha=alpha, task_identity=task_identity)
         self.set_options(choice=choice, shrinkage=shrinkage, maps=maps)
-        self.sites = find_sites(self.vit, self.maps)
+        self.adapt(lambda _: TaskUpdates(), self.maps, None)
         for site in self.sites:
             check_rank(self.rank, site.d_in, site.d_out)
         self.choose = TaskChoice(self.vit.num_features, self.choice, self.shrinkage)
-        self.updates = {site.name: TaskUpdates() for site in self.sites}
-        attach(self.vit, self.sites, self.updates)
         self.heads = nn.ModuleList()
         self.task_classes: list[tuple[int, ...]] = []
         spread = " and one scatter matrix" if choice == "lda" else ""
@@ -114,21 +111,16 @@ class TaskLoRA(Method):
         self.scalars = {}
         self.frozen_features = self._extract_with(None, task.train_images)
         self._open_adapter(self.generator(0, self.n_tasks_done))
-        start = None
-        if self.head.kind != "linear":
-            labels = torch.tensor(task.train_labels)
-            start = class_means(self.frozen_features, labels, task.classes)
+        means = class_means(self.frozen_features, torch.tensor(task.train_labels), task.classes)
         self._new_head()
-        self.head.open(task.classes, start)
+        self.head.open(task.classes, None if self.head.kind == "linear" else means)
 
     def end_task(self, task: Task) -> None:
         """Freeze adapter and head, and note where the task's classes lie."""
         for p in self.parts():
             p.requires_grad_(False)
-        features = None
-        if self.head.kind == "lda":
-            features = self._extract_with(self.n_tasks_done, task.train_images)
-        self._close_head(task, features)
+        lda, images = self.head.kind == "lda", task.train_images
+        self._close_head(task, self._extract_with(self.n_tasks_done, images) if lda else None)
         labels = torch.tensor(task.train_labels)
         self.choose.learn(self.frozen_features, labels, task.classes)
         self.frozen_features = None
@@ -178,11 +170,7 @@ class TaskLoRA(Method):
         return out.numpy()
 
     def choose_task(self, images: np.ndarray) -> np.ndarray:
-        """The guessed task of each image, from 0: (n,).
-
-        Raises:
-            ValueError: no task is learned yet.
-        """
+        """The guessed task of each image, from 0: (n,); one must have been learned."""
         return self.choose(self._extract_with(None, images)).numpy()
 
     @torch.inference_mode()
@@ -191,13 +179,8 @@ class TaskLoRA(Method):
     ) -> np.ndarray:
         """Scores where the task is given: by its own adapter and head, (n, classes).
 
-        Args:
-            images: uint8 (n, height, width, 3), all of one task.
-            task: its number from 0.
-            classes: of that task; default: all of them, in their order.
-
-        Raises:
-            ValueError: there is no such task, or a class is not of it.
+        Images are uint8 (n, height, width, 3), all of one task (a number from 0); classes are some
+        of that task, default: all of them, in their order.
         """
         self._check_learned(task)
         wanted = list(self.task_classes[task] if classes is None else classes)
@@ -222,14 +205,13 @@ class TaskLoRA(Method):
         return arrays | factors_of({name: update.latest for name, update in self.updates.items()})
 
     @torch.no_grad()
-    def restore(self, task_classes: Sequence[int], state: dict[str, np.ndarray]) -> None:
+    def restore(self, task_classes, state) -> None:
         """Add the task's adapter and head, as they were when it ended."""
         arrays = {key: tensor(value) for key, value in state.items()}
         self._open_adapter(torch.Generator())
         for name, update in self.updates.items():
-            update.latest.a.copy_(arrays[f"{name}.a"])
-            update.latest.b.copy_(arrays[f"{name}.b"])
-            update.latest.requires_grad_(False)
+            for k, factor in update.latest.requires_grad_(False).named_parameters():
+                factor.copy_(arrays[f"{name}.{k}"])
         self._new_head()
         self.head.weight[list(task_classes)] = arrays["head.rows"].to(self.head.weight)
         self.head.bias[list(task_classes)] = arrays["head.offsets"].to(self.head.bias)
@@ -256,27 +238,15 @@ class TaskLoRA(Method):
         return self.choose.n_training_state
 
     def merge(self) -> None:
-        """Not possible: there is no one weight to fold the adapters of several tasks into.
-
-        Raises:
-            ValueError: always.
-        """
+        """Always a ValueError: there is no one weight to fold the adapters of all tasks into."""
         raise ValueError(f"merge {_ONE_ADAPTER}")
 
     def to_timm(self) -> VisionTransformer:
-        """Not possible: there is no one plain ViT; see `task_as_timm`.
-
-        Raises:
-            ValueError: always.
-        """
+        """Always a ValueError: there is no one plain ViT; see `task_as_timm`."""
         raise ValueError(f"to_timm {_ONE_ADAPTER}")
 
     def task_as_timm(self, task: int) -> VisionTransformer:
-        """The backbone with the adapter of one task folded in, as a plain timm ViT.
-
-        Raises:
-            ValueError: there is no such task.
-        """
+        """The backbone with the adapter of one task folded in, as a plain timm ViT."""
         self._check_learned(task)
         before = self._activate(task)
         plain = to_timm(self.vit)
@@ -315,7 +285,7 @@ class TaskLoRA(Method):
         before = self._activate(task)
         features = torch.cat([self.features(batch).cpu() for batch in self.batches(images)])
         self._activate(before)
-        return features
+        return finite(features)
 
     def _extract_batch(self, images: Tensor) -> Tensor:
         before = self._activate(None)
@@ -330,7 +300,7 @@ class TaskLoRA(Method):
                 rows = (tasks == t).nonzero()[:, 0]
                 features[rows] = self._features_of(t, images[rows.to(images.device)])
         self._activate(before)
-        return torch.cat([features, tasks[:, None].to(features)], dim=1)
+        return torch.cat([finite(features), tasks[:, None].to(features)], dim=1)
 
     def _features_of(self, task: int, images: Tensor) -> Tensor:
         self._activate(task)

@@ -82,7 +82,11 @@ def document(
     else:
         policy, style = WHOLE_POLICY, f"<style>{CSS}{css}</style>"
         scripts = f"<script>{get_plotlyjs()}</script>\n<script>{SCRIPT}</script>"
-    drawing = "" if figures is None else f"{_figure_data(figures)}\n{scripts}\n"
+    drawing = ""
+    if figures is not None:
+        data = json.dumps(figures, separators=(",", ":")).replace("<", "\\u003c")
+        data = f'<script type="application/json" id="figures">{data}</script>'
+        drawing = f"{data}\n{scripts}\n"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -111,8 +115,3 @@ def plot(name: str, label: str, height: int | None = None, identity: str = "") -
     attributes |= {"style": f"height: {height}px" if height else ""}
     listed = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items() if value)
     return f"<div {listed}></div>"
-
-
-def _figure_data(figures: Mapping[str, dict]) -> str:
-    data = json.dumps(figures, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<script type="application/json" id="figures">{data}</script>'

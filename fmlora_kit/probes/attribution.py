@@ -118,9 +118,8 @@ def _explain_moment(
     from scipy.special import softmax
 
     n, known = len(images), np.isin(targets, model.seen)
-    maps = np.full(images.shape[:3], np.nan)
-    scores, baseline = np.full((2, n), np.nan)
-    logits = model.logits(images)
+    maps, (scores, baseline) = np.full(images.shape[:3], np.nan), np.full((2, n), np.nan)
+    logits = model.logits(images).astype(np.float64)
     if known.any():
         mine = images[known], targets[known]
         column = [model.seen.index(target) for target in mine[1].tolist()]
@@ -136,5 +135,5 @@ def _explain_moment(
         "scores": scores,
         "baseline_scores": baseline,
         "classes": model.seen,
-        "probabilities": softmax(logits.astype(np.float64), axis=1),
+        "probabilities": softmax(logits, axis=1),
     }

@@ -33,16 +33,15 @@ def features_over_time(
     their own task is learned, since what the model makes of a task by then is worth seeing.
 
     Args:
-        record: of a run on ``stream``.
+        record: of a run on ``stream``, with a finished task.
         stream: where the images are.
-        per_class: only the first so many images of each class; default: all.
+        per_class: only the first so many images of each class, 1 or more; default: all.
         split: "test" or "train".
         label: what figures call it; default: the method's name.
         backbone: the backbone of the run; default: loaded by the name in the record.
 
     Raises:
-        ValueError: ``stream`` has other tasks than the record, ``per_class`` is below 1, ``split``
-            is unknown, or the record has no finished task.
+        ValueError: ``stream`` has other tasks than the record.
     """
     check_record(record, 1)
     checks.instance("stream", stream, Stream, "a Stream")
@@ -70,12 +69,9 @@ def features_now(
     Args:
         model: any method, fresh or not.
         stream: where the images are; all of its tasks are used.
-        per_class: only the first so many images of each class; default: all.
+        per_class: only the first so many images of each class, 1 or more; default: all.
         split: "test" or "train".
         label: what figures call it; default: the model's name.
-
-    Raises:
-        ValueError: ``split`` is unknown or ``per_class`` is below 1.
     """
     checks.instance("model", model, Method, "a Method")
     checks.instance("stream", stream, Stream, "a Stream")

@@ -40,10 +40,7 @@ class ProbeImages:
         return self.share(predictions == self.labels)
 
     def predict(self, model: Method, features: Sequence[Tensor] | None = None) -> np.ndarray:
-        """(n,) predicted classes, arg-max over all classes seen.
-
-        Features: (batch, d) of each batch; default: what ``model`` extracts.
-        """
+        """(n,) predicted classes, arg-max over all seen; features: (batch, d) of each batch."""
         if features is None:
             with precision(model.device):
                 features = [model.extract(batch) for batch in self.batches]

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from fmlora_kit.record.record import Record
 
 NOT_RECORDED = "not recorded"
+_RATE = re.compile(r"(.*[._])?lr")  # the name of a learning rate
 # What config["method"] holds beside the options of the method's constructor. Nothing else lists it.
 IDENTITY = ("method", "backbone", "weights", "precision")  # two runs differ where one of these does
 WORDS = ("trained", "frozen", "stores", "masked", "tested", "head_rows")  # for people
@@ -65,6 +66,9 @@ def run_card(record: Record) -> dict[str, str]:
         "numbers": training.get("numbers") or facts.get("precision"),
         "versions": ", ".join(map(" ".join, record.versions.items())),
     }
+    full = [task.name for task in record.tasks if task.scalars.get("core_full")]
+    if full:  # rare: a core of width below 20
+        lines["core"] = f"full in some maps, which then add nothing, in {_few(full, 4)}"
     return {label: text or NOT_RECORDED for label, text in lines.items()}
 
 
@@ -167,15 +171,15 @@ def _training(facts: Mapping, training: Mapping) -> tuple[str, str, str]:
     }
     optimiser = [say.format(_text(training[k])) for k, say in names.items() if k in training]
     named = flat({name: value for name, value in options_of(facts).items() if name != "head"})
-    options = [f"{name} {_text(value)}" for name, value in named.items() if not _is_rate(name)]
-    rates = [f"{name} {_text(value)}" for name, value in flat(facts).items() if _is_rate(name)]
+    options = [
+        f"{name} {_text(value)}" for name, value in named.items() if not _RATE.fullmatch(name)
+    ]
+    rates = [
+        f"{name} {_text(value)}" for name, value in flat(facts).items() if _RATE.fullmatch(name)
+    ]
     if facts.get("trained") == "nothing":
         optimiser = rates = ["none: nothing is trained by gradient"]
     return ", ".join(optimiser), ", ".join(rates), ", ".join(options) or "none"
-
-
-def _is_rate(name: str) -> bool:
-    return name == "lr" or name.endswith((".lr", "_lr"))
 
 
 def _counts(counts: Sequence[int] | None) -> str:

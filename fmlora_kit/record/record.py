@@ -146,6 +146,8 @@ class Record:
         parts = [f"task {done}/{self.n_tasks} {last.name}"]
         if last.ranks.size:
             parts.append(f"rank {last.ranks.mean():.1f}")
+        if full := last.scalars.get("core_full"):
+            parts.append(f"core full in {full:.0%} of the maps")
         parts.append(f"acc {np.average(last.accuracy[:done], weights=self.n_test):.2f}")
         if done > 1:
             best = [np.nanmax(self.accuracy[i : done - 1, i], initial=-1) for i in range(done - 1)]
@@ -171,14 +173,13 @@ class Record:
     def load(cls, folder: str | os.PathLike) -> Record:
         """Read a record from a folder, checked in full.
 
-        Raises:
-            RecordError: a file is missing, truncated, altered, of a newer format, or breaks a rule.
+        RecordError: a file is missing, truncated, altered, of a newer format, or breaks a rule.
         """
         header, stored, seconds = storage.load_folder(folder)
         try:
             both = zip(stored, seconds, strict=True)
             return cls(**header, tasks=tuple(TaskResult.from_stored(*task, s) for task, s in both))
-        except (RecordError, TypeError, KeyError, AttributeError, ValueError) as error:
+        except storage.DAMAGE as error:
             raise RecordError(f"the record in {folder} breaks a rule: {error}") from error
 
     def same_as(self, other: object) -> bool:

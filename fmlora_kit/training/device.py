@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 import torch
 
 from fmlora_kit.backbones.batches import precision
+from fmlora_kit.checks import text
 
-__all__ = ["describe_device", "pick_device", "precision"]
+__all__ = ["describe_device", "import_extra", "pick_device", "precision"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """CUDA if there is one, else Apple's MPS, else the CPU; or the device ``name``.
-
-    Raises:
-        ValueError: the device asked for is not there.
-    """
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
+    """CUDA if there is one, else Apple's MPS, else the CPU; or the device ``name``, if there."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    there = {"cpu": True, "cuda": cuda, "mps": mps}
+    if text("device", name) == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if there[d]))
     kind, _, number = name.partition(":")
     n_devices = torch.cuda.device_count() if kind == "cuda" else 1
@@ -29,6 +26,14 @@ def pick_device(name: str = "auto") -> torch.device:
         available = [d for d in there if there[d]]
         raise ValueError(f"device must be 'auto' or one of {available}, got {name!r}")
     return torch.device(name)
+
+
+def import_extra(package: str, need: str) -> ModuleType:
+    """A package of the extra "scale"; the ImportError says who needs it and how to install it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(f"{need}: pip install 'fmlora_kit[scale]'") from error
 
 
 def describe_device(device: torch.device, dtype: torch.dtype) -> dict[str, str]:

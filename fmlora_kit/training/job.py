@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmlora_kit.backbones import load_backbone
-from fmlora_kit.checks import choice, instance, integer
+from fmlora_kit.checks import choice, instance, integer, text
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS, preset
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.run import run
@@ -24,29 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run, named by values only, so that another process can do it.
+    """One run, named by values only, so that another process can do it."""
 
-    Attributes:
-        label: what the run is called beside others.
-        method: a name in `METHODS`.
-        seed: of the stream's images and of the method.
-        folder: where its record goes.
-        stream: a name in `STREAMS` or `PRESETS`.
-        stream_options: its arguments, without the seed.
-        options: the method's arguments.
-        budget: epochs and batch size.
-        backbone: what `load_backbone` calls it.
-    """
-
-    label: str
-    method: str
-    seed: int
-    folder: Path
-    stream: str = "glyphs"
-    stream_options: dict = field(default_factory=dict)
-    options: dict = field(default_factory=dict)
+    label: str  # what the run is called beside others
+    method: str  # a name in `METHODS`
+    seed: int  # of the stream's images and of the method
+    folder: Path  # where its record goes
+    stream: str = "glyphs"  # a name in `STREAMS` or `PRESETS`
+    stream_options: dict = field(default_factory=dict)  # its arguments, without the seed
+    options: dict = field(default_factory=dict)  # the method's arguments
     budget: Budget = Budget()
-    backbone: str = "glyph_vit"
+    backbone: str = "glyph_vit"  # what `load_backbone` calls it
 
     @property
     def name(self) -> str:
@@ -54,10 +43,15 @@ class Job:
         return f"{self.label}, seed {self.seed}"
 
     def __post_init__(self) -> None:
+        text("label", self.label)
+        as_path("folder", self.folder)
         choice("method", self.method, METHODS)
         choice("stream", self.stream, (*STREAMS, *PRESETS))
         integer("seed", self.seed, 0)
         instance("budget", self.budget, Budget, "a Budget")
+        text("backbone", self.backbone)
+        for name in ("stream_options", "options"):
+            instance(name, getattr(self, name), dict, "options by name")
 
     def make_stream(self) -> Stream:
         """The stream, with the job's seed; "joint" gets all tasks as one."""
@@ -68,16 +62,12 @@ class Job:
 
 
 class FailedRuns(RuntimeError):
-    """Some runs failed; the others are finished and kept.
-
-    Attributes:
-        reasons: by the run's name, why it failed.
-    """
+    """Some runs failed; the others are finished and kept."""
 
     def __init__(self, reasons: dict[str, str]):
         told = "; ".join(map(": ".join, reasons.items()))
         super().__init__(f"these runs failed (finished ones are kept): {told}")
-        self.reasons = reasons
+        self.reasons = reasons  # by the run's name, why it failed
 
 
 def run_job(
@@ -91,13 +81,8 @@ def run_job(
 ) -> Path:
     """Do one job in this process; return the folder of its record.
 
-    Args:
-        job: what to do.
-        on_task: told one line after every task.
-        device: see `pick_device`.
-        accelerator: of this process, which does the job together with others, on its own device.
-        stream: what `Job.make_stream` has made before.
-        show_progress: see `run`.
+    ``on_task`` is told one line after every task. With ``accelerator``, this process does the job
+    together with others, on its own device. ``stream`` is what `Job.make_stream` has made before.
     """
     stream = job.make_stream() if stream is None else stream
     method, options = METHODS[job.method], dict(job.options)

@@ -54,16 +54,12 @@ def record(
     """The record of ``method`` on ``stream``: read from ``folder``, or trained now (a minute).
 
     Two notebooks may ask at once: one trains, the other waits for it. What was interrupted goes on
-    where it ended. A record of other versions, or a damaged one, is made anew.
-
-    Args:
-        stream: one of the two above.
-        method: a name in `fmlora_kit.methods.METHODS`; any other is a ValueError.
-        seed: of the method.
-        folder: where the records are kept, each in a folder of its own; must be writable.
+    where it ended. A record of other versions, or a damaged one, is made anew. The stream is one of
+    the two above, the method a name in `fmlora_kit.methods.METHODS`, and the seed that of the
+    method; each record has a folder of its own in ``folder``, which must be writable.
     """
     learner = model(stream, method, seed=seed)
-    place = as_path("folder", folder) / f"{stream.name}-{method}-{seed}"
+    place = as_path("folder", folder).absolute() / f"{stream.name}-{method}-{seed}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         earlier = _load_if_same(place, start_record(learner, stream, BUDGET))
@@ -77,13 +73,8 @@ def record(
 def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Record, ...]:
     """The brief records of a comparison: those that come with the package, or those of ``folder``.
 
-    Args:
-        name: one of `training.sweep.SETTINGS`, such as "glyphs_10".
-        folder: where `make compare` put its own, "../build/compare"; default: the shipped ones.
-
-    Raises:
-        ValueError: no comparison of that name is there; the message lists those that are.
-        RecordError: the file is damaged.
+    Its name is one of `training.sweep.SETTINGS`, such as "glyphs_10"; if it is not there, the
+    message lists those that are. `make compare` puts its own into "../build/compare".
     """
     shipped = [place / "compare" for place in DATA_FOLDERS]
     folders = shipped if folder is None else [as_path("folder", folder)]

@@ -22,6 +22,7 @@ from fmlora_kit.backbones.batches import Rows
 from fmlora_kit.backbones.random_crops import random_views
 from fmlora_kit.checks import Count, Positive, check_fields, checked, instance, one_of
 from fmlora_kit.methods.base import Method
+from fmlora_kit.methods.encoder import TrainingError
 from fmlora_kit.record import TaskResult
 from fmlora_kit.streams.task import Stream, Task
 from fmlora_kit.training.device import precision
@@ -32,25 +33,14 @@ AUGMENTATIONS = {
 }
 
 
-class TrainingError(ArithmeticError):
-    """Training cannot go on; what was recorded before stays as it is."""
-
-
 @dataclass(frozen=True)
 class Budget:
-    """How long every method trains on every task, and on what: the same for all that are compared.
+    """How long every method trains on every task, and on what: the same for all compared."""
 
-    Attributes:
-        epochs: passes over a task's training images.
-        batch_size: images per step.
-        clip: largest norm of the gradient.
-        augmentation: "none" or "crop_flip", see `crop_flip`.
-    """
-
-    epochs: Count = 6
-    batch_size: Count = 32
-    clip: Positive = 1.0
-    augmentation: Annotated[str, one_of(AUGMENTATIONS)] = "none"
+    epochs: Count = 6  # passes over a task's training images
+    batch_size: Count = 32  # images per step
+    clip: Positive = 1.0  # largest norm of the gradient
+    augmentation: Annotated[str, one_of(AUGMENTATIONS)] = "none"  # or "crop_flip": see `crop_flip`
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -64,19 +54,14 @@ class Budget:
 class Step:
     """One step of learning a task.
 
-    Attributes:
-        phase: "preparing", "training", "finishing" or "testing".
-        index: its place in the phase, from 0.
-        n_steps: how many the phase has.
-        on_device: the loss, where it was computed. Whoever looks at `loss` or `traces` waits for
-            the device; whoever does not lets it run ahead.
-        watched: what `Method.watch` gave.
+    Whoever looks at `loss` or `traces` waits for the device; whoever does not lets it run ahead.
     """
 
-    phase: str
-    index: int
-    n_steps: int
-    on_device: Tensor | float = math.nan
+    phase: str  # "preparing", "training", "finishing" or "testing"
+    index: int  # its place in the phase, from 0
+    n_steps: int  # how many the phase has
+    on_device: Tensor | float = math.nan  # the loss, where it was computed
+    # What `Method.watch` gave:
     watched: Mapping[str, np.ndarray] | Callable[[], Mapping[str, np.ndarray]] = field(
         default_factory=dict
     )
@@ -103,18 +88,12 @@ def train_steps(
     """Learn ``task``, yielding after every step; the generator's return value is the result.
 
     Steps of training come between one of preparing, one of finishing, and one of testing for each
-    test set, so that whoever iterates never waits long.
+    test set, so that whoever iterates never waits long, and can stop at any step: the unfinished
+    task leaves no result behind, and `from_record` gives the model as it was before it.
 
-    Whoever iterates can stop at any step: the unfinished task leaves no result behind, and
-    `from_record` gives the model as it was before it.
-
-    Args:
-        model: has learned the stream's earlier tasks.
-        task: the next task of ``stream``.
-        stream: where the test sets of all tasks seen so far come from.
-        budget: epochs and batch size.
-        check_every: steps between looks at whether the losses are finite, each of which waits for
-            the device; default: 1 on the CPU, where nothing waits, else 50.
+    The model has learned the stream's earlier tasks. Whether the losses are finite is looked at
+    every ``check_every`` steps, which waits for the device; default: 1 on the CPU, where nothing
+    waits, else 50.
 
     Raises:
         ValueError: ``task`` is not the stream's next one, or an earlier try of it was given up.
@@ -125,7 +104,7 @@ def train_steps(
     instance("stream", stream, Stream, "a Stream")
     budget = checked("budget", budget, Budget | None) or Budget()
     place = _place(model, task, stream)
-    if check_every is None:
+    if checked("check_every", check_every, Count | None) is None:
         check_every = 1 if model.device.type == "cpu" else 50
     started = time.perf_counter()
     model.hold(task.train_images, urgent=True)
@@ -142,7 +121,8 @@ def train_steps(
     seconds = time.perf_counter() - started
     yield Step("finishing", 0, 1)
     tested = yield from _test(model, stream, place)
-    return _result(model, task, tested, steps, n_trainable=count(groups), seconds=seconds)
+    n_trainable = sum(p.numel() for group in groups for p in group["params"])
+    return _result(model, task, tested, steps, n_trainable=n_trainable, seconds=seconds)
 
 
 def train_task(
@@ -167,11 +147,6 @@ def train_task(
                     bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
 
 
-def count(groups: list[dict]) -> int:
-    """Numbers that an optimiser trains."""
-    return sum(p.numel() for group in groups for p in group["params"])
-
-
 def _place(model: Method, task: Task, stream: Stream) -> int:
     place = model.n_tasks_done
     if place >= len(stream) or stream[place] is not task:
@@ -188,10 +163,8 @@ def _place(model: Method, task: Task, stream: Stream) -> int:
 def _optimise(
     model: Method, task: Task, groups: list[dict], budget: Budget, place: int, check_every: int
 ) -> Generator[Step, None, None]:
-    if budget.augmentation == "none":
-        images = model.rows(task.train_images)
-    else:  # what is held of them is of the images as they are
-        images = Rows(task.train_images, model.device)
+    plain = budget.augmentation == "none"  # what is held of the images is of them as they are
+    images = model.rows(task.train_images) if plain else Rows(task.train_images, model.device)
     labels = Rows(task.train_labels, model.device)
     n_steps = budget.n_steps(len(labels))
     optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
@@ -202,7 +175,7 @@ def _optimise(
     recent: list[Tensor] = []
     for k, batch in enumerate(_batches(len(labels), budget, model.seed, place)):
         weight, shares = 1.0, (images[batch], labels[batch])
-        if budget.augmentation == "crop_flip":
+        if not plain:
             views = crop_flip(shares[0], np.random.default_rng([model.seed, 8, place, k]))
             shares = (views, shares[1])
         if model.group is not None:
@@ -214,8 +187,7 @@ def _optimise(
             loss.backward()
         else:
             loss = model.group.backward(loss, weight, parameters)
-        loss = loss.detach().clone()
-        recent.append(loss)
+        recent.append(loss := loss.detach().clone())
         if len(recent) == check_every or k + 1 == n_steps:
             _check(recent, k + 1, n_steps, task.name, groups[0]["initial_lr"])
             recent = []
@@ -263,8 +235,8 @@ def _test(
         if i <= place:
             predictions.append(scores.predictions)
         yield Step("testing", i, place + 1 + ahead)
-    scores = {"accuracy": accuracy, "oracle_accuracy": oracle}
-    return scores | {"predictions": np.concatenate(predictions)}
+    found = {"accuracy": accuracy, "oracle_accuracy": oracle}
+    return found | {"predictions": np.concatenate(predictions)}
 
 
 def _result(
@@ -306,28 +278,21 @@ def describe(budget: Budget) -> dict:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the model says of one test set.
+    """What the model says of one test set."""
 
-    Attributes:
-        predictions: (n,) predicted classes, arg-max over all classes seen.
-        accuracy: fraction right.
-        oracle_accuracy: fraction right, arg-max over the task's own classes only.
-    """
-
-    predictions: np.ndarray
-    accuracy: float
-    oracle_accuracy: float
+    predictions: np.ndarray  # (n,) classes, arg-max over all classes seen
+    accuracy: float  # fraction right
+    oracle_accuracy: float  # fraction right, arg-max over the task's own classes only
 
 
 def evaluate(model: Method, task: Task) -> Scores:
     """Predict the task's test images, over all classes seen and over the task's own."""
     model.hold(task.test_images)
     features = model.extract(task.test_images)
-    choices = (
-        (model.seen, model.scores(features)),
-        (task.classes, model.scores(features, task.classes)),
-    )
-    best = [np.asarray(ids, dtype=np.int64)[scores.argmax(axis=1)] for ids, scores in choices]
+    best = [
+        np.asarray(ids, dtype=np.int64)[model.scores(features, ids).argmax(axis=1)]
+        for ids in (model.seen, task.classes)
+    ]
     return Scores(best[0], *(float(np.mean(found == task.test_labels)) for found in best))
 
 
@@ -338,12 +303,8 @@ def crop_flip(images: Tensor, rng: np.random.Generator) -> Tensor:
     scale 0.05 to 1, and a horizontal flip), on images already at the backbone's size: they crop the
     file, which may be larger. Letters and digits mean something else when mirrored.
 
-    Args:
-        images: uint8 (n, side, side, 3), on any device.
-        rng: randomness, on the CPU: the same views on every device and in every process.
-
-    Raises:
-        ValueError: the images are not square.
+    Images are uint8 (n, side, side, 3), on any device; ``rng`` is on the CPU, so that the views are
+    the same on every device and in every process. ValueError if the images are not square.
     """
     n, height, width, _ = images.shape
     if height != width:

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from fmlora_kit.checks import integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.methods.encoder import EVALUATION_BATCH
+from fmlora_kit.training.device import import_extra
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -39,11 +40,7 @@ PATIENCE = 10.0  # s that a process waits when another is gone: the one that fai
 
 
 class Group:
-    """The processes that learn together, as one of them sees them.
-
-    Args:
-        accelerator: of this process.
-    """
+    """The processes that learn together, as one of them sees them."""
 
     def __init__(self, accelerator: Accelerator):
         self.accelerator = accelerator
@@ -53,11 +50,8 @@ class Group:
         """This process's images of a batch, and what its mean loss counts in the batch's.
 
         A method whose loss is no mean over images gets the whole batch in every process, and a
-        process for which no image is left gets one that counts nothing.
-
-        Args:
-            model: says with `Method.loss_by_image` whether its batches can be split.
-            batch: images and labels, (n, ..) each.
+        process for which no image is left gets one that counts nothing: see `Method.loss_by_image`.
+        The batch is images and labels, (n, ..) each.
         """
         n = len(batch[0])
         if not model.loss_by_image:
@@ -70,10 +64,8 @@ class Group:
     def backward(self, loss: Tensor, weight: float, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Gradients of the whole batch's loss in every process; that loss, detached.
 
-        Args:
-            loss: over this process's share.
-            weight: from `share`.
-            parameters: those trained; one without a gradient must be so in every process.
+        ``loss`` is over this process's share, of that ``weight``. A parameter without a gradient
+        must be so in every process.
         """
         (weight * loss).backward()
         gradients = [p.grad for p in parameters if p.grad is not None]
@@ -100,11 +92,10 @@ class Group:
 
         first, *others = gather_object([facts])
         for number, other in enumerate(others, 1):
-            for what in first:
-                if other.get(what) != first[what]:
-                    given = f"{first[what]!r} in process 0 and {other.get(what)!r} in process"
-                    rule = f"{what} must be the same in every process"
-                    raise ValueError(f"{rule}, got {given} {number}")
+            for what, mine in first.items():
+                if other.get(what) != mine:
+                    given = f"{mine!r} in process 0 and {other.get(what)!r} in process {number}"
+                    raise ValueError(f"{what} must be the same in every process, got {given}")
 
 
 def group_of(accelerator: Accelerator | None) -> Group | None:
@@ -129,16 +120,11 @@ def launch(
 
     `accelerate.notebook_launcher`, with a free port. It forks: begin it before this process has
     used a GPU. What ``function`` returns is lost: let it save. accelerate says "CUDAs" on the CPU
-    too.
-
-    Args:
-        function: called in every process.
-        n_processes: on a GPU each; on the CPU with one thread each.
-        cpu: stay on the CPU; default: if there is no CUDA GPU.
+    too. Processes have a GPU each, or one thread each on the CPU; ``cpu`` stays there even if there
+    is a CUDA GPU.
 
     Raises:
         ImportError: accelerate is not installed.
-        ValueError: ``n_processes`` is below 1.
         RuntimeError: a process failed, which ends the others; says which, and why.
     """
     accelerate = import_accelerate()
@@ -159,12 +145,7 @@ def launch(
 
 def import_accelerate() -> ModuleType:
     """The package `accelerate`; raise ImportError, which says how to install it, if it is not."""
-    try:
-        import accelerate
-    except ImportError as error:
-        how = "pip install 'fmlora_kit[scale]'"
-        raise ImportError(f"one run in several processes needs accelerate: {how}") from error
-    return accelerate
+    return import_extra("accelerate", "one run in several processes needs accelerate")
 
 
 def _begin(function: Callable[[Accelerator], None], cpu: bool) -> None:

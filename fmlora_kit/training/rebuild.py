@@ -11,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.identity import same_function
-from fmlora_kit.checks import choice, fail, integer
+from fmlora_kit.checks import choice, fail, instance, integer
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.methods.base import option_kinds
 from fmlora_kit.record import Record
@@ -21,7 +21,7 @@ from fmlora_kit.record.card import COMPUTES, IDENTITY, PIXELS, options_of
 def from_record(
     record: Record, after: int | None = None, backbone: VisionTransformer | None = None
 ) -> Method:
-    """The model exactly as it was after task number ``after`` (time travel).
+    """The model exactly as it was after the first ``after`` tasks (time travel).
 
     Args:
         record: of a run of any method of this package.
@@ -29,10 +29,10 @@ def from_record(
         backbone: the backbone of the run; default: loaded as the record says.
 
     Raises:
-        ValueError: the record's method is unknown, ``after`` is out of range, or ``backbone`` has
-            other weights than the run's, or is not given where they came from a file.
+        ValueError: the record's method is unknown, or ``backbone`` has other weights than the
+            run's, or is not given where they came from a file.
     """
-    done = len(record.tasks)
+    done = len(instance("record", record, Record, "a Record").tasks)
     after = done if after is None else integer("after", after)
     if not 0 <= after <= done:
         raise fail("after", f"between 0 and the {done} tasks recorded", after)
@@ -60,15 +60,7 @@ def _backbone(recorded: dict) -> VisionTransformer:
 
 
 def models_over_time(record: Record, backbone: VisionTransformer | None = None) -> Iterator[Method]:
-    """The model as it was after each task of ``record``, in order: one object that moves on.
-
-    Args:
-        record: see `from_record`.
-        backbone: see `from_record`.
-
-    Raises:
-        ValueError: see `from_record`.
-    """
+    """The model as it was after each task, one object that moves on: see `from_record`."""
     model = from_record(record, 0, backbone)
     for result in record.tasks:
         with torch.no_grad():

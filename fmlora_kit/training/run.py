@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
+from fmlora_kit.checks import checked, fail, flag, instance, integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
 from fmlora_kit.training.loop import Budget, describe, train_task
@@ -24,11 +26,24 @@ if TYPE_CHECKING:
 def start_record(
     model: Method, stream: Stream, budget: Budget | None = None, *, processes: int = 1
 ) -> Record:
-    """An empty record that names the method, the stream, the training budget and the device."""
+    """An empty record that names the method, the stream, the training budget and the device.
+
+    Raises:
+        ValueError: ``model`` is built for another number of classes, or a value is no such thing.
+    """
+    instance("model", model, Method, "a method")
+    instance("stream", stream, Stream, "a Stream")
+    budget = checked("budget", budget, Budget | None) or Budget()
+    integer("processes", processes, 1)
+    if model.head.n_classes != stream.n_classes:
+        given = f"one for {model.head.n_classes}"
+        raise ValueError(
+            f"model must be built for the stream's {stream.n_classes} classes, got {given}"
+        )
     where = describe_device(model.device, model.pixel_mean.dtype)
     if processes > 1:
         where["processes"] = processes
-    return Record.start(model, stream, training={**describe(budget or Budget()), **where})
+    return Record.start(model, stream, training={**describe(budget), **where})
 
 
 def run(
@@ -49,43 +64,39 @@ def run(
     interrupted, because all randomness depends on the seed and the task's number alone.
 
     With ``accelerator``, every process calls this with the same arguments, see `training.parallel`:
-    all return the same record but for rounding, the main process alone writes ``folder`` and calls
-    ``on_task``, and all read ``folder`` when they go on.
+    ``model`` is moved to the accelerator's device, all return the same record but for rounding, the
+    main process alone writes ``folder`` and calls ``on_task``, and all read ``folder`` when they go
+    on.
 
-    Args:
-        model: fresh, as built.
-        stream: the tasks.
-        budget: epochs and batch size.
-        folder: where the record is kept.
-        on_task: called with the record after every task.
-        show_progress: show bars, over tasks and over steps.
-        accelerator: of this process, which learns together with others; ``model`` is moved to its
-            device.
-        cache_bytes: keep up to so many bytes of what the frozen first blocks give, which costs
-            memory and saves time: see `Method.cache_frozen_blocks`.
+    The model must be fresh, as built. ``on_task`` is called with the record after every task; bars
+    show progress over tasks and over steps; for ``cache_bytes`` see `Method.cache_frozen_blocks`.
 
     Raises:
-        ValueError: the folder holds another run, ``model`` is not fresh, or processes do not agree
-            on what to run.
+        ValueError: the folder holds another run, ``model`` is not fresh or built for another number
+            of classes, a value is no such thing, or processes do not agree on what to run.
         RecordError: the folder is damaged, or cannot be written.
         TrainingError: the loss is not finite; the record keeps all finished tasks.
     """
-    if cache_bytes:
+    flag("show_progress", show_progress)
+    if not callable(on_task):
+        raise fail("on_task", "a function of a record", on_task)
+    if folder is not None:  # from here on it is the same one wherever the process goes
+        folder = as_path("folder", folder).absolute()
+    instance("model", model, Method, "a method")
+    if integer("cache_bytes", cache_bytes, 0):
         model.cache_frozen_blocks(cache_bytes)
-    group, alone = group_of(accelerator), accelerator is None
+    group, leads = group_of(accelerator), accelerator is None or accelerator.is_main_process
     if accelerator is not None:
         model.to(accelerator.device)
     record = start_record(model, stream, budget, processes=group.size if group else 1)
-    if folder is not None and (Path(folder) / "record.json").exists():
+    if folder is not None and (folder / "record.json").exists():
         record = _resume(model, record, Record.load(folder), folder)
     if group:
         group.agree(_facts(record))
-    leads = alone or accelerator.is_main_process
-    left = stream[len(record.tasks) :]
-    bar = tqdm(left, desc=model.name, unit="task", disable=not (show_progress and leads))
-    for task in bar:
+    left, shown = stream[len(record.tasks) :], show_progress and leads
+    for task in tqdm(left, desc=model.name, unit="task", disable=not shown):
         with together(model, accelerator):
-            result = train_task(model, task, stream, budget, show_progress=show_progress and leads)
+            result = train_task(model, task, stream, budget, show_progress=shown)
         record = record.with_task(result)
         if leads and folder is not None:
             record.save(folder)

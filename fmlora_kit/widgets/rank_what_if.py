@@ -13,8 +13,7 @@ from fmlora_kit.widgets.figure_box import FigureBox
 class RankWhatIf(ipywidgets.VBox):
     """Cut one task's update to fewer columns: the accuracy of every task changes at once.
 
-    Everything was measured in advance (`fmlora_kit.probes.truncate_ranks`); the controls only
-    look it up.
+    Everything was measured in advance (`fmlora_kit.probes.truncate_ranks`).
 
     Args:
         table: of a method whose updates are pairs M_t N_t.
