@@ -120,14 +120,19 @@ def instance(name: str, value: object, kinds: type | tuple[type, ...], what: str
     return value
 
 
-def different(name: str, values: Iterable) -> tuple:
-    """The values as a tuple, each of them once."""
+def listed(name: str, values: Iterable) -> tuple:
+    """The values as a tuple; a text is no list."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise fail(name, "a list", values)
-    listed = tuple(values)
-    if any(value in listed[:k] for k, value in enumerate(listed)):  # some may not be hashable
-        raise fail(name, "different from each other", listed)
-    return listed
+    return tuple(values)
+
+
+def different(name: str, values: Iterable) -> tuple:
+    """The values as a tuple, each of them once."""
+    found = listed(name, values)
+    if any(value in found[:k] for k, value in enumerate(found)):  # some may not be hashable
+        raise fail(name, "different from each other", found)
+    return found
 
 
 def _bounds(

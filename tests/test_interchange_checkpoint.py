@@ -136,3 +136,12 @@ def test_what_cannot_be_loaded_is_refused(tmp_path):
         load_timm(tmp_path / "c.safetensors", models.vit(depth=1))
     with pytest.raises(ValueError, match="at most the file's 2 register tokens, got 3"):
         load_timm(tmp_path / "c.safetensors", models.vit(reg_tokens=3))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors.tmp", ".model.safetensors.tmp"])
+def test_a_link_at_a_temporary_name_leaves_its_target_alone(name, tmp_path):
+    target = tmp_path / "precious"
+    target.write_text("mine")
+    (tmp_path / name).symlink_to(target)
+    save_timm(models.build("frozen_backbone"), tmp_path / "model.safetensors")
+    assert target.read_text() == "mine" and (tmp_path / "model.safetensors").is_file()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,9 @@ from helpers.records import make_record
 from fmlora_kit.analysis import metrics
 from fmlora_kit.record import Record, RecordError, load_briefs
 from fmlora_kit.record.archive import save_briefs
+from fmlora_kit.record.storage import content_hash
+
+SHIPPED = sorted((Path(__file__).parents[1] / "data" / "compare").glob("*.json"))
 
 
 @pytest.fixture
@@ -90,8 +96,51 @@ def test_an_accuracy_above_one_is_refused(record, tmp_path):
     save_briefs([record], file)
     document = json.loads(file.read_text())
     document["records"][0]["tasks"][0]["accuracy"][0] = 1.5
+    document["sha256"] = content_hash(document["records"])
     file.write_text(json.dumps(document))
     with pytest.raises(RecordError, match="fractions from 0 to 1"):
+        load_briefs(file)
+
+
+def test_no_changed_digit_and_no_flipped_bit_is_accepted_with_other_content(record, tmp_path):
+    file = tmp_path / "briefs.json"
+    save_briefs([record], file)
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    digits = [k for k, byte in enumerate(whole) if chr(byte).isdigit()]
+    for trial in range(300):
+        changed = bytearray(whole)
+        if trial % 2:
+            changed[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        else:
+            place = rng.choice(digits)
+            changed[place] = ord("0") + (changed[place] - ord("0") + rng.integers(1, 10)) % 10
+        file.write_bytes(changed)
+        with suppress(RecordError):  # a flip may only have moved a blank
+            assert load_briefs(file) == [record.brief()], (trial, bytes(changed))
+
+
+def test_a_file_without_a_hash_is_read_and_said_to_have_none(record, tmp_path):
+    file = tmp_path / "briefs.json"
+    save_briefs([record], file)
+    document = json.loads(file.read_text())
+    del document["sha256"]
+    file.write_text(json.dumps(document))
+    with pytest.warns(UserWarning, match="briefs.json has no hash"):
+        assert load_briefs(file) == [record.brief()]
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_the_comparisons_that_come_with_the_kit_have_a_hash(file, tmp_path):
+    save_briefs(load_briefs(file), tmp_path / file.name)  # a missing one would be a warning
+    assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 400])
+def test_a_number_too_large_to_read_is_one_sentence(number, record, tmp_path):
+    file = tmp_path / "briefs.json"
+    save_briefs([record], file)
+    file.write_text(re.sub(r'("seconds": \[)[\d.]+', rf"\g<1>{number}", file.read_text()))
+    with pytest.raises(RecordError, match="briefs.json must be a file of brief records"):
         load_briefs(file)
 
 

@@ -38,3 +38,13 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path):
 def test_a_folder_must_exist(tmp_path):
     with pytest.raises(RecordError, match="folder must be a folder that exists, got .*nowhere"):
         load_records(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 400])
+def test_a_number_too_large_to_read_costs_no_other_record(number, tmp_path):
+    for name in ("good", "odd"):
+        make_record().save(tmp_path / name)
+    (tmp_path / "odd" / "timing.json").write_text(f'{{"seconds": [{number}]}}')
+    shelf = load_records(tmp_path)
+    assert list(shelf.records) == ["good"]
+    assert "timing.json" in shelf.unreadable["odd"] and len(shelf.unreadable["odd"]) < 400

@@ -13,6 +13,7 @@ from helpers.records import (
     THREE_TASKS_ORACLE,
     FakeModel,
     FakeStream,
+    confused,
     make_record,
     make_task,
 )
@@ -268,3 +269,17 @@ def test_until_gives_the_record_as_it_was():
             record.until(n)
     with pytest.raises(RecordError, match="n must be a whole number, got 1.5"):
         record.until(1.5)
+
+
+def test_an_accuracy_that_contradicts_the_stored_predictions_is_refused():
+    record = confused()
+    assert record.accuracy[1, 0] == 0.75
+    last = record.tasks[1]
+    accuracy = last.accuracy.copy()
+    accuracy[0] = 0.5
+    wrong = dataclasses.replace(last, accuracy=accuracy)
+    rule = r"accuracy on task 0 must be 0.75, the share of right predictions, got 0.5"
+    with pytest.raises(RecordError, match=rule):
+        record.until(1).with_task(wrong)
+    accuracy[0] = math.nan  # not evaluated
+    assert len(record.until(1).with_task(dataclasses.replace(last, accuracy=accuracy)).tasks) == 2

@@ -65,16 +65,28 @@ def add_prompt(
         return
     old = [vit.reg_token.detach()] if vit.reg_token is not None else []
     vit.reg_token = nn.Parameter(torch.cat([*old, start.to(like)], dim=1))
-    if old:
-        is_new = torch.arange(vit.reg_token.shape[1])[:, None] >= vit.num_reg_tokens
-        vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))
     vit.num_reg_tokens += length
+    keep_own_registers(vit, length)
     _count_prefix(vit, length)
     if vit.pos_embed is not None and not vit.no_embed_class:
         old = vit.pos_embed.detach()
         empty = old.new_zeros(1, length, vit.embed_dim)
         places = torch.cat([old[:, :prefix], empty, old[:, prefix:]], dim=1)
         vit.pos_embed = nn.Parameter(places, requires_grad=False)
+
+
+def keep_own_registers(vit: VisionTransformer, length: int) -> None:
+    """Let gradients reach only the last ``length`` register tokens of ``vit``.
+
+    A copied or unpickled parameter has lost this hook: whoever copies calls this again.
+    """
+    if hasattr(vit, "entering_prompt") or vit.num_reg_tokens == length:
+        return
+    is_new = torch.arange(vit.num_reg_tokens)[:, None] >= vit.num_reg_tokens - length
+    trains = vit.reg_token.requires_grad
+    vit.reg_token.requires_grad_(True)  # only such a one takes a hook
+    vit.reg_token.register_hook(lambda gradient: gradient * is_new.to(gradient))
+    vit.reg_token.requires_grad_(trains)
 
 
 def _count_prefix(vit: VisionTransformer, length: int, first: int = 0) -> None:

@@ -92,7 +92,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data"), help="folder of the folders of real images")
     add("--out", type=out_folder, default=Path("build/compare"), help="default: %(default)s")
     add("--workers", type=whole(1), help="runs at once; default: as many as GPUs, or else cores")
-    add("--cluster", help="address of a Dask scheduler, tcp://host:8786, whose workers do the runs")
+    add(
+        "--cluster",
+        help="address of a Dask scheduler, tcp://host:8786, whose workers do the runs; "
+        "whoever reaches its port can run code there: see its --tls-ca-file, --tls-cert, --tls-key",
+    )
     add("--publish", action="store_true", help="then renew data/compare and README's overview")
     asked = parser.parse_args(arguments)
     if asked.workers is not None and asked.cluster is not None:

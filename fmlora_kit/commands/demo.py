@@ -61,7 +61,8 @@ def aligned(line: str, widths: tuple[int, int]) -> str:
     columns = [run.ljust(widths[0]), task.ljust(widths[1])]
     for start, width in (("rank ", 9), ("acc ", 8), ("forgetting ", 16)):
         columns.append(next((f for f in facts if f.startswith(start)), "").ljust(width))
-    return "  ".join([*columns, facts[-1].rjust(5)])
+    full = [fact for fact in facts if fact.startswith("core ")]
+    return "  ".join([*columns, facts[-1].rjust(5), *full])
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Stream]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
@@ -29,6 +29,7 @@ from fmlora_kit.adapters.dmp import add_prompt
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.identity import fingerprint, same_function
 from fmlora_kit.methods import Method
+from fmlora_kit.record.storage import write_atomically
 
 LINEAR_HEADS = ("lda", "linear")
 _ARGUMENTS = {"img_size", "num_classes", "global_pool", "reg_tokens", "pretrained_cfg_overlay"}
@@ -173,9 +174,8 @@ def write(
         "create_model": json.dumps(arguments),
         "computes": json.dumps(fingerprint(vit)),
     }
-    half_written = f"{file}.tmp"
-    save_file(weights, half_written, metadata=facts)
-    os.replace(half_written, file)
+    file = Path(file)
+    write_atomically(file.parent, file.name, save(weights, metadata=facts))
     return {**arguments, "checkpoint_path": str(file)}
 
 

@@ -40,7 +40,7 @@ from fmlora_kit.methods import Method
 from fmlora_kit.record import TaskResult
 
 Factors = tuple[Tensor, Tensor]  # A (d_out, r) with all scales, B (r, d_in)
-BASE = "base.safetensors"
+BASE, WEIGHTS = "base.safetensors", "adapter_model.safetensors"
 
 
 def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = None) -> Path:
@@ -83,7 +83,8 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
     layers = _stack_by_module(model.sites, factors, model.vit)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BASE).unlink(missing_ok=True)  # of an adapter that was here before
+    for name in (BASE, WEIGHTS, "adapter_config.json"):  # of an adapter that was here before
+        (folder / name).unlink(missing_ok=True)
     if getattr(model, "dmp", None) is not None:
         plain = copy.deepcopy(model.vit)  # the frozen backbone, prompt included
         for path, module in adapted_maps(plain).items():
@@ -94,7 +95,7 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
     for path, (down, up) in layers.items():
         weights[f"base_model.model.{path}.lora_A.weight"] = down
         weights[f"base_model.model.{path}.lora_B.weight"] = up
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     ranks = {path: len(down) for path, (down, _) in layers.items()}
     most = max(ranks.values())
     others = {path: rank for path, rank in ranks.items() if rank != most}

@@ -33,7 +33,7 @@ from fmlora_kit.checks import (
     one_of,
 )
 from fmlora_kit.methods import description
-from fmlora_kit.methods.encoder import Encoder
+from fmlora_kit.methods.encoder import Encoder, finite
 from fmlora_kit.streams.task import Task
 
 
@@ -313,7 +313,7 @@ class Method(Encoder):
         seen: list[Tensor] = []
         forwards = (seen.append(self.features(x).cpu()) for x in self.batches(task.train_images))
         moments = input_moments(self.vit, self.sites, forwards)
-        return torch.cat(seen), moments
+        return finite(torch.cat(seen)), moments
 
     def _open_head(self, task: Task, features: Tensor | None = None) -> None:
         start = None

@@ -19,6 +19,10 @@ from fmlora_kit.backbones.identity import fingerprint
 EVALUATION_BATCH = 256
 
 
+class TrainingError(ArithmeticError):
+    """Training cannot go on; what was recorded before stays as it is."""
+
+
 class Encoder(nn.Module):
     """A frozen copy of a timm `VisionTransformer`, from uint8 images to features.
 
@@ -26,8 +30,8 @@ class Encoder(nn.Module):
         backbone: see `Method`.
 
     Raises:
-        ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, or does
-            not make one vector of a picture of three channels.
+        ValueError: ``backbone`` is no timm ViT, in other numbers than float32 or float64, has a
+            weight that is not finite, or does not make one vector of a picture of three channels.
     """
 
     keeps_first_blocks = False  # blocks before the first adapted one stay the backbone's own
@@ -40,6 +44,11 @@ class Encoder(nn.Module):
         dtype = next(self.vit.parameters()).dtype
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"backbone must be in float32 or float64, got {dtype}")
+        for name, weights in self.vit.state_dict().items():
+            if not weights.isfinite().all():
+                raise ValueError(
+                    f"backbone must have finite weights, got some in {name} that are not"
+                )
         self.sites: tuple[Site, ...] = ()
         self.blocks_cache: FrozenBlocksCache | None = None
         cfg = getattr(backbone, "pretrained_cfg", None) or {}
@@ -79,11 +88,15 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def extract(self, images: np.ndarray) -> Tensor:
-        """Features of many images, batch by batch: (n, d), on the CPU."""
+        """Features of many images, batch by batch: (n, d), on the CPU.
+
+        Raises:
+            TrainingError: a feature is not finite.
+        """
         with precision(self.device):
             if self.group is not None:
-                return self.group.extract(self, images)
-            return torch.cat([self.features(b) for b in self.batches(images)]).cpu()
+                return finite(self.group.extract(self, images))
+            return finite(torch.cat([self.features(b) for b in self.batches(images)]).cpu())
 
     def batches(self, images: np.ndarray) -> Iterator[Tensor]:
         """The images, or their tokens if `hold` has them, a batch at a time on the device."""
@@ -129,3 +142,12 @@ class Encoder(nn.Module):
         with precision(self.device):
             batches = self.batches(images)
             cache.hold(images, batches, lambda b: enter(self.vit, self.pixels(b), k), urgent=urgent)
+
+
+def finite(features: Tensor) -> Tensor:
+    """The features of some images, (n, ..); raise TrainingError if one of them is not finite."""
+    wrong = int((~features.isfinite()).flatten(1).any(1).sum())
+    if wrong:
+        given = f"others for {wrong} of {len(features)} images"
+        raise TrainingError(f"features must be finite, got {given}; a smaller lr may help")
+    return features

@@ -189,6 +189,12 @@ class FMLoRA(Method):
         self.selector: RankSelector | None = None
         self.trained = self._trained_in_words()
 
+    def __setstate__(self, state: dict) -> None:
+        """What `copy.deepcopy` and pickle make of it learns on exactly as the original."""
+        super().__setstate__(state)
+        if self.dmp:
+            dmp_rules.keep_own_registers(self.vit, self.dmp.length)
+
     # --- the verbs -------------------------------------------------------------------------------
     def begin_task(self, task: Task) -> None:
         """Measure the task's complexity, open fresh pairs, keep the prompt to come back to."""
@@ -326,13 +332,17 @@ class FMLoRA(Method):
         start = self.generator(_PAIR, self.n_tasks_done)
         if first:
             self._choose_bases(task)
+        n_full = 0
         for name, update in self.updates.items():
             if first and self.flora.bases == "task1":
                 continue
             rank, moment = self.flora.max_rank, self.moments[name]
             guard = torch.eye(rank) if first else protection(moment, self.flora.protect)
+            n_full += guard.trace() < 0.5  # the number of directions left free
             update.protection = guard.to(update.core)
             update.open(rank, start)
+        if n_full:
+            self.scalars["core_full"] = float(n_full) / len(self.updates)
 
     def _choose_bases(self, task: Task) -> None:
         how, rank = self.flora.bases, self.flora.max_rank

@@ -21,9 +21,10 @@ Published: blocks 0 to 4; on CIFAR-100 length 5, ensemble 0.01, temperature 0.8,
 at 0.03 * 24 / 256, batches of 24, 50 epochs; 30 epochs of SGD at 0.005 for TII and TAP. Formulas
 are those of the public code. [ours]: TII is learned from drawn features alone, by one linear layer
 from zero (there: two layers, first trained on the images); a covariance per class where the code's
-default is 10 centroids, which 15 to 30 images per class do not give; all drawn features are used
-(there: as many batches as there are earlier classes); the cosine head; the learning rate, the best
-of 0.03, 0.1, 0.3 on two held-out seeds.
+default is 10 centroids, which 15 to 30 images per class do not give; ``samples`` a class for TAP
+too, 24 (there: 24 for TII, 120 for TAP); all drawn features are used (there: as many batches as
+there are earlier classes); the cosine head; the learning rate, the best of 0.03, 0.1, 0.3 on two
+held-out seeds.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from fmlora_kit.adapters.prompts import attend_to, check_blocks, prefix_width
 from fmlora_kit.checks import Count, Positive, Weight, number, one_of
 from fmlora_kit.methods import description
 from fmlora_kit.methods.base import PromptedMethod, numpy, tensor
+from fmlora_kit.methods.encoder import finite
 from fmlora_kit.streams.task import Task
 
 REHEARSED = ("cosine", "linear")  # heads whose rows TAP trains
@@ -136,10 +138,10 @@ class HiDePrompt(PromptedMethod):
         """Freeze P_t, keep the classes' Gaussians, and train TII and TAP on all of them."""
         labels = torch.tensor(task.train_labels)
         features = self.extract(task.train_images)
-        plain = torch.cat([self.query(batch).cpu() for batch in self.batches(task.train_images)])
+        plain = [self.query(batch).cpu() for batch in self.batches(task.train_images)]
         self._close_head(task, features)
         self.instructed.learn(features, labels, task.classes)
-        self.uninstructed.learn(plain, labels, task.classes)
+        self.uninstructed.learn(finite(torch.cat(plain)), labels, task.classes)
         self.own.append(nn.Parameter(self.prompt().detach(), requires_grad=False))
         self.current = None
         self._infer_tasks()

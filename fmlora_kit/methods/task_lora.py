@@ -27,6 +27,7 @@ from fmlora_kit.adapters.task_guess import CHOICES, TaskChoice, TaskUpdates
 from fmlora_kit.adapters.updates import LoRAUpdate, check_rank
 from fmlora_kit.checks import Count, Positive, fail, number, one_of
 from fmlora_kit.methods.base import Method, factors_of, numpy, tensor
+from fmlora_kit.methods.encoder import finite
 from fmlora_kit.streams.task import Task
 
 IDENTITIES = ("inferred", "oracle")
@@ -284,7 +285,7 @@ class TaskLoRA(Method):
         before = self._activate(task)
         features = torch.cat([self.features(batch).cpu() for batch in self.batches(images)])
         self._activate(before)
-        return features
+        return finite(features)
 
     def _extract_batch(self, images: Tensor) -> Tensor:
         before = self._activate(None)
@@ -299,7 +300,7 @@ class TaskLoRA(Method):
                 rows = (tasks == t).nonzero()[:, 0]
                 features[rows] = self._features_of(t, images[rows.to(images.device)])
         self._activate(before)
-        return torch.cat([features, tasks[:, None].to(features)], dim=1)
+        return torch.cat([finite(features), tasks[:, None].to(features)], dim=1)
 
     def _features_of(self, task: int, images: Tensor) -> Tensor:
         self._activate(task)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,8 @@ def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
         }
         for record in records
     ]
-    document = {"format_version": BRIEFS_VERSION, "records": briefs}
+    document = {"format_version": BRIEFS_VERSION, "sha256": storage.content_hash(briefs)}
+    document["records"] = briefs
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomically(file.parent, file.name, storage.to_json_bytes(document))
@@ -41,23 +43,40 @@ def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
 
 
 def load_briefs(file: str | os.PathLike) -> list[Record]:
-    """Read what `save_briefs` wrote; RecordError if it is missing, newer, or breaks a rule."""
+    """Read what `save_briefs` wrote; RecordError if it is missing, newer, altered or breaks a rule.
+
+    A file of an earlier fmlora_kit has no hash: it is read, and a warning says so.
+    """
     try:
-        document = json.loads(Path(file).read_text(encoding="utf-8"))
-        version = document["format_version"]
-        if version > BRIEFS_VERSION:
-            raise RecordError(f"format_version is {version}, this version reads {BRIEFS_VERSION}")
+        path = Path(file)
+        if path.exists() and not path.is_file():  # a FIFO would wait for ever
+            raise RecordError("it is no regular file")
+        document = json.loads(path.read_text(encoding="utf-8"))
+        _check_document(document)
         arrays, found = dict.fromkeys(("predictions", "losses"), np.zeros(0, dtype=np.int64)), []
         for entry in document["records"]:
             header = {k: v for k, v in entry.items() if k not in ("tasks", "seconds")}
             pairs = zip(entry["tasks"], storage.none_to_nan(entry["seconds"]), strict=True)
             tasks = (TaskResult.from_stored(task, None, arrays, s) for task, s in pairs)
             found.append(Record(**header, tasks=tuple(tasks)))
-        return found
     except OSError as error:
         raise RecordError(f"cannot read {file}: {error.strerror or error}") from error
-    except (RecordError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except storage.DAMAGE as error:
         raise RecordError(f"{file} must be a file of brief records: {error}") from error
+    if "sha256" not in document:
+        why = "changes to it cannot be noticed; save_briefs writes one"
+        warnings.warn(f"{file} has no hash: {why}", stacklevel=2)
+    return found
+
+
+def _check_document(document: dict) -> None:
+    version, hashed = document["format_version"], "sha256" in document
+    if type(version) is not int or version != BRIEFS_VERSION:
+        raise RecordError(f"format_version is {version}, this version reads {BRIEFS_VERSION}")
+    if document.keys() != {"format_version", "records", *["sha256"][:hashed]}:
+        raise RecordError(f"it has format_version, sha256 and records, got {[*document]}")
+    if hashed and storage.content_hash(document["records"]) != document["sha256"]:
+        raise RecordError("it does not match its own hash: it was altered")
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ def run_card(record: Record) -> dict[str, str]:
         "numbers": training.get("numbers") or facts.get("precision"),
         "versions": ", ".join(map(" ".join, record.versions.items())),
     }
+    full = [task.name for task in record.tasks if task.scalars.get("core_full")]
+    if full:  # rare: a core of width below 20
+        lines["core"] = f"full in some maps, which then add nothing, in {_few(full, 4)}"
     return {label: text or NOT_RECORDED for label, text in lines.items()}
 
 

@@ -131,6 +131,7 @@ def check_record(record) -> None:
     require(n <= most, f"tasks must be at most n_tasks ({most}) results", n)
     for t, task in enumerate(record.tasks):
         _check_task_in_record(record, t, task)
+        _check_accuracy(record, t, task)
     if record.scenario == "class-incremental":
         owner: dict[int, str] = {}
         rule = "in a class-incremental record tasks must not share classes"
@@ -157,3 +158,16 @@ def _check_task_in_record(record, t: int, task) -> None:
         largest, rule = np.max(ids, initial=0), f"class ids below n_classes ({record.n_classes})"
         require(largest < record.n_classes, f"{where}{name} must be {rule}", largest)
     require(min(task.classes) >= 0, f"{where}classes must be >= 0", min(task.classes))
+
+
+def _check_accuracy(record, t: int, task) -> None:
+    """Raise `RecordError` where an accuracy is not what the stored predictions give."""
+    seen = record.tasks[: t + 1]
+    if not task.predictions.size or not all(earlier.test_labels.size for earlier in seen):
+        return  # a brief record, or one of format 1
+    right = task.predictions == np.concatenate([earlier.test_labels for earlier in seen])
+    for i, part in enumerate(np.split(right, np.cumsum(record.n_test[: t + 1])[:-1])):
+        said, counted = task.accuracy[i], part.mean()
+        holds = math.isnan(said) or abs(said - counted) < 1e-9
+        rule = f"accuracy on task {i} must be {counted:g}, the share of right predictions"
+        require(holds, f"task {t} ({task.name!r}): {rule}", f"{said:g}")

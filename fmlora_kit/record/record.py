@@ -136,8 +136,8 @@ class Record:
     def summary_line(self) -> str:
         """One line on the last task: `task 3/10 Greek  rank 6.3  acc 0.81  forgetting 0.04  12 s`.
 
-        `acc` is over all test images of the tasks seen; `forgetting` is the mean fall from each
-        earlier task's best accuracy (Chaudhry et al., arXiv 1801.10112).
+        `acc` is the micro average, over all test images of the tasks seen; `forgetting` is the mean
+        fall from each earlier task's best accuracy (Chaudhry et al., arXiv 1801.10112).
         """
         done = len(self.tasks)
         if not done:
@@ -146,6 +146,8 @@ class Record:
         parts = [f"task {done}/{self.n_tasks} {last.name}"]
         if last.ranks.size:
             parts.append(f"rank {last.ranks.mean():.1f}")
+        if full := last.scalars.get("core_full"):
+            parts.append(f"core full in {full:.0%} of the maps")
         parts.append(f"acc {np.average(last.accuracy[:done], weights=self.n_test):.2f}")
         if done > 1:
             best = [np.nanmax(self.accuracy[i : done - 1, i], initial=-1) for i in range(done - 1)]
@@ -177,7 +179,7 @@ class Record:
         try:
             both = zip(stored, seconds, strict=True)
             return cls(**header, tasks=tuple(TaskResult.from_stored(*task, s) for task, s in both))
-        except (RecordError, TypeError, KeyError, AttributeError, ValueError) as error:
+        except storage.DAMAGE as error:
             raise RecordError(f"the record in {folder} breaks a rule: {error}") from error
 
     def same_as(self, other: object) -> bool:

@@ -33,6 +33,10 @@ class RecordError(ValueError):
     """A record or its folder breaks a rule; the message names the thing, the rule and the value."""
 
 
+# What reading a damaged or crafted file of records may raise: all become a RecordError.
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
 @dataclass(frozen=True)
 class StoredTask:
     """One task as it lies on disk: an entry in record.json and an array file of its own."""
@@ -81,7 +85,7 @@ def save_folder(
                 write_atomically(folder, task_file(index), task.arrays())
         write_atomically(folder, TIMING_FILE, to_json_bytes({"seconds": nan_to_none(seconds)}))
         body = {**header, "tasks": [_listed(index, task) for index, task in enumerate(tasks)]}
-        document = {"format_version": FORMAT_VERSION, "sha256": _body_hash(body), "record": body}
+        document = {"format_version": FORMAT_VERSION, "sha256": content_hash(body), "record": body}
         write_atomically(folder, RECORD_FILE, to_json_bytes(document))
     except OSError as error:
         kept = "" if replace else " The record saved there before, if any, is unchanged."
@@ -117,7 +121,7 @@ def load_folder(
             raise RecordError(f"{folder / name} {rule} is truncated or was altered")
         try:
             tasks.append((entry, digest, safetensors.numpy.load(data)))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, *DAMAGE) as error:
             raise RecordError(f"arrays must be in safetensors format, got: {error}") from error
     return body, tasks, _read_seconds(folder, len(tasks))
 
@@ -144,7 +148,8 @@ def to_json_bytes(value: object) -> bytes:
     return (to_json_text(value) + "\n").encode("utf-8")
 
 
-def _body_hash(body: dict) -> str:
+def content_hash(body: object) -> str:
+    """Digest of what a JSON document says, however it is laid out."""
     canonical = json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return sha256(canonical.encode("utf-8"))
 
@@ -173,6 +178,8 @@ def _tasks_already_saved(folder: Path, header: dict, tasks: list[StoredTask]) ->
 
 def _read_file(folder: Path, name: str) -> bytes:
     try:
+        if (folder / name).exists() and not (folder / name).is_file():  # a FIFO would wait for ever
+            raise RecordError(f"{folder / name} must be a regular file")
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
         raise RecordError(f"no complete record in {folder}: {name} is missing") from error
@@ -183,7 +190,7 @@ def _read_file(folder: Path, name: str) -> bytes:
 def _read_json(folder: Path, name: str) -> dict:
     try:
         document = json.loads(_read_file(folder, name).decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         rule = "is not valid JSON: it is truncated or was altered"
         raise RecordError(f"{folder / name} {rule} ({error})") from error
     if not isinstance(document, dict):
@@ -202,8 +209,8 @@ def _read_body(folder: Path) -> dict:
             f"fmlora_kit reads is format {FORMAT_VERSION}; update fmlora_kit"
         )
     try:
-        matches = isinstance(body, dict) and _body_hash(body) == document.get("sha256")
-    except ValueError:  # NaN or Infinity, which this module never writes
+        matches = isinstance(body, dict) and content_hash(body) == document.get("sha256")
+    except (ValueError, RecursionError):  # NaN or Infinity, which this module never writes
         matches = False
     if not matches:
         raise RecordError(f"{file} does not match its own hash: it was altered")
@@ -220,7 +227,10 @@ def _read_seconds(folder: Path, n_tasks: int) -> list[float]:
     ):
         rule = "'seconds' must be a list of numbers >= 0 or null"
         raise RecordError(f"{folder / TIMING_FILE}: {rule}")
-    seconds = [float(value) for value in none_to_nan(seconds[:n_tasks])]
+    try:
+        seconds = [float(value) for value in none_to_nan(seconds[:n_tasks])]
+    except OverflowError as error:
+        raise RecordError(f"{folder / TIMING_FILE}: 'seconds' must be numbers: {error}") from error
     return seconds + [math.nan] * (n_tasks - len(seconds))
 
 
@@ -237,11 +247,13 @@ def none_to_nan(values: Iterable[float | None]) -> list[float]:
 def write_atomically(folder: Path, name: str, data: bytes) -> None:
     """Write to a temporary name, flush to the disk, rename: readers see the old file or the new.
 
-    The temporary name is fixed: the next run overwrites what a killed one left behind.
+    The temporary name is fixed: the next run removes what a killed one left behind, or anybody put
+    there.
     """
     temporary = folder / f".{name}.tmp"
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)
+        with open(temporary, "xb") as file:  # fails where there is a link again, and follows none
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmlora_kit.backbones import load_backbone
-from fmlora_kit.checks import choice, instance, integer
+from fmlora_kit.checks import choice, instance, integer, text
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS, preset
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.run import run
@@ -42,10 +43,15 @@ class Job:
         return f"{self.label}, seed {self.seed}"
 
     def __post_init__(self) -> None:
+        text("label", self.label)
+        as_path("folder", self.folder)
         choice("method", self.method, METHODS)
         choice("stream", self.stream, (*STREAMS, *PRESETS))
         integer("seed", self.seed, 0)
         instance("budget", self.budget, Budget, "a Budget")
+        text("backbone", self.backbone)
+        for name in ("stream_options", "options"):
+            instance(name, getattr(self, name), dict, "options by name")
 
     def make_stream(self) -> Stream:
         """The stream, with the job's seed; "joint" gets all tasks as one."""

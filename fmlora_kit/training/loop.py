@@ -22,6 +22,7 @@ from fmlora_kit.backbones.batches import Rows
 from fmlora_kit.backbones.random_crops import random_views
 from fmlora_kit.checks import Count, Positive, check_fields, checked, instance, one_of
 from fmlora_kit.methods.base import Method
+from fmlora_kit.methods.encoder import TrainingError
 from fmlora_kit.record import TaskResult
 from fmlora_kit.streams.task import Stream, Task
 from fmlora_kit.training.device import precision
@@ -30,10 +31,6 @@ AUGMENTATIONS = {
     "none": "none",
     "crop_flip": "crops of area 0.05 to 1 and ratio 3/4 to 4/3, half of them mirrored",
 }
-
-
-class TrainingError(ArithmeticError):
-    """Training cannot go on; what was recorded before stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def train_steps(
     instance("stream", stream, Stream, "a Stream")
     budget = checked("budget", budget, Budget | None) or Budget()
     place = _place(model, task, stream)
-    if check_every is None:
+    if checked("check_every", check_every, Count | None) is None:
         check_every = 1 if model.device.type == "cpu" else 50
     started = time.perf_counter()
     model.hold(task.train_images, urgent=True)

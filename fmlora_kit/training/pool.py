@@ -6,7 +6,10 @@
     python -m fmlora_kit compare --cluster tcp://host:8786
 
 All need the same fmlora_kit, and the folders of records and images on a file system that they
-share. A worker with GPUs takes the first that CUDA_VISIBLE_DEVICES leaves it (the package dask-cuda
+share. Dask takes pickles: whoever reaches the scheduler's port can run code on its workers. Keep it
+inside a network that you trust, or give both --tls-ca-file, --tls-cert and --tls-key.
+
+A worker with GPUs takes the first that CUDA_VISIBLE_DEVICES leaves it (the package dask-cuda
 sets it, one GPU per worker). Dask gives the job of a worker that died to another, which goes on
 where the record ends.
 """
@@ -32,7 +35,7 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm.auto import tqdm
 
-from fmlora_kit.checks import Count, checked
+from fmlora_kit.checks import Count, checked, instance, listed
 from fmlora_kit.record import Record
 from fmlora_kit.training.device import import_extra
 from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
@@ -55,7 +58,7 @@ def run_many(
     perhaps, takes the others of its pool with it: their jobs go on afterwards, one at a time.
 
     Args:
-        jobs: what to do.
+        jobs: what to do; relative folders are relative to where this process is now.
         workers: processes at once, each on one thread; default: as many as there are GPUs, or else
             cores. They take turns on the GPUs. Not for a cluster, which has its own.
         cluster: send the jobs to the workers of this Dask scheduler instead (its address, such as
@@ -68,10 +71,12 @@ def run_many(
     Raises:
         FailedRuns: after all jobs are done, if some failed; names them and why.
         OSError: no scheduler answers at the cluster's address.
+        RuntimeError: it is called at the top of a script, not under ``if __name__ == "__main__":``.
     """
     checked("workers", workers, Count | None)
     if workers is not None and cluster is not None:
         raise ValueError(f"workers must not be given with a cluster, which has its own; {workers=}")
+    jobs = [_absolute(instance("jobs", job, Job, "a list of jobs")) for job in listed("jobs", jobs)]
     if not jobs:
         return {}
     here = cluster is None
@@ -101,7 +106,11 @@ def _in_pool(
     workers = min(len(jobs), workers)
     ctx = context()
     manager = SyncManager(ctx=ctx)
-    manager.start(_end_with_parent)
+    try:
+        manager.start(_end_with_parent)
+    except EOFError:
+        rule = "be called under if __name__ == '__main__': in a script, which its processes import"
+        raise RuntimeError(f"run_many must {rule}; got a call at the top of it") from None
     with manager:
         lines, devices = manager.Queue(), manager.Queue()
         for name in device_names(workers, torch.cuda.device_count()):
@@ -167,7 +176,6 @@ def _on_cluster(
     """Do the jobs on the workers of ``cluster``; return those that failed, and why.
 
     Stopped by Ctrl-C, it takes back what has not begun; what has begun ends with its present task.
-    Relative folders are relative to this process's.
     """
     lines: queue.Queue[str] = queue.Queue()
     topic = f"fmlora_kit-{uuid.uuid4().hex}"
@@ -176,7 +184,7 @@ def _on_cluster(
         futures = {}
         for k, job in enumerate(jobs):
             key = f"{job.name}-{topic}-{k}"
-            futures[client.submit(_work_on_cluster, _absolute(job), topic, key=key)] = job
+            futures[client.submit(_work_on_cluster, job, topic, key=key)] = job
         try:
             listen(futures, lines, say)
         except BaseException:

@@ -11,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.identity import same_function
-from fmlora_kit.checks import choice, fail, integer
+from fmlora_kit.checks import choice, fail, instance, integer
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.methods.base import option_kinds
 from fmlora_kit.record import Record
@@ -32,7 +32,7 @@ def from_record(
         ValueError: the record's method is unknown, or ``backbone`` has other weights than the
             run's, or is not given where they came from a file.
     """
-    done = len(record.tasks)
+    done = len(instance("record", record, Record, "a Record").tasks)
     after = done if after is None else integer("after", after)
     if not 0 <= after <= done:
         raise fail("after", f"between 0 and the {done} tasks recorded", after)

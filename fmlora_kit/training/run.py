@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
+from fmlora_kit.checks import checked, fail, flag, instance, integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
 from fmlora_kit.training.loop import Budget, describe, train_task
@@ -24,11 +26,24 @@ if TYPE_CHECKING:
 def start_record(
     model: Method, stream: Stream, budget: Budget | None = None, *, processes: int = 1
 ) -> Record:
-    """An empty record that names the method, the stream, the training budget and the device."""
+    """An empty record that names the method, the stream, the training budget and the device.
+
+    Raises:
+        ValueError: ``model`` is built for another number of classes, or a value is no such thing.
+    """
+    instance("model", model, Method, "a method")
+    instance("stream", stream, Stream, "a Stream")
+    budget = checked("budget", budget, Budget | None) or Budget()
+    integer("processes", processes, 1)
+    if model.head.n_classes != stream.n_classes:
+        given = f"one for {model.head.n_classes}"
+        raise ValueError(
+            f"model must be built for the stream's {stream.n_classes} classes, got {given}"
+        )
     where = describe_device(model.device, model.pixel_mean.dtype)
     if processes > 1:
         where["processes"] = processes
-    return Record.start(model, stream, training={**describe(budget or Budget()), **where})
+    return Record.start(model, stream, training={**describe(budget), **where})
 
 
 def run(
@@ -57,18 +72,24 @@ def run(
     show progress over tasks and over steps; for ``cache_bytes`` see `Method.cache_frozen_blocks`.
 
     Raises:
-        ValueError: the folder holds another run, ``model`` is not fresh, or processes do not agree
-            on what to run.
+        ValueError: the folder holds another run, ``model`` is not fresh or built for another number
+            of classes, a value is no such thing, or processes do not agree on what to run.
         RecordError: the folder is damaged, or cannot be written.
         TrainingError: the loss is not finite; the record keeps all finished tasks.
     """
-    if cache_bytes:
+    flag("show_progress", show_progress)
+    if not callable(on_task):
+        raise fail("on_task", "a function of a record", on_task)
+    if folder is not None:  # from here on it is the same one wherever the process goes
+        folder = as_path("folder", folder).absolute()
+    instance("model", model, Method, "a method")
+    if integer("cache_bytes", cache_bytes, 0):
         model.cache_frozen_blocks(cache_bytes)
     group, leads = group_of(accelerator), accelerator is None or accelerator.is_main_process
     if accelerator is not None:
         model.to(accelerator.device)
     record = start_record(model, stream, budget, processes=group.size if group else 1)
-    if folder is not None and (Path(folder) / "record.json").exists():
+    if folder is not None and (folder / "record.json").exists():
         record = _resume(model, record, Record.load(folder), folder)
     if group:
         group.agree(_facts(record))

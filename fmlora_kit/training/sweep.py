@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fmlora_kit import checks
 from fmlora_kit.methods import METHODS, HeadOptions
 from fmlora_kit.record import Record
+from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.pool import FailedRuns, Job, run_many
 
@@ -118,6 +119,7 @@ def compare(
     Raises:
         ValueError: an unknown method or stream; the message lists the known ones.
     """
+    streams = checks.different("streams", streams)  # it may be read once only
     wanted = jobs(methods, streams, seeds, folder=folder, data=data, budget=budget)
     once = {job.folder: job for job in wanted}  # a method's own head may be the common one
     try:
@@ -144,15 +146,18 @@ def jobs(
     """The runs of `compare`, seed by seed: stopped early, it has whole tables of fewer seeds.
 
     Raises:
-        ValueError: an unknown method or stream; the message lists the known ones.
+        ValueError: an unknown method or stream; the message lists the known ones. Or a name or a
+            seed stands twice, or is no such thing.
     """
-    methods = tuple(METHODS if methods is None else methods)
-    streams = tuple(streams)
+    methods = checks.different("methods", METHODS if methods is None else methods)
+    streams = checks.different("streams", streams)
+    seeds = checks.different("seeds", seeds)
+    folder, data = as_path("folder", folder).absolute(), as_path("data", data).absolute()
     for what, given, known in (("methods", methods, METHODS), ("streams", streams, SETTINGS)):
         for name in given:
             checks.choice(what, name, known)
     return [
-        _job(name, method, seed, Path(folder), Path(data), budget)
+        _job(name, method, seed, folder, data, budget)
         for seed, name, method in itertools.product(seeds, streams, methods)
         if SETTINGS[name].head is None or method not in OWN_HEAD
     ]

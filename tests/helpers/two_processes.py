@@ -21,7 +21,8 @@ CASES = {  # the last batch of an epoch is one image: nothing is left for the se
 def learn(name, folder=None, seed=0, **options):
     """One of the cases, in one process or with an accelerator."""
     stream, budget = CASES[name]
-    return fk.run(models.build(name, seed=seed), stream, budget, folder=folder, **options)
+    model = models.build(name, n_classes=stream.n_classes, seed=seed)
+    return fk.run(model, stream, budget, folder=folder, **options)
 
 
 def together(accelerator, folder):
@@ -48,7 +49,7 @@ def together(accelerator, folder):
 def failing(accelerator):
     """The second process fails in the second task; the first waits for its gradients."""
     stream, budget = CASES["sequential_lora"]
-    model = models.build("sequential_lora")
+    model = models.build("sequential_lora", n_classes=stream.n_classes)
     loss = model.loss
 
     def broken(images, labels, progress):
