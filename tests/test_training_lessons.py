@@ -53,7 +53,7 @@ def test_another_method_or_seed_has_a_folder_of_its_own(quick, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("harm", ["versions", "damage", "budget"])
+@pytest.mark.parametrize("harm", ["versions", "damage", "number", "budget"])
 def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, harm):
     first = lessons.record(models.stream(), folder=tmp_path)
     place = tmp_path / "tiny glyphs-fmlora-0"
@@ -64,6 +64,8 @@ def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, h
     elif harm == "damage":
         text = json.loads(place.joinpath("record.json").read_text())
         place.joinpath("record.json").write_text(json.dumps(text)[:-20])
+    elif harm == "number":
+        place.joinpath("timing.json").write_text(f'{{"seconds": [{"9" * 5000}]}}')
     else:
         monkeypatch.setattr(lessons, "BUDGET", fk.Budget(epochs=2, batch_size=24))
     again = lessons.record(models.stream(), folder=tmp_path)
