@@ -7,6 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from helpers.records import confused
 from plotly.offline import get_plotlyjs
 
 from fmlora_kit.__main__ import main as fmlora
@@ -146,6 +147,15 @@ def test_a_damaged_run_is_named_before_anything_is_trained(tmp_path, monkeypatch
     monkeypatch.setattr(demo, "run_many", lambda *_, **__: pytest.fail("trained"))
     code, _, complained = run(tmp_path, "--methods", "joint")
     assert code == 1 and "record.json" in complained and "--fresh" in complained
+
+
+def test_a_number_too_large_to_read_is_one_sentence_too(tmp_path, monkeypatch):
+    folder = tmp_path / "records" / "joint" / "seed_0"
+    confused().save(folder)
+    (folder / "timing.json").write_text(f'{{"seconds": [{"9" * 5000}]}}')
+    monkeypatch.setattr(demo, "run_many", lambda *_, **__: pytest.fail("trained"))
+    code, _, complained = run(tmp_path, "--methods", "joint")
+    assert code == 1 and "timing.json" in complained and len(complained) < 800
 
 
 def test_a_stopped_demo_says_how_to_go_on(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from helpers.records import flora_record, lora_record, make_record, orthonormal,
 
 from fmlora_kit.analysis.subspaces import pair_table
 from fmlora_kit.figures import subspace_map
+from fmlora_kit.figures import subspaces as subspaces_module
 from fmlora_kit.figures.subspaces import spread_of_mean
 
 NAN = np.nan
@@ -103,3 +104,9 @@ def test_bad_input_is_named():
         subspace_map({"ours": [flora_record(), flora_record()]})
     with pytest.raises(ValueError, match="within must be one of"):
         subspace_map(flora_record(), "overlap", within="attic")
+
+
+def test_more_pairs_than_can_be_drawn_in_time_are_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(subspaces_module, "_PAIRS", 5)  # 3 pairs of tasks in 2 layers
+    with pytest.raises(ValueError, match="at most 5 pairs of updates .*until.*got 6"):
+        subspace_map(flora_record())

@@ -222,6 +222,6 @@ def test_bad_options(options, message):
 
 
 def test_a_vit_with_a_head_of_its_own_is_refused():
-    own = type("Own", (VisionTransformer,), {"forward_head": lambda self, x: x})
+    own = type("Own", (VisionTransformer,), {"forward_head": lambda self, x, pre_logits=False: x})
     with pytest.raises(ValueError, match="timm's own forward_head, got Own's"):
         ranpac(own(img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0))

@@ -53,7 +53,7 @@ def test_another_method_or_seed_has_a_folder_of_its_own(quick, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("harm", ["versions", "damage", "budget"])
+@pytest.mark.parametrize("harm", ["versions", "damage", "number", "budget"])
 def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, harm):
     first = lessons.record(models.stream(), folder=tmp_path)
     place = tmp_path / "tiny glyphs-fmlora-0"
@@ -64,6 +64,8 @@ def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, h
     elif harm == "damage":
         text = json.loads(place.joinpath("record.json").read_text())
         place.joinpath("record.json").write_text(json.dumps(text)[:-20])
+    elif harm == "number":
+        place.joinpath("timing.json").write_text(f'{{"seconds": [{"9" * 5000}]}}')
     else:
         monkeypatch.setattr(lessons, "BUDGET", fk.Budget(epochs=2, batch_size=24))
     again = lessons.record(models.stream(), folder=tmp_path)
@@ -157,3 +159,22 @@ def test_the_measured_step_is_that_of_the_latest_task(tmp_path):
     del made["rounds"]
     assert found == {**made, "task": 50, "seconds": 1.25}
     assert lessons.measured_step("l2p", tmp_path) is None
+
+
+def test_logs_have_accuracies_with_weights_protocol_and_source():
+    logs = lessons.published_results()["logs"]
+    found = {(log["method"], log["data"], log["tasks"]): log for log in logs}
+    assert len(found) == len(logs) == 7
+    ten = found["SD-LoRA", "ImageNet-R", 10]
+    assert (ten["final_accuracy"], ten["average_anytime_accuracy"]) == (78.17, 82.59)
+    assert ten["file"] == "logs/InR-T20.log" and "1996" in ten["protocol"]
+    assert all(log["weights"] and log["source"].startswith("https://") for log in logs)
+
+
+@pytest.mark.parametrize("change", [{"final_accuracy": 101}, {"source": ""}, {"weights": ""}])
+def test_a_log_without_source_weights_or_a_percentage_is_refused(tmp_path, change):
+    log = lessons.published_results()["logs"][0] | change
+    file = tmp_path / "published.json"
+    file.write_text(json.dumps({"settings": [], "accuracies": [], "logs": [log]}))
+    with pytest.raises(ValueError, match="must be .*got "):
+        lessons.published_results(file)

@@ -10,6 +10,7 @@ from helpers.records import confused, make_record, plausible_record
 
 from fmlora_kit.figures import forgotten_to, task_confusion
 from fmlora_kit.widgets import TaskStepper
+from fmlora_kit.widgets import stepper as stepper_module
 from fmlora_kit.widgets.figure_box import PLOTLY
 
 
@@ -99,3 +100,20 @@ def test_a_move_shows_what_was_drawn_when_it_was_built(monkeypatch):
 def test_a_record_without_a_task_is_refused():
     with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         TaskStepper(make_record(n_done=0))
+
+
+def test_of_a_long_run_only_what_is_looked_at_is_drawn(monkeypatch):
+    drawn = []
+    views = stepper_module._views(plausible_record(3))
+
+    def counted(title, draw):
+        return title, lambda record: drawn.append((title, len(record.tasks))) or draw(record)
+
+    monkeypatch.setattr(stepper_module, "_views", lambda record: [counted(*v) for v in views])
+    stepper = TaskStepper(plausible_record(40))
+    assert drawn == [(title, 40) for title, _ in views]
+    drawn.clear()
+    stepper.task.value = 7
+    assert drawn == [(title, 7) for title, _ in views]
+    assert len(numbers(shown(stepper, "Accuracy (%)")["data"][0])) == 7
+    assert shown(stepper, "Accuracy (%)")["layout"]["xaxis"]["range"] == [-0.5, 39.5]

@@ -77,7 +77,9 @@ def average_anytime_accuracy(
 def forgetting_max(accuracy: np.ndarray) -> float:
     """mean_{i<T} (max_{t<T} a[t,i] - a[T,i]): the fall from each task's best accuracy.
 
-    Chaudhry et al., "Riemannian Walk for Incremental Learning", arXiv 1801.10112; PyCIL family.
+    Chaudhry et al., "Riemannian Walk for Incremental Learning", arXiv 1801.10112: the best is one
+    from before the last task, so that the fall is below zero where a task ends at its best. The
+    codes of PILOT, SD-LoRA, HiDe-Prompt and mammoth take the best of t <= T: never below zero.
     Entries above the diagonal (a task tested before it was learned) do not count: one cannot forget
     what one has not learned.
     """

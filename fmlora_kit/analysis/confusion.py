@@ -50,7 +50,9 @@ class ClassHistory:
         names: (P,) name of the class.
         n_images: (P,) test images.
         accuracy: (n, P) fraction right after each task learned; NaN before the pair's own.
-        lost: (P, C) share right when learned and wrong now, by the class they are taken for now.
+        lost_to: (k,) pair, (k,) column of the class it is taken for now (among the C seen), and
+            (k,) share right when learned and wrong now; by pair and column, none of them zero.
+        n_seen: C.
     """
 
     tasks: np.ndarray
@@ -58,7 +60,22 @@ class ClassHistory:
     names: tuple[str, ...]
     n_images: np.ndarray
     accuracy: np.ndarray
-    lost: np.ndarray
+    lost_to: tuple[np.ndarray, np.ndarray, np.ndarray]
+    n_seen: int
+
+    @property
+    def lost(self) -> np.ndarray:
+        """(P, C) share right when learned and wrong now, by the class they are taken for now."""
+        lost = np.zeros((self.tasks.size, self.n_seen))
+        lost[self.lost_to[0], self.lost_to[1]] = self.lost_to[2]
+        return lost
+
+    def takers(self, p: int) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) columns of the classes that took a pair's images, most first, and (k,) shares."""
+        pairs, columns, shares = self.lost_to
+        mine = slice(*np.searchsorted(pairs, (p, p + 1)))
+        order = np.argsort(-shares[mine], kind="stable")
+        return columns[mine][order], shares[mine][order]
 
     @property
     def forgetting(self) -> np.ndarray:
@@ -143,23 +160,36 @@ def class_history(record: Record, after: int | None = None) -> ClassHistory:
     then = np.concatenate([_predictions(record, i)[i] for i in range(n)])
     now = record.tasks[n - 1].predictions
     gone = (then == labels) & (now != labels)
-    lost = np.zeros((tasks.size, seen.size))
     rows, columns, images = _tally(pair[gone], _columns(record, seen)[now[gone]])
-    lost[rows, columns] = images / sizes[rows]
+    lost_to = (rows, columns, images / sizes[rows])
     names = tuple(name for task in record.tasks[:n] for name in task.class_names)
-    return ClassHistory(tasks, classes, names, sizes, accuracy, lost)
+    return ClassHistory(tasks, classes, names, sizes, accuracy, lost_to, seen.size)
 
 
 def class_confusion(
-    record: Record, after: int | None = None, *, task: int | None = None
+    record: Record, after: int | None = None, *, task: int | None = None, most: int | None = None
 ) -> ClassConfusion:
-    """Confusion matrix over all classes seen, task by task; of the images of one task, from 0."""
+    """Confusion matrix over all classes seen, task by task; of the images of one task, from 0.
+
+    With more than ``most`` classes, every other task is one column that bears its name and has the
+    id -1; without a task, or where tasks share the classes, ValueError.
+    """
     n = _count_learned(record, after)
     if task is not None:
         task = checks.integer("task", task, 0, n - 1)
     seen, names, tasks = _seen_classes(record, n)
     chosen = range(n) if task is None else [task]
     columns = _columns(record, seen)
+    if most is not None and seen.size > most:
+        if task is None or record.scenario != "class-incremental":
+            rule = f"of at most {most} classes to be told apart here (task= shows one task's)"
+            raise checks.fail("record", rule, seen.size)
+        own = tasks == task
+        kept = own | np.append(True, np.diff(tasks) != 0)  # of other tasks the first class
+        columns = np.append(np.cumsum(kept) - 1, -1)[columns]
+        pairs = zip(np.flatnonzero(kept), tasks[kept], strict=True)
+        names = tuple(names[k] if t == task else record.tasks[t].name for k, t in pairs)
+        seen, tasks = np.where(own, seen, -1)[kept], tasks[kept]
     predictions = _predictions(record, n - 1)
     truth = columns[np.concatenate([_labels(record, i) for i in chosen])]
     guess = columns[np.concatenate([predictions[i] for i in chosen])]

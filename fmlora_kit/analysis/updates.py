@@ -109,8 +109,13 @@ def core_energy(record: Record) -> np.ndarray:
     For FM-LoRA this is |s C_t|_F^2, the energy of the shared core, since A and B are orthonormal.
     """
     table = task_updates(record)
-    sums = [np.cumsum([row[k].dense for row in table], axis=0) for k in range(len(record.layers))]
-    return np.stack([np.sum(total**2, axis=(1, 2)) for total in sums], axis=1)
+    energy = np.zeros((len(table), len(record.layers)))
+    for k in range(len(record.layers)):
+        total = 0.0
+        for t, row in enumerate(table):
+            total = total + row[k].dense
+            energy[t, k] = np.sum(total**2)
+    return energy
 
 
 def update_energy(record: Record) -> np.ndarray:

@@ -232,7 +232,7 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
     `names` are those of `fmlora_kit.analysis.DEFINITIONS`; the numbers trained and deployed follow
     them.
     """
-    by_labels = by_label(records)
+    by_labels = by_label(records, across=True)
     rows = make_rows(by_labels, names)
     streams = dict.fromkeys(record.stream for runs in by_labels.values() for record in runs)
     marked = len(rows) > 1 and len(streams) == 1

@@ -193,6 +193,7 @@ def _answer(table: confusion.LostImages, names: tuple[str, ...]) -> str:
     return f"{fall} <b>Taken most by: {by}</b> ({100 * taken.max():.1f} points)."
 
 
+_CLASSES = 400  # that can be told apart in a matrix, and that a browser can draw
 _MANY = 20  # classes of a task side by side: more have no room for letters and numbers
 
 
@@ -240,10 +241,11 @@ def class_confusion(
     """Heat map: share in % of each class's test images (rows) taken for each class (columns).
 
     The diagonal, the right class, is grey, so that mistakes stand out; grey lines part the tasks.
-    With a task, from 0: its test images alone.
+    With a task, from 0: its test images alone; of a run of more than 400 classes every other task
+    is one column then, and without a task ValueError.
     """
     record = single(record)
-    table = confusion.class_confusion(record, after, task=task)
+    table = confusion.class_confusion(record, after, task=task, most=_CLASSES)
     rows = np.flatnonzero(table.counts.sum(axis=1))
     n = len(record.tasks) if after is None else after
     whose = "" if task is None else f", test images of {record.task_names[task]}"
@@ -259,10 +261,13 @@ def class_confusion(
     figure.update_yaxes(_class_axis(table, rows, "test images of"), autorange="reversed")
     if record.scenario == "class-incremental":
         line = {"color": "#888888", "width": 1}  # between the tasks
-        for border in np.flatnonzero(np.diff(table.tasks)) + 0.5:
-            figure.add_vline(x=border, line=line)
-        for border in np.flatnonzero(np.diff(table.tasks[rows])) + 0.5:
-            figure.add_hline(y=border, line=line)
+        shapes = []  # all at once: each one added costs time for all before it
+        for along, across, tasks in (("x", "y", table.tasks), ("y", "x", table.tasks[rows])):
+            for border in np.flatnonzero(np.diff(tasks)) + 0.5:
+                ends = {f"{along}0": border, f"{along}1": border, f"{across}0": 0, f"{across}1": 1}
+                where = {f"{along}ref": along, f"{across}ref": f"{across} domain"}
+                shapes.append({"type": "line", "line": line, **ends, **where})
+        figure.update_layout(shapes=shapes)
     return figure
 
 
@@ -274,14 +279,15 @@ def _add_changes(figure, record: Record, history: confusion.ClassHistory, rows: 
     learned = record.tasks[: len(history.accuracy)]
     pairs = (zip(t.classes, t.class_names, strict=True) for t in learned)
     seen = tuple(dict(chain.from_iterable(pairs)).values())
+    fallen = 100 * history.forgetting
     for i, row in enumerate(rows):
         for k, p in enumerate(row):
-            z[i, k] = 100 * history.forgetting[p]
-            lost = history.lost[p]
-            taker = f"▸ {style.short(seen[lost.argmax()], 8)}" if lost.any() else ""
+            z[i, k] = fallen[p]
+            most = history.takers(p)[0][:1]
+            taker = f"▸ {style.short(seen[most[0]], 8)}" if most.size else ""
             words = (f"<b>{style.short(history.names[p], 8)}</b>", _points(z[i, k]), taker)
             cells[i, k] = "<br>".join(filter(None, words)) if width <= _MANY else ""
-            hover[i, k] = _hover(history, p, seen, record.task_names[i])
+            hover[i, k] = _hover(history, p, seen, learned[i].name)
     largest = max(np.nanmax(np.abs(z)), 1.0)
     add_map(
         figure,
@@ -299,8 +305,8 @@ def _add_changes(figure, record: Record, history: confusion.ClassHistory, rows: 
 def _hover(history: confusion.ClassHistory, p: int, seen: tuple[str, ...], task: str) -> str:
     learned, now = history.accuracy[history.tasks[p], p], history.accuracy[-1, p]
     n = history.n_images[p]
-    takers = np.argsort(-history.lost[p], kind="stable")[:3]
-    taken = [f"{seen[c]} {history.lost[p, c] * n:.0f}" for c in takers if history.lost[p, c]]
+    takers = zip(*history.takers(p), strict=True)
+    taken = [f"{seen[c]} {share * n:.0f}" for c, share in list(takers)[:3]]
     return (
         f"<b>{history.names[p]}</b> of {task}: {learned * n:.0f} of {n} right when learned, "
         f"{now * n:.0f} now" + (f"<br>lost to {', '.join(taken)}" if taken else "")

@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
+from fmlora_kit.analysis.comparison import stream_name
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.style import LineStyle, faded, method_styles
@@ -150,7 +151,11 @@ class Curve:
 
 
 def by_label(
-    records: Records, *, least: int = 1, per_label: int | None = None
+    records: Records,
+    *,
+    least: int = 1,
+    per_label: int | None = None,
+    across: bool = False,
 ) -> dict[str, tuple[Record, ...]]:
     """Records by label; a lone record, or a list of them, goes by its method's name.
 
@@ -160,10 +165,11 @@ def by_label(
         records: a record, a list of them (seeds of one method), or either of these by label.
         least: how many tasks each record must have finished.
         per_label: how many records a label may have, in figures that cannot average over seeds.
+        across: whether records of different streams may stand beside each other.
 
     Raises:
         ValueError: there is nothing to draw, something is no record, a record has too few finished
-            tasks or no accuracy at all, or a label too many records.
+            tasks or no accuracy at all, a label too many records, or streams differ.
     """
     if isinstance(records, Record):
         records = {display_name(records.method): records}
@@ -174,10 +180,14 @@ def by_label(
         records = {display_name(records[0].method): records} if records else {}
     if not records:
         raise checks.fail("records", "at least one record", records)
-    return {
+    table = {
         label: _check_runs(f"records[{checks.shown(label, 40)}]", runs, least, per_label)
         for label, runs in records.items()
     }
+    streams = {(stream_name(r), r.scenario) for runs in table.values() for r in runs}
+    if len(streams) > 1 and not across:
+        raise checks.fail("records", "of one stream", sorted(streams))
+    return table
 
 
 def _check_runs(name: str, runs: object, least: int, most: int | None) -> tuple[Record, ...]:

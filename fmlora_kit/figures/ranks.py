@@ -69,7 +69,7 @@ def complexity_and_rank(records: Records) -> go.Figure:
     """
     if isinstance(records, Record):
         return _bars(single(records))
-    labelled = by_label(records)
+    labelled = by_label(records, across=True)
     first, *more = (run for runs in labelled.values() for run in runs)
     return _points(labelled) if more else _bars(first)
 

@@ -195,7 +195,7 @@ def run_card_table(records: Records) -> go.Figure:
     Lines, from weights to versions, are those of `fmlora_kit.record.run_card`. More than four
     labels go into several tables, below one another. Seeds of one label share a column.
     """
-    table = by_label(records)
+    table = by_label(records, across=True)
     cards = {label: _merge([run_card(r) for r in runs]) for label, runs in table.items()}
     heads = {label: _strong(NAMES.get(label, label)) for label in table}
     for label, runs in table.items():

@@ -52,6 +52,8 @@ _COSINES = "1: one space holds the other, 0: nothing in common."
 _OVERLAP = _Measure("overlap", "overlap (mean cos²)", 2, "", "overlap", 0.25, 1, _COSINES)
 _MEASURES = {one.name: one for one in (_ANGLE, _GRASSMANN, _OVERLAP)}
 
+_PAIRS = 10_000  # of tasks, times layers: a thousand take some seconds
+
 
 @draws()
 def subspace_map(
@@ -82,6 +84,13 @@ def subspace_map(
     chosen = _MEASURES[checks.choice("measure", measure, _MEASURES)]
     checks.choice("within", within, WITHIN_NAMES)
     table = one_each(records, least=2)
+    for record in table.values():
+        n = len(record.tasks) * (len(record.tasks) - 1) // 2 * len(record.layers)
+        if n > _PAIRS:
+            rule = (
+                f"of at most {_PAIRS} pairs of updates to be drawn here (record.until(n) has less)"
+            )
+            raise checks.fail("record", rule, n)
     height = sum(35 * len(record.tasks) + 75 for record in table.values())
     figure = grid(
         *_words(table, chosen, layer, within),

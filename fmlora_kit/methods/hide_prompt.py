@@ -21,9 +21,10 @@ Published: blocks 0 to 4; on CIFAR-100 length 5, ensemble 0.01, temperature 0.8,
 at 0.03 * 24 / 256, batches of 24, 50 epochs; 30 epochs of SGD at 0.005 for TII and TAP. Formulas
 are those of the public code. [ours]: TII is learned from drawn features alone, by one linear layer
 from zero (there: two layers, first trained on the images); a covariance per class where the code's
-default is 10 centroids, which 15 to 30 images per class do not give; all drawn features are used
-(there: as many batches as there are earlier classes); the cosine head; the learning rate, the best
-of 0.03, 0.1, 0.3 on two held-out seeds.
+default is 10 centroids, which 15 to 30 images per class do not give; ``samples`` a class for TAP
+too, 24 (there: 24 for TII, 120 for TAP); all drawn features are used (there: as many batches as
+there are earlier classes); the cosine head; the learning rate, the best of 0.03, 0.1, 0.3 on two
+held-out seeds.
 """
 
 from __future__ import annotations

@@ -136,8 +136,8 @@ class Record:
     def summary_line(self) -> str:
         """One line on the last task: `task 3/10 Greek  rank 6.3  acc 0.81  forgetting 0.04  12 s`.
 
-        `acc` is over all test images of the tasks seen; `forgetting` is the mean fall from each
-        earlier task's best accuracy (Chaudhry et al., arXiv 1801.10112).
+        `acc` is the micro average, over all test images of the tasks seen; `forgetting` is the mean
+        fall from each earlier task's best accuracy (Chaudhry et al., arXiv 1801.10112).
         """
         done = len(self.tasks)
         if not done:

@@ -87,22 +87,32 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
 
 
 def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
-    """What codes and papers say: "settings" of published codes, and "accuracies".
+    """What codes and papers say: "settings" of published codes, "accuracies" by preset, and "logs".
+
+    The logs are runs whose accuracies their authors published step by step: final and average
+    anytime accuracy and forgetting (max, t < T) in %, recomputed from the log; weights and protocol
+    stand beside them, and what the log itself prints where that differs.
 
     They stand in ``file``, one like ``published.json`` among the kit's data; default: that one.
 
     Raises:
-        ValueError: an accuracy without a link to its source, of an unknown preset, or not in %.
+        ValueError: a number without a link to its source, of an unknown preset, or not in %.
     """
     places = [folder / "published.json" for folder in DATA_FOLDERS]
     found = next(p for p in places if p.is_file()) if file is None else as_path("file", file)
     document = json.loads(found.read_text(encoding="utf-8"))
+    document.setdefault("logs", [])
     for entry in document["accuracies"]:
         checks.choice(f"preset in {found}", entry.get("preset"), PRESETS)
+    for entry in document["logs"]:
+        checks.text(f"weights in {found}", entry.get("weights"))
+        checks.text(f"protocol in {found}", entry.get("protocol"))
+        checks.number(f"average_anytime_accuracy in {found}", entry["average_anytime_accuracy"], 0)
+    for entry in (*document["accuracies"], *document["logs"]):
         checks.number(f"final_accuracy in {found}", entry.get("final_accuracy"), 0, 100)
         if not str(entry.get("source", "")).startswith("https://"):
             raise checks.fail(f"source in {found}", "a link to where the number stands", entry)
-    return {name: document[name] for name in ("settings", "accuracies")}
+    return {name: document[name] for name in ("settings", "accuracies", "logs")}
 
 
 def paper_records(folder: str | Path = "../build/paper") -> tuple[Record, ...]:

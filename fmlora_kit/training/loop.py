@@ -240,13 +240,7 @@ def _test(
 
 
 def _result(
-    model: Method,
-    task: Task,
-    tested: dict[str, np.ndarray],
-    steps: list[Step],
-    *,
-    n_trainable: int,
-    seconds: float,
+    model: Method, task: Task, tested: dict[str, np.ndarray], steps: list[Step], **measured: float
 ) -> TaskResult:
     watched = [step.traces for step in steps if step.traces]
     return TaskResult(
@@ -257,14 +251,13 @@ def _result(
         **tested,
         losses=np.array([step.loss for step in steps], dtype=float),
         ranks=np.asarray(model.ranks, dtype=np.int64),
-        n_trainable=n_trainable,
         n_deployed=model.n_deployed,
         n_training_state=model.n_training_state,
         scalars=model.scalars,
         state=model.snapshot(),
-        seconds=seconds,
         test_labels=task.test_labels,
         traces={name: np.stack([w[name] for w in watched]) for name in (*watched, {})[0]},
+        **measured,
     )
 
 

@@ -18,13 +18,15 @@ from fmlora_kit.widgets.controls import make_task_slider
 from fmlora_kit.widgets.figure_box import FigureBox
 
 View = tuple[str, Callable[[Record], go.Figure]]
+_ALL = 12  # tasks: of longer runs only what is looked at is drawn
 
 
 class TaskStepper(ipywidgets.VBox):
     """Play a run task by task: accuracies, ranks, confusion, and who was forgotten by whom.
 
     Each view is a figure of the record cut to its first tasks; axes and colours are those of the
-    whole run, so that only the data moves. All is drawn when the widget is built.
+    whole run, so that only the data moves. All is drawn when the widget is built; of more than 12
+    tasks only what is looked at, with axes and colours of that moment and the last.
 
     Args:
         record: a run with at least one finished task. Without test labels the views that need them
@@ -44,16 +46,15 @@ class TaskStepper(ipywidgets.VBox):
         record = single(record)
         n = len(record.tasks)
         self._moments = [record.until(t + 1) for t in range(n)]
-        self._frames = {
-            title: frames([_try_to_draw(draw, moment) for moment in self._moments], title)
-            for title, draw in _views(record)
-        }
+        self._views = _views(record)
+        self._frames: dict[str, list[go.Figure]] = {}  # of all moments, by view
+        self._last: dict[str, go.Figure] = {}  # of a longer run: of the last moment
         self.task = make_task_slider(n, "How many tasks have been learned")
         hint = "Play the run task by task"
         self.play = ipywidgets.Play(value=n, min=1, max=n, interval=1500, tooltip=hint)
         self.link = ipywidgets.jslink((self.play, "value"), (self.task, "value"))
         self.status = ipywidgets.HTML()
-        self.boxes = {title: FigureBox() for title in self._frames}
+        self.boxes = {title: FigureBox() for title, _ in self._views}
         columns = {"grid_template_columns": "repeat(2, minmax(0, 1fr))"}
         grid = ipywidgets.GridBox(list(self.boxes.values()), layout=columns)
         self.task.observe(lambda _: self._show(), names="value")
@@ -63,8 +64,22 @@ class TaskStepper(ipywidgets.VBox):
     def _show(self) -> None:
         moment = self.task.value - 1
         self.status.value = html.escape(self._moments[moment].summary_line())
-        for title, box in self.boxes.items():
-            box.show(self._frames[title][moment])
+        for title, draw in self._views:
+            self.boxes[title].show(self._figure(title, draw, moment))
+
+    def _figure(self, title: str, draw: Callable[[Record], go.Figure], moment: int) -> go.Figure:
+        """A view of a moment; of few tasks all moments are drawn at once."""
+        last = len(self._moments) - 1
+        if last < _ALL and title not in self._frames:
+            self._frames[title] = frames(
+                [_try_to_draw(draw, each) for each in self._moments], title
+            )
+        if last < _ALL:
+            return self._frames[title][moment]
+        if title not in self._last:
+            self._last[title] = draw(self._moments[last])
+        now = [_try_to_draw(draw, self._moments[moment])] if moment < last else []
+        return frames([*now, self._last[title]], title)[0]
 
 
 def _try_to_draw(draw: Callable[[Record], go.Figure], record: Record) -> go.Figure | None:
