@@ -63,6 +63,8 @@ def test_the_figure_has_the_two_lines_and_a_mark_for_every_earlier_class():
 
 
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="drift must be a MeanDrift, got None"):
+        draw(None)
     record, history = run(kind="lda")
     with pytest.raises(ValueError, match="head that keeps class means, lda or mda"):
         mean_drift(run(kind="cosine")[0], history)

@@ -114,6 +114,7 @@ def _add_line(figure, col, x, y, name, color, task, named) -> None:
     named.add(name)
 
 
+@draws(MeanDrift)
 def mean_drift(drift: MeanDrift) -> go.Figure:
     """How far class means move while later tasks are learned, and how far the head is behind.
 
