@@ -11,7 +11,12 @@ BIRDS = DataSet(
 
 
 def test_every_stream_of_files_has_its_layout():
-    assert set(STREAMS) - set(DATA_SETS) == {"glyphs", "glyph_styles", "digits"}
+    assert set(STREAMS) - set(DATA_SETS) == {
+        "glyphs",
+        "moving_styles",
+        "glyph_styles",
+        "digits",
+    }
     for data in DATA_SETS.values():
         assert data.root in data.how_to_get and data.tries
 

@@ -50,8 +50,9 @@ def same_function(one: Sequence[float] | None, other: Sequence[float] | None) ->
 
 
 def _channels(vit: VisionTransformer) -> int:
-    proj = getattr(vit.patch_embed, "proj", None)
-    return proj.in_channels if isinstance(proj, nn.Conv2d) else 3
+    """Of the first convolution: before the patches' own there may be a stem of others."""
+    parts = vit.patch_embed.modules()
+    return next((part.in_channels for part in parts if isinstance(part, nn.Conv2d)), 3)
 
 
 def _features(vit: VisionTransformer) -> Tensor:

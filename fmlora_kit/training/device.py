@@ -8,7 +8,7 @@ from types import ModuleType
 import torch
 
 from fmlora_kit.backbones.batches import precision
-from fmlora_kit.checks import text
+from fmlora_kit.checks import instance
 
 __all__ = ["describe_device", "import_extra", "pick_device", "precision"]
 
@@ -17,7 +17,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """CUDA if there is one, else Apple's MPS, else the CPU; or the device ``name``, if there."""
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     there = {"cpu": True, "cuda": cuda, "mps": mps}
-    if text("device", name) == "auto":
+    if instance("device", name, str, "a text") == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if there[d]))
     kind, _, number = name.partition(":")
     n_devices = torch.cuda.device_count() if kind == "cuda" else 1
