@@ -256,3 +256,13 @@ def test_runs_must_be_finished_and_told_apart():
 def test_another_device_is_shown_instead_of_refused():
     other = a_run("l2p", config=config("training", device="A GPU"))
     assert compare_records([a_run(), other]).devices == ("A GPU", "cpu")
+
+
+def test_what_a_backbone_computes_is_compared_within_rounding():
+    def seen(method, seed, number):
+        return a_run(method, seed=seed, config=config("method", computes=[1.0, number]))
+
+    other_machine = [seen("fmlora", 0, 0.3), seen("fmlora", 1, 0.1 + 0.2)]
+    assert len(compare_records(other_machine).row("fmlora").seeds) == 2
+    with pytest.raises(ValueError, match="agree in what the backbone computes, got .1.0, 0.3."):
+        compare_records([seen("fmlora", 0, 0.3), seen("l2p", 0, 0.301)])
