@@ -33,7 +33,6 @@ _NAMES = {
     "EWCLoRA": "methods",
     "FLoRA": "methods",
     "FMLoRA": "methods",
-    "FMLoRARidge": "methods",
     "FirstTaskLoRA": "methods",
     "FrozenBackbone": "methods",
     "FullFinetuning": "methods",

@@ -16,7 +16,7 @@ COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda model: pickle.loads(pickle
 @pytest.mark.parametrize("name", METHODS)
 def test_a_copy_learns_as_the_original_where_the_vit_has_registers(name, duplicate):
     tasks, budget = models.stream(2), fk.Budget(epochs=1, batch_size=16)
-    prompts = name in ("fmlora", "fmlora_ridge")
+    prompts = name == "fmlora"
     model = models.build(name, models.vit(reg_tokens=3 * prompts), n_classes=6)
     fk.train_task(model, tasks[0], tasks, budget)
     twin = duplicate(model)

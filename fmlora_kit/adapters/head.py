@@ -39,6 +39,7 @@ class Head(nn.Module):
         modes: of a class in a task, only for "mda".
         max_modes: of a class, only for "mda": the size of the head is that of so many rows a class.
         compensate: discriminants move what they keep along with the features (`adapters.drift`).
+        ridge: lambda of "ridge"; None chooses it anew for every task.
         seed: of the random projection.
     """
 
@@ -53,6 +54,7 @@ class Head(nn.Module):
         modes: int = 1,
         max_modes: int = 8,
         compensate: bool = False,
+        ridge: float | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -62,7 +64,7 @@ class Head(nn.Module):
         self.shrinkage = number("shrinkage", shrinkage, above=0, high=1)
         projections = integer("projections", projections, 1)
         self.slots = integer("max_modes", max_modes, 1) if kind == "mda" else 1
-        self.projection, self.sums = None, None
+        self.projection, self.sums, self.ridge = None, None, ridge
         if kind == "ridge":
             noise = torch.Generator().manual_seed(zlib.crc32(f"projection {seed}".encode()))
             self.projection = RandomProjection(d, projections, noise)
@@ -120,7 +122,8 @@ class Head(nn.Module):
             y = F.one_hot(labels, self.n_classes).double()
             order = torch.randperm(len(h), generator=torch.Generator().manual_seed(len(h)))
             self.sums.add(h, y)
-            self.weight.copy_(self.sums.solve(choose_ridge(h[order], y[order])))
+            ridge = choose_ridge(h[order], y[order]) if self.ridge is None else self.ridge
+            self.weight.copy_(self.sums.solve(ridge))
             return
         before = None if before is None else before.double().cpu()
         self.sums.add(features.double().cpu(), labels, classes, before)

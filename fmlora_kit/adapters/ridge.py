@@ -84,7 +84,13 @@ def choose_ridge(h: Tensor, y: Tensor) -> float:
         h: projected features, (n, M), in random order: sorted by class, the last fifth would hold
             classes that the fit has never seen.
         y: one-hot labels, (n, classes).
+
+    Raises:
+        ValueError: there is one image alone.
     """
+    if len(h) < 2:
+        rule = "ridge must be given where a task has fewer than 2 training images"
+        raise ValueError(f"{rule}, got None and {len(h)}")
     n = int(FITTED * len(h))
     u, s, vt = torch.linalg.svd(h[:n], full_matrices=False)
     held_out, targets = h[n:] @ vt.T, u.T @ y[:n]

@@ -9,7 +9,6 @@ BOUND = "joint"  # trained on all tasks at once: no stream, and so no competitor
 
 NAMES = {
     "fmlora": "FM-LoRA",
-    "fmlora_ridge": "FM-LoRA, ridge head",
     "sequential_lora": "sequential LoRA",
     "first_task_lora": "first-task LoRA",
     "ewc_lora": "EWC on LoRA",

@@ -208,7 +208,6 @@ def _difference(record: Record, t: int, layer: str, scale: float) -> Update:
 
 _READERS: dict[str, Callable[[Record], tuple[tuple[Update, ...], ...]]] = {
     "fmlora": _folded_pairs,
-    "fmlora_ridge": _folded_pairs,
     "sequential_lora": _differences,
     "first_task_lora": _differences,
     "joint": _differences,

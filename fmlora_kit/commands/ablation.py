@@ -1,13 +1,13 @@
-"""Which of FM-LoRA's decisions matter: variants of it, compared on seeds of their own.
+"""What each part of FM-LoRA is worth, compared on seeds that no comparison uses.
 
-Studies: "defaults" is every combination of bases x protect x DRS x DMP, then one change to the
-defaults at a time (head, fold, prompt update, ranks per task), then sequential LoRA's own learning
-rates and heads, on the first four tasks of glyphs. "domains" is single changes and those that let
-FM-LoRA move most, beside full fine-tuning, on glyph_styles. "near-duplicate" asks if a task that
-resembles an earlier one gets less rank: Greek letters with a bar beneath close two streams; in one
-plain Greek came before, in the other Hebrew did. "learning-STREAM" gives FM-LoRA one outer step for
-core and prompt, and others the same head, on the comparison's seeds. Writes OUT/STUDY.md and
-OUT/STUDY.json; what is finished is not done again.
+Studies: "parts" takes one part after another out of the defaults (outer step, compensation, modes,
+DRS, DMP, protection, each base, rank, maps), and puts each of the four that let it learn on alone
+into what the defaults were before; on ten tasks of glyphs. "parts-styles" is the same on
+glyph_styles. "heads" crosses what adapts (nothing, the first task, every task, FM-LoRA) with the
+heads. "rates" is the learning rates of every LoRA method under the common head. "near-duplicate"
+asks if a task that resembles an earlier one gets less rank and moves the core less: Greek letters
+with a bar beneath close two streams; in one plain Greek came before, in the other Hebrew did.
+Writes OUT/STUDY.md and OUT/STUDY.json; what is finished is not done again.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from fmlora_kit.adapters.flora import BASES
-from fmlora_kit.adapters.sites import MAPS
 from fmlora_kit.analysis import Comparison, compare_records, difference
 from fmlora_kit.analysis.comparison import make_rows
 from fmlora_kit.analysis.names import display_name
 from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
+from fmlora_kit.analysis.updates import core_energy, update_energy
 from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
-from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
+from fmlora_kit.methods import DMP, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget, sweep
@@ -37,73 +39,78 @@ from fmlora_kit.training.pool import Job, run_many
 from fmlora_kit.training.sweep import COMMON_HEAD
 
 EXAMPLE = "fmlora ablation --study near-duplicate --seeds 2 --epochs 1 --out build/near"
-PROTECT = FLoRA().protect
 NEAR, NOVEL = "near-duplicate", "novel"
 BEFORE = {NEAR: ("Latin", "Greek", "Cyrillic"), NOVEL: ("Latin", "Hebrew", "Cyrillic")}
+
+
+def variants() -> Iterator[tuple[str, str, dict]]:
+    """The defaults, each part changed or taken out, each part alone: label, method, options."""
+    yield "defaults", "fmlora", {}
+    for step in ("1/t", "novelty"):
+        yield f"outer step {step}", "fmlora", {"step": step}
+    yield "whole pairs, no outer step", "fmlora", {"step": "parts", "flora": FLoRA(fold=1.0)}
+    yield "no compensation", "fmlora", {"head": replace(COMMON_HEAD, compensate=False)}
+    for label, head in (
+        ("one mode a class and task", replace(COMMON_HEAD, modes=1)),
+        ("head LDA", HeadOptions("lda", compensate=True)),
+        ("head ridge", HeadOptions("ridge")),
+        ("head cosine", HeadOptions("cosine")),
+    ):
+        yield label, "fmlora", {"head": head}
+    yield "no DRS: full rank", "fmlora", {"drs": None}
+    yield "no prompt", "fmlora", {"dmp": None}
+    yield "prompt of 16 tokens", "fmlora", {"dmp": DMP(length=16)}
+    yield "protection 0.95", "fmlora", {"flora": FLoRA(protect=0.95)}
+    for bases in BASES:
+        if bases != FLoRA().bases:
+            yield f"bases {bases}", "fmlora", {"flora": FLoRA(bases=bases)}
+    yield "rank 32", "fmlora", {"flora": FLoRA(max_rank=32)}
+    yield "maps q and v", "fmlora", {"flora": FLoRA(maps=("q", "v"))}
+    earlier = {"max_rank": 32, "maps": ("q", "v"), "protect": 0.95}
+    lda = HeadOptions("lda")
+    for label, step, flora, head in (
+        ("before: a quarter of each pair, protected", "parts", earlier, lda),
+        ("before, and the outer step", "1/sqrt(t)", earlier, lda),
+        ("before, and no protection", "parts", earlier | {"protect": 0.0}, lda),
+        ("before, and rank 64 on all maps", "parts", {"protect": 0.95}, lda),
+        ("before, and the head", "parts", earlier, COMMON_HEAD),
+    ):
+        yield label, "fmlora", {"step": step, "flora": FLoRA(**flora), "head": head}
+
+
+def head_variants() -> Iterator[tuple[str, str, dict]]:
+    """What adapts, under each head."""
+    heads = {"cosine": HeadOptions("cosine"), "LDA": HeadOptions("lda")}
+    heads |= {"modes": replace(COMMON_HEAD, compensate=False), "modes, compensated": COMMON_HEAD}
+    heads |= {"ridge": HeadOptions("ridge")}
+    for method in ("frozen_backbone", "first_task_lora", "sequential_lora", "fmlora"):
+        for label, head in heads.items():
+            if method != "frozen_backbone" or not head.compensate:  # features that never move
+                yield f"{display_name(method)}; {label}", method, {"head": head}
+
+
+def rate_variants() -> Iterator[tuple[str, str, dict]]:
+    """One grid of learning rates for all."""
+    methods = ("first_task_lora", "sequential_lora", "ewc_lora", "inflora", "sd_lora", "fmlora")
+    for method, lr in itertools.product(methods, (5e-4, 1e-3, 2e-3, 5e-3)):
+        yield f"{display_name(method)}, lr {lr:g}", method, {"lr": lr, "head": COMMON_HEAD}
+
+
+def _move_of_the_core(record: Record) -> float:
+    """|C_T - C_{T-1}|_F / |C_{T-1}|_F over all maps, of the last task, in %."""
+    before = core_energy(record)[-2].sum()
+    return 100 * float(np.sqrt(update_energy(record)[-1].sum() / before))
+
+
 MEASURES: dict[str, Callable[[Record], float]] = {
     "rank": lambda record: float(record.ranks[-1].mean()),
+    "move": _move_of_the_core,
     "novelty": lambda record: float(record.tasks[-1].scalars["novelty"]),
 }
 
 
-def variants() -> Iterator[tuple[str, str, dict]]:
-    """Label, method and options of every row: the grid, single changes, the competitor's own."""
-    for bases, protect, drs, dmp in itertools.product(
-        BASES, (PROTECT, 0.0), (DRS(), None), (DMP(), None)
-    ):
-        on = ["on" if part else "off" for part in (protect, drs, dmp)]
-        label = "{}, protect {}, DRS {}, DMP {}".format(bases, *on)
-        flora = FLoRA(bases=bases, protect=protect)
-        yield label, "fmlora", {"flora": flora, "drs": drs, "dmp": dmp}
-    for kind in ("cosine", "linear"):
-        yield f"defaults, but head {kind}", "fmlora", {"head": HeadOptions(kind)}
-    for fold in (0.5, 1.0):
-        yield f"defaults, but fold {fold}", "fmlora", {"flora": FLoRA(fold=fold)}
-    yield "defaults, but prompt update slow", "fmlora", {"dmp": DMP(update="slow")}
-    yield "defaults, but one rank per task", "fmlora", {"drs": DRS(per_layer=False)}
-    for kind, lr in itertools.product(("cosine", "lda"), (5e-4, 1e-3, 2e-3)):
-        options = {"head": HeadOptions(kind), "lr": lr}
-        yield f"sequential LoRA, head {kind}, lr {lr:g}", "sequential_lora", options
-
-
-def domain_variants() -> Iterator[tuple[str, str, dict]]:
-    """What could let FM-LoRA follow a stream of domains: label, method and options of every row."""
-    ridge, cosine = HeadOptions("ridge"), HeadOptions("cosine")
-    free = {"fold": 1.0, "protect": 0.0}
-    yield "defaults", "fmlora", {}
-    for bases in BASES:
-        if bases != FLoRA().bases:
-            yield f"bases {bases}", "fmlora", {"flora": FLoRA(bases=bases)}
-    for label, changes in (
-        ("protect off", {"protect": 0.0}),
-        ("fold 1.0", {"fold": 1.0}),
-        ("protect off, fold 1.0", free),
-        ("rank 64", {"max_rank": 64}),
-        ("all maps", {"maps": MAPS}),
-    ):
-        yield label, "fmlora", {"flora": FLoRA(**changes)}
-        yield f"ridge head, {label}", "fmlora", {"flora": FLoRA(**changes), "head": ridge}
-    yield "DRS off", "fmlora", {"drs": None}
-    yield "DMP off", "fmlora", {"dmp": None}
-    everything = FLoRA(**free, maps=MAPS, max_rank=64)
-    for head in (cosine, ridge):
-        yield f"{head.kind} head", "fmlora", {"head": head}
-        yield f"{head.kind} head, all of these", "fmlora", {"head": head, "flora": everything}
-        yield f"full fine-tuning, {head.kind} head", "full_finetuning", {"head": head}
-
-
-def learning_variants() -> Iterator[tuple[str, str, dict]]:
-    """FM-LoRA with one outer step for core and prompt, beside others with the same head."""
-    flora = FLoRA(max_rank=64, maps=MAPS, protect=0.0)
-    recipe = {"flora": flora, "step": "1/sqrt(t)", "head": COMMON_HEAD}
-    yield "FM-LoRA, outer step 1/sqrt(t)", "fmlora", recipe
-    yield "FM-LoRA, defaults (its own head)", "fmlora", {}
-    for method in ("first_task_lora", "sequential_lora", "inflora", "joint"):
-        yield display_name(method), method, {"head": COMMON_HEAD}
-
-
 def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
-    """Rank (mean over the adapted maps) and novelty of the last task, a row per stream."""
+    """Rank (mean over the maps), the core's move and novelty of the last task, a row a stream."""
     rows = make_rows(records, MEASURES)
     return Comparison("glyphs, Greek barred at the end", "class-incremental", rows)
 
@@ -112,12 +119,14 @@ def render_last_tasks(comparison: Comparison) -> str:
     """Ranks and novelties by seed as Markdown, then the paired difference of the ranks."""
     near, novel = comparison.row(NEAR), comparison.row(NOVEL)
     cells = {"seed": [str(seed) for seed in near.seeds]}
-    for name, digits in (("rank", 2), ("novelty", 3)):
+    shown = {"rank": ("rank", 2), "move": ("the core's move, %", 1), "novelty": ("novelty", 3)}
+    for name, (words, digits) in shown.items():
         for row in (near, novel):
-            cells[f"{name}, {row.label}"] = [f"{value:.{digits}f}" for value in row.values[name]]
-    gap = difference(near, novel, "rank")
-    line = f"{NEAR} minus {NOVEL}, ranks: {gap.mean:.2f} ± {gap.ci95:.2f} (95%)"
-    return f"{markdown_grid(cells, [False] * len(cells))}\n\n{line}\n"
+            cells[f"{words}, {row.label}"] = [f"{value:.{digits}f}" for value in row.values[name]]
+    gaps = {words: difference(near, novel, name) for name, (words, _) in shown.items()}
+    lines = [f"{words} {gap.mean:.2f} ± {gap.ci95:.2f}" for words, gap in gaps.items()]
+    said = f"{NEAR} minus {NOVEL} (95%): {'; '.join(lines)}"
+    return f"{markdown_grid(cells, [False] * len(cells))}\n\n{said}\n"
 
 
 @dataclass(frozen=True)
@@ -126,8 +135,8 @@ class Study:
 
     variants: Callable[[], Iterator[tuple[str, str, dict]]]  # label, method, options of every row
     stream: str = "glyphs"
-    n_tasks: int | None = 4  # that are learned, unless told; None: the stream is fixed
-    epochs: int = Budget().epochs
+    n_tasks: int | None = 10  # that are learned, unless told; None: the stream is fixed
+    epochs: int = sweep.BUDGET.epochs
     first_seed: int = 100  # an ablation's seeds are used by no comparison
     n_seeds: int = 3  # unless told
     compare: Callable[[Mapping[str, Sequence[Record]]], Comparison] = compare_records
@@ -135,8 +144,10 @@ class Study:
 
 
 STUDIES = {
-    "defaults": Study(variants),
-    "domains": Study(domain_variants, stream="glyph_styles"),
+    "parts": Study(variants),
+    "parts-styles": Study(variants, stream="glyph_styles"),
+    "heads": Study(head_variants),
+    "rates": Study(rate_variants),
     NEAR: Study(
         lambda: ((label, "fmlora", {}) for label in BEFORE),
         n_tasks=None,
@@ -145,13 +156,6 @@ STUDIES = {
         compare=compare_last_tasks,
         render=render_last_tasks,
     ),
-}
-LEARNING = ("glyphs", "moving_styles", "glyph_styles")
-STUDIES |= {
-    f"learning-{stream}": Study(
-        learning_variants, stream, n_tasks=10, epochs=sweep.BUDGET.epochs, first_seed=0, n_seeds=5
-    )
-    for stream in LEARNING
 }
 
 
@@ -211,11 +215,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("ablation", " ".join((__doc__ or "").split()), EXAMPLE)
     add = parser.add_argument
-    add("--study", choices=tuple(STUDIES), default="defaults", help="default: %(default)s")
+    add("--study", choices=tuple(STUDIES), default="parts", help="default: %(default)s")
     add("--out", type=out_folder, default=Path("build/ablation"), help="default: %(default)s")
-    add("--tasks", type=whole(1), help="default: 4; of learning-... 10")
-    add("--epochs", type=whole(1), help="default: 8; of learning-... 4")
-    add("--seeds", type=whole(1), help="default: 3; of near-duplicate and learning-... 5")
+    add("--tasks", type=whole(1), help="default: 10")
+    add("--epochs", type=whole(1), help="default: 4")
+    add("--seeds", type=whole(1), help="default: 3; of near-duplicate 5")
     add("--workers", type=whole(1), help="runs at once; default: as many as there are cores")
     add("--publish", action="store_true", help="then put the table into data/compare")
     asked = parser.parse_args(arguments)

@@ -34,9 +34,8 @@ CLASSES_PER_TASK = 2
 PROGRESS = 0.25  # of a task: ranks are being chosen, everything trains
 CLIP = 1.0
 # What is no step of its own: the modules, and what is trained of them, are those of another method.
-SAME_STEP = {"fmlora_ridge": "fmlora"}
-SAME_STEP |= dict.fromkeys(("first_task_lora", "joint"), "sequential_lora")
-NO_STEP = ("nearest_class_mean", "streaming_lda", "ranpac")  # nothing is trained by gradient
+SAME_STEP = dict.fromkeys(("first_task_lora", "ranpac", "joint"), "sequential_lora")
+NO_STEP = ("nearest_class_mean", "streaming_lda")  # nothing is trained by gradient
 MEASURED = (NO_PROMPT, *(name for name in METHODS if name not in (*SAME_STEP, *NO_STEP)))
 
 

@@ -4,7 +4,7 @@ from fmlora_kit.methods.base import HeadOptions, Method
 from fmlora_kit.methods.coda_prompt import CODAPrompt
 from fmlora_kit.methods.dualprompt import DualPrompt
 from fmlora_kit.methods.ewc_lora import EWCLoRA
-from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA, FMLoRARidge
+from fmlora_kit.methods.fmlora import DMP, DRS, FLoRA, FMLoRA
 from fmlora_kit.methods.frozen import FrozenBackbone, NearestClassMean, StreamingLDA
 from fmlora_kit.methods.full_finetuning import FullFinetuning
 from fmlora_kit.methods.hide_prompt import HiDePrompt
@@ -15,7 +15,7 @@ from fmlora_kit.methods.sd_lora import SDLoRA, SDLoRARR
 from fmlora_kit.methods.sequential_lora import FirstTaskLoRA, Joint, SequentialLoRA
 from fmlora_kit.methods.task_lora import TaskLoRA
 
-_LORA = (FMLoRA, FMLoRARidge, SequentialLoRA, FirstTaskLoRA, EWCLoRA, InfLoRA, SDLoRA, SDLoRARR)
+_LORA = (FMLoRA, SequentialLoRA, FirstTaskLoRA, EWCLoRA, InfLoRA, SDLoRA, SDLoRARR)
 _BY_IMAGE = (TaskLoRA, L2P, DualPrompt, CODAPrompt, HiDePrompt)  # what adapts depends on the image
 _OTHERS = (FullFinetuning, FrozenBackbone, NearestClassMean, StreamingLDA, RanPAC, Joint)
 METHODS: dict[str, type[Method]] = {each.name: each for each in _LORA + _BY_IMAGE + _OTHERS}
@@ -29,7 +29,6 @@ __all__ = [
     "EWCLoRA",
     "FLoRA",
     "FMLoRA",
-    "FMLoRARidge",
     "FirstTaskLoRA",
     "FrozenBackbone",
     "FullFinetuning",

@@ -52,16 +52,20 @@ class HeadOptions:
     modes: Count = 2  # of a class in a task, for "mda" [ours]
     max_modes: Count = 8  # of a class at most: what "mda" keeps is bounded [ours]
     compensate: bool = False
+    ridge: Positive | None = None  # lambda of "ridge"; None: chosen anew for every task
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.compensate and self.kind not in DISCRIMINANTS:
             raise fail("compensate", f"False but for {' and '.join(DISCRIMINANTS)}", self.kind)
+        if self.ridge is not None and self.kind != "ridge":
+            raise fail("ridge", "None but for a head of kind 'ridge'", self.kind)
 
     def describe(self) -> dict:
-        """What bears on the kind; older records name neither modes nor ``compensate``."""
+        """What bears on the kind; older records name fewer options."""
         unused = set() if self.kind == "mda" else {"modes", "max_modes"}
         unused |= set() if self.compensate else {"compensate"}
+        unused |= {"ridge"} if self.ridge is None else set()
         return {k: v for k, v in asdict(self).items() if k not in unused}
 
 

@@ -35,7 +35,7 @@ from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.outer_step import STEPS, outer_step
 from fmlora_kit.adapters.protection import protection
-from fmlora_kit.adapters.sites import attach, base_weight, find_sites
+from fmlora_kit.adapters.sites import MAPS, attach, base_weight, find_sites
 from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, fail, one_of
 from fmlora_kit.methods.base import HeadOptions, Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
@@ -59,12 +59,12 @@ class FLoRA:
             the first of them, so that all before it is the frozen backbone alone [ours].
     """
 
-    max_rank: Count = 32
+    max_rank: Count = 64
     alpha: Positive | None = None
     bases: Annotated[str, one_of(shared.BASES)] = "task1"
-    protect: Share = 0.95
+    protect: Share = 0.0
     fold: Share = 0.25
-    maps: tuple[str, ...] = ("q", "v")
+    maps: tuple[str, ...] = MAPS
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -150,7 +150,7 @@ class FMLoRA(Method):
     name = "fmlora"
     keeps_first_blocks = True
     default_lr = 5e-3
-    default_head = HeadOptions("lda")
+    default_head = HeadOptions("mda", compensate=True)
     when_missing = {**Method.when_missing, "step": "parts"}
     frozen = (
         "the backbone; the shared bases once set; the core of earlier tasks; head rows of other "
@@ -167,7 +167,7 @@ class FMLoRA(Method):
         flora: FLoRA | None = None,
         drs: DRS | None = DRS(),  # noqa: B008 - a frozen value; None means off
         dmp: DMP | None = DMP(),  # noqa: B008
-        step: Annotated[str, one_of(STEPS)] = "parts",
+        step: Annotated[str, one_of(STEPS)] = "1/sqrt(t)",
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
@@ -423,14 +423,3 @@ def _trace(temperature: float, probabilities: Tensor, ranks: tuple) -> dict[str,
     every = {"temperature": np.array(temperature), "probabilities": numpy(probabilities)}
     every["expected_rank"] = every["probabilities"] @ np.array(ranks)
     return {f"drs.{name}": values for name, values in every.items()}
-
-
-class FMLoRARidge(FMLoRA):
-    """FM-LoRA with RanPAC's head: ridge regression on random projections (`adapters.ridge`) [ours].
-
-    Everything else is FM-LoRA. Beside `FMLoRA` (linear discriminants) and `RanPAC` (the same head
-    on features that never adapt) it tells what the head gives and what the adaptation gives.
-    """
-
-    name = "fmlora_ridge"
-    default_head = HeadOptions("ridge")

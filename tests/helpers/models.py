@@ -25,7 +25,7 @@ from fmlora_kit.training import Budget
 
 BUDGET = Budget(epochs=2, batch_size=16)
 SMALL = {  # what a method of this name needs on a ViT of two blocks
-    "fmlora_ridge": {"flora": fk.FLoRA(max_rank=8)},
+    "fmlora": {"flora": fk.FLoRA(max_rank=8)},
     "dualprompt": {"g_blocks": (0,), "e_blocks": (1,)},
     "coda_prompt": {"components": 12, "n_tasks": 3, "length": 4, "blocks": (0, 1)},
     "hide_prompt": {"length": 3, "samples": 8, "sample_epochs": 5},
@@ -33,7 +33,7 @@ SMALL = {  # what a method of this name needs on a ViT of two blocks
     "sd_lora": {"rank": 4},
     "sd_lora_rr": {"rank": 4, "later_ranks": (3, 2), "tasks_per_rank": 1},
     "task_lora": {"rank": 4},
-    "ranpac": {"projections": 50},
+    "ranpac": {"rank": 4, "head": fk.methods.HeadOptions("ridge", projections=50)},
 }
 
 
