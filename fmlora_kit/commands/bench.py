@@ -65,14 +65,14 @@ from tqdm import tqdm
 from fmlora_kit.commands import bench_report, bench_sides
 from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, suggest, whole
 from fmlora_kit.commands.bench_measure import flops, operators, peak_bytes, take_turns
-from fmlora_kit.commands.bench_sides import LIMIT, NO_PROMPT, PEFT, PEFT_WIDE, SHORT_LIMIT, TimmPass
+from fmlora_kit.commands.bench_sides import LIMIT, NO_PROMPT, PEERS, PEFT, SHORT_LIMIT, TimmPass
 from fmlora_kit.commands.results import write_files
 from fmlora_kit.methods import METHODS
 from fmlora_kit.methods.frozen import FrozenBackbone
 from fmlora_kit.training.device import pick_device, precision
 
 # No task changes their step.
-CONSTANT = (PEFT, PEFT_WIDE, "full_finetuning", "frozen_backbone", "l2p")
+CONSTANT = (*PEERS, "full_finetuning", "frozen_backbone", "l2p")
 PROFILED = (LIMIT, SHORT_LIMIT, NO_PROMPT, "fmlora", PEFT)
 ABOUT = "Time a training step of every method, and of PEFT's LoRA, and write a summary and tables."
 EXAMPLE = "fmlora bench --quick --methods fmlora sd_lora --out build/bench"
@@ -129,7 +129,7 @@ def measure(asked: argparse.Namespace) -> dict:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("bench", ABOUT, EXAMPLE)
-    add, usual = parser.add_argument, [PEFT, PEFT_WIDE, *bench_sides.MEASURED]
+    add, usual = parser.add_argument, [*PEERS, *bench_sides.MEASURED]
     known = (*usual, *bench_sides.SAME_STEP)
     methods = {"choices": known, "default": usual, "metavar": "NAME"}
     add("--backbone", default="vit_base_patch16_224", help="any timm ViT; weights are random")
@@ -172,7 +172,7 @@ def _backbone(asked: argparse.Namespace) -> VisionTransformer:
 
 def _names(methods: Sequence[str]) -> list[str]:
     """What is measured: PEFT only if it is installed."""
-    left_out = () if importlib.util.find_spec("peft") else (PEFT, PEFT_WIDE)
+    left_out = () if importlib.util.find_spec("peft") else tuple(PEERS)
     if set(left_out) & set(methods):
         print("peft is not installed: its LoRA is left out", file=sys.stderr, flush=True)
     return [name for name in dict.fromkeys(methods) if name not in left_out]
@@ -183,7 +183,7 @@ def _tasks(name: str, tasks: Sequence[int]) -> list[int]:
     numbers = sorted(set(tasks))
     if name in CONSTANT:
         return numbers[:1]
-    grows = name in ("fmlora", NO_PROMPT) or METHODS[name].grows
+    grows = name in ("fmlora", NO_PROMPT) or (name in METHODS and METHODS[name].grows)
     return numbers if grows or len(numbers) == 1 else [numbers[0], numbers[-1]]
 
 
