@@ -150,7 +150,7 @@ class Side:
 
 
 def options_for(name: str, n_tasks: int, width: int) -> dict:
-    """The options of a side, else defaults, in a stream of ``n_tasks`` tasks, on a ViT of that width."""
+    """What a side is, else defaults, in a stream of ``n_tasks`` tasks on a ViT of that width."""
     options: dict = {"head": HeadOptions("cosine"), **{**VARIANTS, **PEERS}.get(name, {})}
     if name == "hide_prompt":
         options["statistics"] = "variance"  # no part of a step, and 768 x 768 numbers per class
