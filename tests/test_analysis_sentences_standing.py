@@ -4,7 +4,7 @@ import pytest
 from helpers.records import a_run, runs
 
 from fmlora_kit.analysis import compare_records
-from fmlora_kit.analysis.sentences import standing
+from fmlora_kit.analysis.sentences import lost_to, not_above, paired_gaps, standing
 
 
 def test_tied_for_first():
@@ -46,3 +46,15 @@ def test_joint_training_and_what_is_not_compared_have_no_place():
         standing(compare_records(runs()), "joint")
     with pytest.raises(ValueError, match="compared, fmlora, l2p, ewc_lora, joint, got 'slca'"):
         standing(compare_records(runs()), "slca")
+
+
+def test_who_is_ahead_and_who_was_not_shown_to_be():
+    found = compare_records(runs())
+    assert lost_to(found) == () and lost_to(found, "ewc_lora") == ("fmlora", "l2p")
+    assert not_above(found, "ewc_lora") == () and not_above(found, "fmlora") == ("l2p", "ewc_lora")
+
+
+def test_gaps_are_paired_and_a_missing_method_has_none():
+    pairs = {"ours - EWC": ("fmlora", "ewc_lora"), "ours - nobody": ("fmlora", "slca")}
+    (gaps,) = paired_gaps({"s": compare_records(runs())}, pairs).values()
+    assert gaps == {"ours - EWC": "+11.0 ± 2.5", "ours - nobody": "–"}  # 10, 11 and 12 points
