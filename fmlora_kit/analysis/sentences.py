@@ -88,7 +88,11 @@ def size(comparison: Comparison) -> str:
 
 
 def standing(
-    comparison: Comparison, method: str = OURS, *, among: Collection[str] | None = None
+    comparison: Comparison,
+    method: str = OURS,
+    *,
+    among: Collection[str] | None = None,
+    corrected: bool = False,
 ) -> str:
     """A sentence: `FM-LoRA is 2nd of 12 by mean; tied for first: RanPAC · FM-LoRA`.
 
@@ -97,6 +101,7 @@ def standing(
         method: whose standing is asked for: 1 + how many have a higher mean final accuracy; not
             joint training, which has none.
         among: look at those of these methods that are compared; default: all.
+        corrected: ties allow for the number of methods, see `tied`.
     """
     if method == BOUND:
         raise ValueError(f"method must be a learner of the stream, not a bound, got {method!r}")
@@ -105,7 +110,7 @@ def standing(
     some = compared if among is None else [m for m in compared if m in among or m == method]
     rows = [comparison.row(label) for label in some]
     nth = 1 + sum(row.mean("final_accuracy") > mean for row in rows)
-    leaders = tied(comparison, among=some)
+    leaders = tied(comparison, among=some, corrected=corrected)
     if max(len(row.seeds) for row in rows) == 1:
         how = "first (one seed: ties are not known)"
     else:
