@@ -355,9 +355,9 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
     a, b = bases[layer]
     if side == "output":
         return a
-    if within == "core" or t == 0:
-        return b.T
     share = record.config["method"]["flora"]["protect"]
+    if within == "core" or t == 0 or share == 0:
+        return b.T
     moment = record.tasks[t - 1].state[f"{record.layers[layer]}.moment"]
     return b.T @ open_directions(moment, share)
 

@@ -6,8 +6,8 @@
 `adapters.outer_step`  C_t = C_{t-1} + eta_t M_t N_t, P_t = P_{t-1} + eta_t (P_fast - P_{t-1})
                                                     [paper with eta_t = 1, the schedule ours]
 
-No sample and no feature of an earlier task is kept. Between tasks, only for training, there are one
-R x R second moment per map (`protect`) and one small feature subspace per task (DRS novelty).
+No sample and no feature of an earlier task is kept. Between tasks, only for training, there are a
+small feature subspace per task (DRS novelty) and, with ``protect``, an R x R moment per map.
 """
 
 from __future__ import annotations
@@ -156,8 +156,8 @@ class FMLoRA(Method):
         "the backbone; the shared bases once set; the core of earlier tasks; head rows of other "
         "classes"
     )
-    # Moments and directions are statistics: no feature of an image can be read off them.
-    stores = "second moments of the core (constant size); at most 3 feature directions per task"
+    # Directions and moments are statistics: no feature of an image can be read off them.
+    stores = "at most 3 feature directions per task"
 
     def __init__(
         self,
@@ -183,7 +183,11 @@ class FMLoRA(Method):
             dmp_rules.add_prompt(self.vit, dmp.length, noise, first)
         # A head of class statistics is set after the outer steps; others must train on them still.
         self.settle_at = 1.0 if self.head.kind in SET_AFTERWARDS else 0.7
-        self.moments = {s.name: torch.zeros(rank, rank, dtype=torch.float64) for s in self.sites}
+        self.moments: dict[str, Tensor] = {}  # second moments of z = B x, only to protect
+        if self.flora.protect:
+            self.stores = f"second moments of the core (constant size); {self.stores}"
+            zeros = partial(torch.zeros, rank, rank, dtype=torch.float64)
+            self.moments = {s.name: zeros() for s in self.sites}
         self.subspaces: list[np.ndarray] = []
         self.novelties: list[float] = []  # of all tasks but the first
         self.selector: RankSelector | None = None
@@ -239,7 +243,10 @@ class FMLoRA(Method):
         self.pairs = {}
         for site, r in zip(self.sites, self.ranks, strict=True):
             self.pairs[site.name] = self._fold(self.updates[site.name], r)
-        features, moments = self._look_at(task)
+        if self.moments:
+            features, moments = self._look_at(task)
+        else:
+            features, moments = self.extract(task.train_images), {}
         if self.n_tasks_done:
             self.novelties.append(self.scalars["novelty"])
         self._close_head(task, features)
@@ -270,7 +277,7 @@ class FMLoRA(Method):
         arrays = super().snapshot()
         for name, (m, n) in self.pairs.items():
             arrays |= {f"{name}.m": numpy(m), f"{name}.n": numpy(n)}
-            arrays[f"{name}.moment"] = self.moments[name].numpy().copy()
+        arrays |= {f"{name}.moment": moment.numpy().copy() for name, moment in self.moments.items()}
         if self.n_tasks_done == 1:
             arrays |= factors_of(self.updates)
         if self.dmp:
@@ -288,11 +295,12 @@ class FMLoRA(Method):
         first = self.n_tasks_done == 0
         super().restore(task_classes, state)
         for name, update in self.updates.items():
-            m, n, moment = (tensor(state[f"{name}.{k}"]) for k in ("m", "n", "moment"))
+            m, n = (tensor(state[f"{name}.{k}"]) for k in "mn")
             if first:
                 update.set_bases(*(tensor(state[f"{name}.{k}"]) for k in "ab"))
             update.fold(m.to(self.device), n.to(self.device))
-            self.moments[name] = moment
+        for name in self.moments:
+            self.moments[name] = tensor(state[f"{name}.moment"])
         if self.dmp:
             self.prompt.copy_(tensor(state["prompt"]))
         self.subspaces.append(state["subspace"])
@@ -306,7 +314,7 @@ class FMLoRA(Method):
 
     @property
     def n_training_state(self) -> int:
-        """Second moments of the core (constant) and feature subspaces (d x k a task)."""
+        """Feature subspaces (d x k a task), and second moments of the core (constant size)."""
         kept = sum(m.numel() for m in self.moments.values()) + sum(s.size for s in self.subspaces)
         kept += len(self.novelties) * (self.step == "novelty")
         return super().n_training_state + kept
@@ -336,8 +344,9 @@ class FMLoRA(Method):
         for name, update in self.updates.items():
             if first and self.flora.bases == "task1":
                 continue
-            rank, moment = self.flora.max_rank, self.moments[name]
-            guard = torch.eye(rank) if first else protection(moment, self.flora.protect)
+            rank, guard = self.flora.max_rank, torch.eye(self.flora.max_rank)
+            if self.moments and not first:
+                guard = protection(self.moments[name], self.flora.protect)
             n_full += guard.trace() < 0.5  # the number of directions left free
             update.protection = guard.to(update.core)
             update.open(rank, start)

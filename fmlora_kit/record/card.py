@@ -27,7 +27,7 @@ _STREAM_SHOWN = ("name", "scenario", "seed", "tasks", "n_tasks", "partial", "crc
 _STREAM_SHOWN += ("train_images", "test_images")
 _DISCRIMINANT = ("scale", "shrinkage", "modes", "max_modes", "compensate")
 _HEAD_OPTIONS = {"cosine": ("scale",), "lda": _DISCRIMINANT, "mda": _DISCRIMINANT}
-_HEAD_OPTIONS |= {"ridge": ("scale", "projections")}
+_HEAD_OPTIONS |= {"ridge": ("scale", "projections", "ridge")}
 
 
 def run_card(record: Record) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the notebooks share: two small streams, and records that are trained once and then read.
+"""What the notebooks share: two small streams, and records of them, which come with the kit.
 
 All is computed in double precision, so that the notebooks show the same numbers on every machine.
 """
@@ -6,10 +6,16 @@ All is computed in double precision, so that the notebooks show the same numbers
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 
@@ -18,6 +24,7 @@ from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.load import DATA_FOLDERS
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.record import Record, RecordError, load_briefs, load_records
+from fmlora_kit.record.card import COMPUTES
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import PRESETS
 from fmlora_kit.streams.data_set import as_path
@@ -25,7 +32,9 @@ from fmlora_kit.streams.rendering import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
 
 BUDGET = Budget(epochs=4)
-FOLDER = Path("records")  # beside the notebooks: a notebook's working directory is its own folder
+_NOTEBOOKS = DATA_FOLDERS[-1].parent / "notebooks"
+FOLDER = (_NOTEBOOKS if _NOTEBOOKS.is_dir() else Path()) / "records"  # a checkout has one for all
+SHIPPED = tuple(folder / "lessons" for folder in DATA_FOLDERS)
 _SCRIPTS = ("Latin", "Greek", "Cyrillic", "Armenian", "Georgian")
 
 
@@ -51,21 +60,28 @@ def model(stream: Stream, method: str = "fmlora", *, seed: int = 0) -> Method:
 def record(
     stream: Stream, method: str = "fmlora", *, seed: int = 0, folder: str | Path = FOLDER
 ) -> Record:
-    """The record of ``method`` on ``stream``: read from ``folder``, or trained now (a minute).
+    """The record of ``method`` on ``stream``: from ``folder``, else shipped, else trained now.
 
     Two notebooks may ask at once: one trains, the other waits for it. What was interrupted goes on
-    where it ended. A record of other versions, or a damaged one, is made anew. The stream is one of
-    the two above, the method a name in `fmlora_kit.methods.METHODS`, and the seed that of the
-    method; each record has a folder of its own in ``folder``, which must be writable.
+    where it ended; what is damaged, or of other options, is made anew. A finished record of other
+    versions of Python or a library is read, and a warning names them. The stream is one of the two
+    above, the method a name in `fmlora_kit.methods.METHODS`, and the seed that of the method; each
+    record has a folder of its own in ``folder``, which must be writable.
     """
     learner = model(stream, method, seed=seed)
     place = as_path("folder", folder).absolute() / f"{stream.name}-{method}-{seed}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        earlier = _load_if_same(place, start_record(learner, stream, BUDGET))
+        fresh = start_record(learner, stream, BUDGET)
+        earlier = _load_if_same(place, fresh)
+        archive = next((f for s in SHIPPED if (f := s / f"{place.name}.zip").is_file()), None)
+        if earlier is None and archive is not None:
+            shutil.unpack_archive(archive, place)
+            earlier = _load_if_same(place, fresh)
         if earlier is not None and len(earlier.tasks) == len(stream):
+            _warn_of_versions(earlier, fresh)
             return earlier
-        if earlier is None:
+        if earlier is None or earlier.versions != fresh.versions:
             (place / "record.json").unlink(missing_ok=True)
         return run(learner, stream, BUDGET, folder=place, show_progress=True)
 
@@ -84,6 +100,15 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
         known = ", ".join(there) or f"none in {folders[-1]}: run make compare"
         raise checks.fail("name", f"a comparison that was made ({known})", name)
     return tuple(load_briefs(there[name]))
+
+
+def study(name: str, folder: str | Path | None = None) -> dict:
+    """A study of `fmlora ablation`, as `Comparison.to_json` gave it: shipped, or in ``folder``."""
+    shipped = [place / "compare" / "studies" for place in DATA_FOLDERS]
+    folders = shipped if folder is None else [as_path("folder", folder)]
+    there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
+    file = there[checks.choice("name", name, there)]
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
@@ -150,10 +175,53 @@ def device_line() -> str:
     return f"training on: {where}"
 
 
+def ship(folder: str | Path = SHIPPED[-1]) -> None:
+    """Train what the notebooks read, and pack each record into a zip file in ``folder``.
+
+    Parameters are rounded to single precision, which halves the files: models rebuilt from them
+    compute in double precision all the same, and show the same numbers on every machine.
+    """
+    methods = ("fmlora", "sequential_lora")
+    runs = [(stream(), method) for method in methods]
+    runs += [(domain_stream(), m) for m in (*methods, "streaming_lda", "frozen_backbone")]
+    for tasks, method in runs:
+        made = run(model(tasks, method), tasks, BUDGET, show_progress=True)
+        rounded = [replace(task, state=_rounded(task.state)) for task in made.tasks]
+        with tempfile.TemporaryDirectory() as place:
+            replace(made, tasks=tuple(rounded)).save(place)
+            packed = as_path("folder", folder) / f"{made.stream}-{method}-{made.seed}"
+            shutil.make_archive(str(packed), "zip", place)
+
+
+def _rounded(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {
+        name: array.astype(np.float32).astype(array.dtype) if array.dtype.kind == "f" else array
+        for name, array in state.items()
+    }
+
+
 def _load_if_same(place: Path, fresh: Record) -> Record | None:
-    """What ``place`` holds of the very run that ``fresh`` begins; None if nothing."""
-    same = attrgetter("method", "stream", "seed", "config", "versions")
+    """What ``place`` holds of a run with the options of ``fresh``; None if nothing."""
+    same = attrgetter("method", "stream", "seed")
     with suppress(RecordError):
-        if same(earlier := Record.load(place)) == same(fresh):
+        earlier = Record.load(place)
+        if same(earlier) == same(fresh) and _options(earlier) == _options(fresh):
             return earlier
     return None
+
+
+def _options(record: Record) -> dict:
+    """What was chosen: not what the weights compute, to the last digit, nor on which device."""
+    left_out = {"method": COMPUTES, "training": "device"}
+    return {
+        part: {k: v for k, v in facts.items() if k != left_out.get(part)}
+        for part, facts in record.config.items()
+    }
+
+
+def _warn_of_versions(earlier: Record, fresh: Record) -> None:
+    there, here = earlier.versions, fresh.versions
+    other = [f"{k} {v} (here {here.get(k)})" for k, v in there.items() if here.get(k) != v]
+    if other:
+        why = "remove its folder to train it here"
+        warnings.warn(f"a record was made with {', '.join(other)}: {why}", stacklevel=3)
