@@ -140,9 +140,20 @@ def test_later_updates_are_zero_on_protected_directions(bases):
     assert protected >= 8
 
 
+def test_moments_are_kept_only_to_protect():
+    kept = {}
+    for protect in (0.0, 0.5):
+        model, results = learned(protect=protect)
+        kept[protect] = results[1].n_training_state
+        names = {f"{name}.moment" for name in model.layers}
+        assert names & results[1].state.keys() == (names if protect else set())
+        assert ("second moments" in model.describe()["stores"]) == (protect > 0)
+    assert kept[0.5] - kept[0.0] == 2 * 2 * 8 * 8  # blocks, maps, R x R
+
+
 def test_moments_are_of_what_the_bases_see_averaged_over_tasks():
     stream = models.stream()
-    model = models.fmlora(bases="random", maps=("q",))
+    model = models.fmlora(bases="random", maps=("q",), protect=0.5)
     expected = torch.zeros(8, 8, dtype=torch.float64)
     for t, task in enumerate(stream, 1):
         fk.train_task(model, task, stream, models.BUDGET)

@@ -6,11 +6,13 @@ profile of one step of some; then merged inference beside plain timm. The backbo
 random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
 
 What came out for ViT-B/16 at 224 pixels, batch 8, float32, two CPU cores, median of five rounds (24
-minutes): time as a ratio to the limit, peak memory as a ratio to PEFT's LoRA of rank 10.
+minutes): time as a ratio to the limit, peak memory as a ratio to PEFT's LoRA of rank 10. FM-LoRA
+and F-LoRA are here those of rank 32 on q and v (``fmlora_r32``); with its defaults, rank 64 on all
+maps, FM-LoRA is measured too, beside PEFT's of that rank on those maps, but has not been timed yet.
 
     a training step                    task 1   10     20     50     memory, tasks 1 and 50
-    F-LoRA (FM-LoRA without prompt)    0.950  0.948  0.953  0.949    0.964  0.903
-    FM-LoRA, four prompt tokens        0.997  0.991  0.989  1.007    0.982  0.920
+    F-LoRA, rank 32 on q and v         0.950  0.948  0.953  0.949    0.964  0.903
+    FM-LoRA, with four prompt tokens   0.997  0.991  0.989  1.007    0.982  0.920
     sequential LoRA                    0.954                0.952    0.964  0.964
     EWC on LoRA                        0.950                0.961    0.964  0.969
     InfLoRA                            0.950                0.953    1.029  1.029
