@@ -1,6 +1,7 @@
 """The runs that the notebooks share: made once, read ever after, remade when they do not fit."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -59,8 +60,8 @@ def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, h
     place = tmp_path / "tiny glyphs-fmlora-0"
     if harm == "versions":
         place.joinpath("record.json").unlink()
-        old = Record(**{**vars(first), "versions": {"torch": "0.1"}})
-        old.save(place)
+        old = {"versions": {"torch": "0.1"}, "tasks": first.tasks[:1]}  # unfinished
+        Record(**{**vars(first), **old}).save(place)
     elif harm == "damage":
         text = json.loads(place.joinpath("record.json").read_text())
         place.joinpath("record.json").write_text(json.dumps(text)[:-20])
@@ -72,6 +73,25 @@ def test_a_record_that_does_not_fit_is_made_anew(quick, tmp_path, monkeypatch, h
     assert len(quick) == 2 and len(again.tasks) == 3
     assert again.same_as(first) == (harm != "budget")
     assert Record.load(place).same_as(again)
+
+
+def test_a_finished_record_of_other_versions_is_read_and_they_are_named(quick, tmp_path):
+    first = lessons.record(models.stream(), folder=tmp_path)
+    place = tmp_path / "tiny glyphs-fmlora-0"
+    place.joinpath("record.json").unlink()
+    Record(**{**vars(first), "versions": {"torch": "0.1"}}).save(place)
+    with pytest.warns(UserWarning, match="made with torch 0.1 .*remove its folder"):
+        again = lessons.record(models.stream(), folder=tmp_path)
+    assert quick == ["fmlora"] and again.versions == {"torch": "0.1"}
+
+
+def test_a_record_that_is_shipped_is_unpacked_and_not_trained(quick, tmp_path, monkeypatch):
+    first = lessons.record(models.stream(), folder=tmp_path / "made")
+    name = "tiny glyphs-fmlora-0"
+    shutil.make_archive(str(tmp_path / "shipped" / name), "zip", tmp_path / "made" / name)
+    monkeypatch.setattr(lessons, "SHIPPED", (tmp_path / "none", tmp_path / "shipped"))
+    again = lessons.record(models.stream(), folder=tmp_path / "mine")
+    assert quick == ["fmlora"] and again.same_as(first)
 
 
 def test_what_was_interrupted_goes_on(quick, tmp_path):
