@@ -3,7 +3,8 @@
 Rooms, in the order that data flows: `streams`, `backbones`, `adapters`, `methods`, `training`,
 `record`, `analysis`, `figures`, `widgets`. Rooms right of the record need no torch; they are
 imported when used. `probes` take a live model and hand plain arrays on to the analysis,
-`interchange` exchanges models with PEFT and timm, `pages` write HTML, `commands` are the programs.
+`interchange` exchanges models with PEFT and timm, `commands` are the programs and the pages they
+write, `workshop` teaches with all of these.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ _ROOMS = (
     "figures",
     "interchange",
     "methods",
-    "pages",
     "probes",
     "record",
     "streams",
     "training",
     "widgets",
+    "workshop",
 )
 _NAMES = {
     "Budget": "training",

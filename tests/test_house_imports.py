@@ -15,7 +15,8 @@ RIGHT = ("record", "analysis", "figures", "widgets")
 LIVE = ("probes",)  # take a live model, hand plain arrays on to the analysis
 SHARED = ("interchange",)  # other formats
 ALL = "checks"  # serves every room, imports none
-PAGES = ("pages",)  # write HTML from what is right of the record
+PAGES = ("commands/pages",)  # write HTML from what is right of the record
+LAST = ("workshop",)  # teaches with all of them; only commands may import it
 MODEL_PACKAGES = {"torch", "torchvision", "timm", "captum"}
 # Seconds for every kernel and worker, and most need none of them: a function imports its own.
 SLOW = {"sklearn", "scipy", "pandas", "matplotlib", "captum"}
@@ -30,7 +31,7 @@ PROGRAMS.add(ROOT / PACKAGE / "__main__.py")
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 LIBRARY = [path for path in FILES if path not in PROGRAMS]
-ROOMS = {*LEFT, *RIGHT, *LIVE, *SHARED, *PAGES}
+ROOMS = {*LEFT, *RIGHT, *LIVE, *SHARED, *PAGES, *LAST}
 
 
 def short(path):
@@ -39,7 +40,13 @@ def short(path):
 
 def room(path):
     """Return the first part of a file's place inside the package: a room, or a lone module."""
-    return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py")
+    return room_at(path.relative_to(ROOT / PACKAGE).with_suffix("").as_posix())
+
+
+def room_at(place):
+    """Return the room of a place inside the package, such as analysis/accuracy."""
+    inner = [name for name in PAGES if f"{place}/".startswith(f"{name}/")]
+    return inner[0] if inner else place.split("/")[0]
 
 
 def imported(path):
@@ -60,6 +67,8 @@ def allowed(name):
     """Return the rooms that files of one room may import from."""
     if name in LIVE:
         return {*LEFT, "record", "analysis", name}
+    if name in LAST:
+        return ROOMS - {*PAGES}
     if name in PAGES:
         return {"record", "analysis", "figures", name}
     if name in SHARED:
@@ -78,7 +87,7 @@ def test_every_file_of_the_package_lies_in_a_known_room():
 @pytest.mark.parametrize("path", LIBRARY, ids=short)
 def test_imports_run_from_left_to_right(path):
     own = {name for name in imported(path) if name.split(".")[0] == PACKAGE}
-    targets = {(name.split(".") + [""])[1] for name in own}
+    targets = {room_at("/".join(name.split(".")[1:])) for name in own}
     rooms = set() if room(path) in (ALL, "__init__") else {*allowed(room(path)), ALL}
     wrong = {name for name in targets - rooms if not name.startswith("_")}
     assert not wrong, f"{short(path)} imports {PACKAGE}.{wrong}, may import {rooms or 'no room'}"

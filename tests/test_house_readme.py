@@ -193,7 +193,7 @@ def test_files_that_are_named_are_there():
 
 
 def test_modules_are_where_the_changelog_says_they_moved():
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGES["CHANGELOG.md"], re.MULTILINE)
+    rows = re.findall(r"^\| `([\w/]+)` \| (.+) \|$", PAGES["CHANGELOG.md"], re.MULTILINE)
     assert len(rows) > 10
     for room, moves in rows:
         for move in moves.split("; "):

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fmlora_kit.analysis import Comparison, tables
 from fmlora_kit.backbones.load import DATA_FOLDERS
-from fmlora_kit.pages.comparison import comparison_page
+from fmlora_kit.commands.pages.comparison import comparison_page
 from fmlora_kit.record import Record
 from fmlora_kit.record.archive import save_briefs
 from fmlora_kit.record.card import options_of

@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (asked.out or asked.gallery):
         parser.error("one of --out and --gallery must be given, got neither")
     notebooks = sorted((asked.notebooks or find_notebooks()).glob("*.ipynb"))
-    from fmlora_kit.pages.notebooks import build, draw_gallery, gallery_figures
+    from fmlora_kit.commands.pages.notebooks import build, draw_gallery, gallery_figures
 
     if asked.out:
         pages = build(tqdm(notebooks, desc="reading", unit=" notebooks"), asked.out)
         n = sum(len(page.figures) for page in pages)
         print(f"{len(pages)} notebooks with {n} figures: {asked.out / 'index.html'}")
     if asked.gallery:
-        from fmlora_kit.pages.browser import chromium
+        from fmlora_kit.commands.pages.browser import chromium
 
         figures = gallery_figures(notebooks)
         with chromium() as browser:

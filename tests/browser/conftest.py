@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, NotebookPage, copy_notebooks
 
-from fmlora_kit.pages.browser import NO_BROWSER, chromium, find_browser
+from fmlora_kit.commands.pages.browser import NO_BROWSER, chromium, find_browser
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

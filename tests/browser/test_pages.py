@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fmlora_kit.pages import notebooks
+from fmlora_kit.commands.pages import notebooks
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 # Of each figure: what it was given, and what of it stands on the page.

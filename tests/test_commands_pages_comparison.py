@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from fmlora_kit.analysis import compare_records, mean_ci95
 from fmlora_kit.analysis.formats import percent, points
 from fmlora_kit.analysis.tables import ALL_METRICS, table_cells
-from fmlora_kit.pages.comparison import comparison_page, results_table
+from fmlora_kit.commands.pages.comparison import comparison_page, results_table
 
 UP = np.array([[0.9, np.nan], [0.8, 0.9]])  # final .85, forgetting .1, learning .9
 DOWN = np.array([[0.8, np.nan], [0.4, 0.8]])  # final .6, forgetting .4, learning .8

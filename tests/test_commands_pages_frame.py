@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import fmlora_kit
-from fmlora_kit.pages import frame
+from fmlora_kit.commands.pages import frame
 
 
 @pytest.mark.parametrize("css", [None, "", "p { color: red }"])
@@ -22,4 +22,4 @@ def test_no_other_module_writes_a_page():
     package = Path(fmlora_kit.__file__).parent
     writes = re.compile(r"<!DOCTYPE|<html|write_html|include_plotlyjs", re.IGNORECASE)
     pages = [path for path in package.rglob("*.py") if writes.search(path.read_text("utf-8"))]
-    assert [path.relative_to(package).as_posix() for path in pages] == ["pages/frame.py"]
+    assert [path.relative_to(package).as_posix() for path in pages] == ["commands/pages/frame.py"]

@@ -20,13 +20,13 @@ from fmlora_kit.analysis.formats import words
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.analysis.sentences import findings
 from fmlora_kit.analysis.tables import ALL_METRICS, SUMMARY, Layout
+from fmlora_kit.commands.pages.frame import document, plot
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix
 from fmlora_kit.figures.comparison import comparison_dots
 from fmlora_kit.figures.forgetting import forgetting_curves
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.figures.storage import parameters_stored
 from fmlora_kit.figures.stream import samples
-from fmlora_kit.pages.frame import document, plot
 from fmlora_kit.record import Record
 
 SCENARIOS = {

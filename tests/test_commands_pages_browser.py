@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmlora_kit.pages import browser
+from fmlora_kit.commands.pages import browser
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from fmlora_kit.__main__ import main
-from fmlora_kit.pages import notebooks
+from fmlora_kit.commands.pages import notebooks
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -224,7 +224,7 @@ def test_a_gallery_tag_stands_on_one_cell_with_one_figure(tmp_path, n_figures, n
 
 
 def test_the_site_is_built_without_torch():
-    code = "import sys, fmlora_kit.pages.notebooks; print(*sys.modules)"
+    code = "import sys, fmlora_kit.commands.pages.notebooks; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision", "timm", "captum"} & set(done.stdout.split())
 

@@ -26,8 +26,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from fmlora_kit.pages import frame
-from fmlora_kit.pages.frame import document, plot
+from fmlora_kit.commands.pages import frame
+from fmlora_kit.commands.pages.frame import document, plot
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
