@@ -149,7 +149,7 @@ class FMLoRA(Method):
 
     name = "fmlora"
     keeps_first_blocks = True
-    default_lr = 5e-3
+    default_lr = 2e-3
     default_head = HeadOptions("mda", compensate=True)
     when_missing = {**Method.when_missing, "step": "parts"}
     frozen = (
