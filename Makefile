@@ -63,7 +63,7 @@ pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 
 pretrain-photos: $(READY)  ## train the backbone for photos again (hours on 2 cores): IMAGES=folder of Tiny-ImageNet
 	@$(PY) -m fmlora_kit pretrain photo_vit --images $(IMAGES) $(ARGS)
 
-ablation: $(READY)  ## remake the table that the method's defaults are chosen from
+ablation: $(READY)  ## what each part of FM-LoRA is worth, and other studies: build/ablation (ARGS="--study heads")
 	@$(PY) -m fmlora_kit ablation $(ARGS)
 
 compare: $(READY)  ## every method on the four embedded streams, 3 seeds (about an hour on 2 cores): build/compare

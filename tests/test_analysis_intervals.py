@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from fmlora_kit.analysis import mean_ci95, paired_difference
+from fmlora_kit.analysis.intervals import holm, p_value
 
 
 def test_interval_of_five_values():
@@ -51,3 +54,14 @@ def test_bad_arguments_are_named():
         mean_ci95([])
     with pytest.raises(ValueError, match="one value per seed each, got 2 and 3"):
         paired_difference([1, 2], [1, 2, 3])
+
+
+def test_p_values_are_those_of_the_paired_t_test_and_holm_steps_down():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=5), rng.normal(0.5, size=5)
+    assert p_value(paired_difference(a, b)) == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    assert np.isnan(p_value(mean_ci95([0.1]))) and p_value(mean_ci95([0.1, 0.1])) == 0
+    # 0.01 x 4, 0.02 x 3, then 0.03 x 2 may not be smaller; the largest stands alone.
+    assert holm([0.03, 0.01, 0.9, 0.02]) == pytest.approx((0.06, 0.04, 0.9, 0.06))
+    assert holm([0.04, float("nan")])[0] == 0.08  # a test that says nothing is still one
+    assert holm([]) == () and holm([0.6, 0.7]) == (1.0, 1.0)

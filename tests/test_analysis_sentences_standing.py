@@ -3,8 +3,8 @@
 import pytest
 from helpers.records import a_run, runs
 
-from fmlora_kit.analysis import compare_records
-from fmlora_kit.analysis.sentences import standing
+from fmlora_kit.analysis import compare_records, tied
+from fmlora_kit.analysis.sentences import lost_to, not_above, paired_gaps, standing
 
 
 def test_tied_for_first():
@@ -46,3 +46,25 @@ def test_joint_training_and_what_is_not_compared_have_no_place():
         standing(compare_records(runs()), "joint")
     with pytest.raises(ValueError, match="compared, fmlora, l2p, ewc_lora, joint, got 'slca'"):
         standing(compare_records(runs()), "slca")
+
+
+def test_who_is_ahead_and_who_was_not_shown_to_be():
+    found = compare_records(runs())
+    assert lost_to(found) == () and lost_to(found, "ewc_lora") == ("fmlora", "l2p")
+    assert not_above(found, "ewc_lora") == () and not_above(found, "fmlora") == ("l2p", "ewc_lora")
+
+
+def test_gaps_are_paired_and_a_missing_method_has_none():
+    pairs = {"ours - EWC": ("fmlora", "ewc_lora"), "ours - nobody": ("fmlora", "slca")}
+    (gaps,) = paired_gaps({"s": compare_records(runs())}, pairs).values()
+    assert gaps == {"ours - EWC": "+11.0 ± 2.5", "ours - nobody": "–"}  # 10, 11 and 12 points
+
+
+def test_ties_that_allow_for_the_number_of_methods_are_more():
+    falls = {"l2p": (0.08, 0.14, 0.1), "ewc_lora": (0.2, 0.36, 0.25), "inflora": (0.5, 0.3, 0.35)}
+    theirs = [a_run(m, seed, fall) for m, each in falls.items() for seed, fall in enumerate(each)]
+    found = compare_records([*(a_run(seed=seed) for seed in range(3)), *theirs])
+    assert tied(found) == ("fmlora",)  # each p is between 0.02 and 0.03
+    assert tied(found, corrected=True) == ("fmlora", "l2p", "ewc_lora", "inflora")
+    assert tied(found, corrected=True, among=("fmlora", "l2p")) == ("fmlora",)
+    assert "first alone" in standing(found) and "tied" in standing(found, corrected=True)

@@ -50,6 +50,7 @@ def test_samples_are_the_pixels_of_the_images_so_far():
 
 def test_what_the_shipped_runs_measure_is_what_the_methods_say():
     kept = measure_storage(lessons.comparison_records("glyphs_20"))
+    kept = {m: one for m, one in kept.items() if m in METHODS}  # others are of an earlier version
     assert {m for m, one in kept.items() if one.kind == "modules per task"} == {
         m for m in kept if METHODS[m].grows
     }

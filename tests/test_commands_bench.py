@@ -47,7 +47,8 @@ def test_what_is_counted_is_in_order(summary):
     assert products["fmlora_no_prompt@2"] == products["fmlora_no_prompt@3"]
     short = products["frozen_limit_class_token@1"]
     assert short < 1 and products["full_finetuning@1"] > 1.4 * short
-    most = max(rows, key=lambda key: rows[key]["peak_bytes"])
+    others = (key for key in rows if "fmlora" not in key)  # whose rank is the tiny ViT's width
+    most = max(others, key=lambda key: rows[key]["peak_bytes"])
     assert most == "full_finetuning@1"  # gradients and moments of every weight
     inference = {row["side"]: row["flops_ratio"] for row in summary[0]["inference"]}
     assert inference["fmlora_no_prompt_merged_timm"] == 1

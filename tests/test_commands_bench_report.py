@@ -7,12 +7,13 @@ from fmlora_kit.commands.bench_report import cifar100_hours, inference_rows, ste
 COUNTED = {
     "frozen_limit@1": {"flops": 100, "peak_bytes": 10, "resident_bytes": 90},
     "peft_lora_r32@1": {"flops": 101, "peak_bytes": 20, "resident_bytes": 80},
-    "fmlora_no_prompt@1": {"flops": 102, "peak_bytes": 15, "resident_bytes": 85},
-    "fmlora_no_prompt@50": {"flops": 102, "peak_bytes": 13, "resident_bytes": 90},
+    "fmlora_r32_no_prompt@1": {"flops": 102, "peak_bytes": 15, "resident_bytes": 85},
+    "fmlora_r32_no_prompt@50": {"flops": 102, "peak_bytes": 13, "resident_bytes": 90},
 }
 LIMITS = [2.0, 4.0, 3.0]
-TOOK = {"peft_lora_r32@1": [3.0], "fmlora_no_prompt@1": [2.2], "fmlora_no_prompt@50": [2.5]}
-RATIOS = {"peft_lora_r32@1": [1.1], "fmlora_no_prompt@1": [1.02], "fmlora_no_prompt@50": [1.06]}
+SIDES = tuple(COUNTED)[1:]
+TOOK = dict(zip(SIDES, ([3.0], [2.2], [2.5]), strict=True))
+RATIOS = dict(zip(SIDES, ([1.1], [1.02], [1.06]), strict=True))
 
 
 def rows():
@@ -23,7 +24,7 @@ def test_rows_of_steps():
     limit, peft, first, last = rows()
     assert (limit["side"], limit["task"], limit["ratio"]["median"]) == ("frozen_limit", 1, 1.0)
     assert limit["seconds"]["median"] == 3.0 and limit["ratio_of_fastest"] == 1.0
-    assert (last["side"], last["task"]) == ("fmlora_no_prompt", 50)
+    assert (last["side"], last["task"]) == ("fmlora_r32_no_prompt", 50)
     assert first["flops_ratio"] == 1.02 and first["ratio_of_fastest"] == pytest.approx(1.1)
     assert last["peak_bytes"] == 103 and last["peak_bytes_of_step"] == 13
 
@@ -51,9 +52,30 @@ def test_targets():
     )
     found = {t["what"]: (t["value"], t["at_most"], t["met"]) for t in targets(rows(), inference)}
     assert found == {
-        "fmlora_no_prompt, step at task 1 / limit": (1.02, 1.05, True),
-        "fmlora_no_prompt, step at task 50 / limit": (1.06, 1.05, False),
-        "fmlora_no_prompt, step at task 50 / task 1": (1.06 / 1.02, 1.02, False),
-        "fmlora_no_prompt, peak memory / PEFT LoRA of rank 32": (1.03, 1.02, False),
+        "fmlora_r32_no_prompt, step at task 1 / frozen_limit": (1.02, 1.05, True),
+        "fmlora_r32_no_prompt, step at task 50 / frozen_limit": (1.06, 1.05, False),
+        "fmlora_r32_no_prompt, step at task 50 / task 1": (1.06 / 1.02, 1.02, False),
+        "fmlora_r32_no_prompt, peak memory / peft_lora_r32": (1.03, 1.02, False),
         "fmlora_no_prompt_merged, inference / plain timm": (1.005, 1.01, True),
+    }
+
+
+def test_on_all_maps_the_peer_of_the_same_rank_is_the_bound():
+    small, large = "fmlora_r32_no_prompt", "fmlora"
+    names = {"peft_lora_r32": "peft_lora_r64", small: large}
+
+    def renamed(by_side):
+        found = {}
+        for key, value in by_side.items():
+            name, _, task = key.partition("@")
+            found[f"{names.get(name, name)}@{task}"] = value
+        return found
+
+    rows = step_rows(LIMITS, *map(renamed, (TOOK, RATIOS, COUNTED)))
+    found = {t["what"]: t["value"] for t in targets(rows, [])}
+    assert found == {
+        "fmlora, step at task 1 / peft_lora_r64": pytest.approx(1.02 / 1.1),
+        "fmlora, step at task 50 / peft_lora_r64": pytest.approx(1.06 / 1.1),
+        "fmlora, step at task 50 / task 1": pytest.approx(1.06 / 1.02),
+        "fmlora, peak memory / peft_lora_r64": 1.03,
     }

@@ -13,11 +13,14 @@ from fmlora_kit.commands.bench_measure import flops, peak_bytes
 from fmlora_kit.commands.bench_sides import (
     LIMIT,
     MEASURED,
-    NO_PROMPT,
     NO_STEP,
+    PEFT_ALL,
     PEFT_WIDE,
     SAME_STEP,
     SHORT_LIMIT,
+    SMALL,
+    SMALL_NO_PROMPT,
+    VARIANTS,
     classes_of,
     few_images,
     make_sides,
@@ -26,9 +29,11 @@ from fmlora_kit.commands.bench_sides import (
 from fmlora_kit.methods import METHODS
 
 CPU = torch.device("cpu")
-BATCH, TOKENS, D, R, DEPTH = 2, 197, 768, 32, 2
+BATCH, TOKENS, D, R, DEPTH = 1, 197, 768, 32, 2
 # Without a prompt nothing trains before the first fused map: its input has no gradient taken.
 SAVED = 2 * BATCH * TOKENS * D * 3 * D
+
+needs_peft = pytest.mark.skipif(not find_spec("peft"), reason="peft is optional")
 
 
 def sides_of(backbone, tasks, batch_size=2):
@@ -42,9 +47,10 @@ def wide():
     """Two blocks of a ViT-B/16 at 224 pixels, and sides on it."""
     torch.manual_seed(0)
     vit = VisionTransformer(depth=DEPTH, num_heads=12, embed_dim=D, num_classes=0).eval()
-    tasks = {LIMIT: (1,), SHORT_LIMIT: (1,), NO_PROMPT: (1, 2, 50), "fmlora": (1, 50)}
+    tasks = {LIMIT: (1,), SHORT_LIMIT: (1,), SMALL_NO_PROMPT: (1, 2, 50), SMALL: (1, 50)}
+    tasks["fmlora"] = (1, 2)
     if find_spec("peft"):
-        tasks[PEFT_WIDE] = (1,)
+        tasks |= {PEFT_WIDE: (1,), PEFT_ALL: (1,)}
     return vit.requires_grad_(False), sides_of(vit, tasks, BATCH)
 
 
@@ -54,12 +60,12 @@ def counted(key):
 
 
 def test_every_method_is_measured_or_said_to_need_no_measurement():
-    assert {*MEASURED, *SAME_STEP, *NO_STEP} == {*METHODS, NO_PROMPT}
+    assert {*MEASURED, *SAME_STEP, *NO_STEP} == {*METHODS, *VARIANTS}
 
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_each_method_is_in_the_middle_of_its_task_and_takes_a_step(name):
-    sides = sides_of(models.vit(depth=5), {name: (1, 3)})
+    sides = sides_of(models.vit(depth=5, embed_dim=64), {name: (1, 3)})
     assert list(sides) == [f"{name}@1", f"{name}@3"]
     for side in sides.values():
         assert side.model.n_tasks_done == side.task - 1
@@ -82,11 +88,11 @@ def test_what_grows_has_grown():
 
 def test_fmlora_learns_its_bases_on_the_first_task_and_a_pair_of_full_rank_later():
     sides = wide()[1]
-    first, last = (sides[f"{NO_PROMPT}@{k}"].model.updates["blocks.1.v"] for k in (1, 50))
+    first, last = (sides[f"{SMALL_NO_PROMPT}@{k}"].model.updates["blocks.1.v"] for k in (1, 50))
     assert first.learning_bases and first.b.requires_grad and first.m.numel() == 0
     assert not last.learning_bases and not last.b.requires_grad
     assert last.m.shape == (R, R) and last.n.shape == (R, R)
-    assert len(sides["fmlora@50"].model.subspaces) == 49
+    assert len(sides[f"{SMALL}@50"].model.subspaces) == 49
 
 
 def test_the_limit_goes_back_through_every_block_and_trains_the_head_alone():
@@ -123,7 +129,7 @@ def test_a_step_of_f_lora_multiplies_what_its_formula_says():
     )  # A times the core, and the core's gradient
     selector = 2 * 2 * (2 * DEPTH) * 8 * R  # gates from the choice among 8 ranks, and back
     expected = counted(f"{SHORT_LIMIT}@1") - SAVED + for_tokens + factors + selector
-    assert counted(f"{NO_PROMPT}@50") == expected
+    assert counted(f"{SMALL_NO_PROMPT}@50") == expected
 
 
 def test_the_short_limit_takes_one_token_through_the_end_of_the_last_block():
@@ -134,21 +140,23 @@ def test_the_short_limit_takes_one_token_through_the_end_of_the_last_block():
 
 
 def test_the_fiftieth_task_costs_what_the_second_costs_and_hardly_more_than_the_first():
-    first, second, last = (counted(f"{NO_PROMPT}@{k}") for k in (1, 2, 50))
+    first, second, last = (counted(f"{SMALL_NO_PROMPT}@{k}") for k in (1, 2, 50))
     assert last == second
-    assert last / first < 1.02 and counted("fmlora@50") / counted("fmlora@1") < 1.02
+    assert last / first < 1.02 and counted(f"{SMALL}@50") / counted(f"{SMALL}@1") < 1.02
 
 
-@pytest.mark.parametrize("key", [f"{NO_PROMPT}@1", f"{NO_PROMPT}@50", "fmlora@1", "fmlora@50"])
+@pytest.mark.parametrize(
+    "key", [f"{name}@{k}" for name in (SMALL_NO_PROMPT, SMALL) for k in (1, 50)]
+)
 def test_what_a_step_adds_is_at_most_a_twentieth_of_the_limit(key):
     """Without what the first of the two blocks saves, which is less in a deeper model."""
-    products = counted(key) + (SAVED if key.startswith(NO_PROMPT) else 0)
+    products = counted(key) + (SAVED if key.startswith(SMALL_NO_PROMPT) else 0)
     assert 0 < products - counted(f"{SHORT_LIMIT}@1") < 0.05 * counted(f"{LIMIT}@1")
 
 
 def test_the_merged_model_is_the_plain_one_module_by_module_and_costs_the_same():
     vit, sides = wide()
-    side = sides[f"{NO_PROMPT}@2"]
+    side = sides[f"{SMALL_NO_PROMPT}@2"]
     side.model.end_task(few_images(2, (224, 224)))
     plain = merged(side.model).vit
     modules = [[(name, type(m)) for name, m in v.named_modules()] for v in (plain, vit)]
@@ -157,12 +165,34 @@ def test_the_merged_model_is_the_plain_one_module_by_module_and_costs_the_same()
     assert flops(lambda: plain(x)) == flops(lambda: vit(x))
 
 
-@pytest.mark.skipif(not find_spec("peft"), reason="peft is optional")
-def test_memory_of_a_step_is_at_most_1_02_times_that_of_peft():
-    peaks = {}
-    for key in (f"{PEFT_WIDE}@1", f"{NO_PROMPT}@1", f"{NO_PROMPT}@50"):
-        side = wide()[1][key]
-        side.step()  # from now on the optimiser's state is there
-        side.optimiser.zero_grad()
-        peaks[key] = peak_bytes(side.step, CPU) + side.resident_bytes()
-    assert max(peaks.values()) <= 1.02 * peaks[f"{PEFT_WIDE}@1"], peaks
+def peak(key):
+    side = wide()[1][key]
+    side.step()  # from now on the optimiser's state is there
+    side.optimiser.zero_grad()
+    return peak_bytes(side.step, CPU) + side.resident_bytes()
+
+
+@needs_peft
+def test_memory_of_a_step_is_at_most_1_02_times_that_of_peft_of_the_same_rank_and_maps():
+    for peer, name, last in ((PEFT_WIDE, SMALL_NO_PROMPT, 50), (PEFT_ALL, "fmlora", 2)):
+        peaks = {key: peak(key) for key in (f"{peer}@1", f"{name}@1", f"{name}@{last}")}
+        assert max(peaks.values()) <= 1.02 * peaks[f"{peer}@1"], peaks
+
+
+@needs_peft
+def test_on_all_maps_a_step_multiplies_no_more_than_peft_of_the_same_rank():
+    """What it adds, too: the last block's shortcut is no merit of the adapters."""
+    peft = counted(f"{PEFT_ALL}@1")
+    added = peft + SAVED - counted(f"{LIMIT}@1")  # PEFT's first map takes no input's gradient
+    for task in (1, 2):
+        step = counted(f"fmlora@{task}")
+        assert step <= peft and 0 < step - counted(f"{SHORT_LIMIT}@1") <= added
+
+
+@needs_peft
+def test_peers_have_the_rank_and_the_maps_of_the_sides_beside_them():
+    for peer, name in ((PEFT_WIDE, SMALL), (PEFT_ALL, "fmlora")):
+        theirs, ours = (wide()[1][f"{side}@1"].model for side in (peer, name))
+        inner = {k: p for k, p in theirs.vit.named_parameters() if ".lora_A." in k}
+        assert {len(p) for p in inner.values()} == {ours.flora.max_rank}
+        assert {k.partition(".lora_A")[0] for k in inner} == {site.path for site in ours.sites}

@@ -7,7 +7,7 @@ from helpers import models
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.flora import BASES
-from fmlora_kit.adapters.sites import base_weight
+from fmlora_kit.adapters.sites import MAPS, base_weight
 from fmlora_kit.methods import HeadOptions
 
 IMAGES = models.noise(6)
@@ -18,6 +18,21 @@ def learned(**options):
     stream = models.stream()
     model = models.fmlora(**options)
     return model, models.learn(model, stream)
+
+
+def test_by_default_it_learns_on_with_all_maps_and_follows_its_features():
+    model = fk.FMLoRA(models.vit(embed_dim=64), 6)
+    assert model.flora == fk.FLoRA(
+        max_rank=64, alpha=None, bases="task1", protect=0.0, fold=0.25, maps=MAPS, blocks=None
+    )
+    assert (model.drs, model.dmp, model.step) == (fk.DRS(), fk.DMP(length=4), "1/sqrt(t)")
+    assert model.default_head == HeadOptions("mda", modes=2, max_modes=8, compensate=True)
+    stream = models.stream(2)
+    record = fk.run(model, stream, models.BUDGET)
+    assert record.layers == tuple(f"blocks.{i}.{name}" for i in range(2) for name in MAPS)
+    assert record.tasks[1].scalars["outer_step"] == pytest.approx(0.5**0.5)
+    back = fk.from_record(record, backbone=models.vit(embed_dim=64))
+    np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
 
 
 @pytest.mark.parametrize("bases", BASES)
@@ -125,9 +140,20 @@ def test_later_updates_are_zero_on_protected_directions(bases):
     assert protected >= 8
 
 
+def test_moments_are_kept_only_to_protect():
+    kept = {}
+    for protect in (0.0, 0.5):
+        model, results = learned(protect=protect)
+        kept[protect] = results[1].n_training_state
+        names = {f"{name}.moment" for name in model.layers}
+        assert names & results[1].state.keys() == (names if protect else set())
+        assert ("second moments" in model.describe()["stores"]) == (protect > 0)
+    assert kept[0.5] - kept[0.0] == 2 * 2 * 8 * 8  # blocks, maps, R x R
+
+
 def test_moments_are_of_what_the_bases_see_averaged_over_tasks():
     stream = models.stream()
-    model = models.fmlora(bases="random", maps=("q",))
+    model = models.fmlora(bases="random", maps=("q",), protect=0.5)
     expected = torch.zeros(8, 8, dtype=torch.float64)
     for t, task in enumerate(stream, 1):
         fk.train_task(model, task, stream, models.BUDGET)
@@ -141,9 +167,10 @@ def test_moments_are_of_what_the_bases_see_averaged_over_tasks():
 
 @pytest.mark.parametrize("bases", BASES)
 def test_the_outer_steps_of_prompt_and_core(bases):
-    """With an LDA head they are taken at the end: P + eta novelty (P_t - P), fold * M_t."""
+    """Of "parts", with an LDA head, at the end: P + eta novelty (P_t - P), fold * M_t."""
     stream = models.stream()
-    model = models.fmlora(bases=bases, fold=0.25, drs=False, dmp=fk.DMP(length=2, eta=0.5))
+    options = {"step": "parts", "fold": 0.25, "dmp": fk.DMP(length=2, eta=0.5)}
+    model = models.fmlora(bases=bases, drs=False, head=HeadOptions("lda"), **options)
     for t, task in enumerate(stream):
         before = model.prompt.detach().clone()
         steps = fk.train_steps(model, task, stream, models.BUDGET)

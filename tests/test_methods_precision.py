@@ -14,8 +14,7 @@ from fmlora_kit.methods import METHODS, HeadOptions
 IMAGES = models.noise(4)
 ALIKE = {  # without what is drawn or chosen otherwise in another precision
     "fmlora": {"dmp": None},  # the start of its prompt
-    "fmlora_ridge": {"dmp": None},
-    "ranpac": {"ridge": 1.0, "head": HeadOptions("linear")},
+    "ranpac": {"head": HeadOptions("ridge", projections=50, ridge=1.0)},
 }
 EXACT = {"aten.eye.default"}  # makes zeros and ones, the same in every precision
 

@@ -79,7 +79,7 @@ def test_the_card_of_fmlora_says_it_all():
     assert card["augmentation"] == "none"
     assert card["adapted layers"] == "q, v of blocks 0 to 1 (4 maps)"
     assert card["frozen"].startswith("the backbone; the shared bases once set")
-    assert card["kept of earlier tasks"].startswith("second moments of the core")
+    assert card["kept of earlier tasks"].startswith("at most 3 feature directions")
     assert card["other classes masked in training"].startswith("yes: only the current task's")
     assert card["at test"] == "arg-max over all classes seen so far; no task identity"
     assert card["head"].startswith("lda (scale 16, shrinkage 0.1): rows start at class means; ")

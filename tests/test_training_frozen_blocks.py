@@ -9,6 +9,7 @@ import torch
 from helpers import models
 
 import fmlora_kit as fk
+from fmlora_kit.methods import HeadOptions
 from fmlora_kit.probes import truncate_ranks
 from fmlora_kit.probes.scores import evaluation_mode
 from fmlora_kit.training import Budget
@@ -23,7 +24,7 @@ METHODS = {
     "ewc_lora": {"blocks": (1,), "fisher_images": 3},
     "frozen_backbone": {},
     "nearest_class_mean": {},
-    "ranpac": {"ridge": 1.0},
+    "ranpac": {"blocks": (1,), "head": HeadOptions("ridge", projections=50)},
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS, metrics
-from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
+from fmlora_kit.analysis.intervals import Interval, holm, mean_ci95, p_value, paired_difference
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import COMPUTES, NOT_RECORDED
@@ -236,16 +236,18 @@ def tied(
     *,
     among: Collection[str] | None = None,
     name: str = "final_accuracy",
+    corrected: bool = False,
 ) -> tuple[str, ...]:
     """The best row, and those whose paired difference to it has an interval with zero in it.
 
-    This is the one rule for what is bold. Joint training is left out. The intervals are not
-    corrected for the number of methods. With one common seed only an equal number is a tie.
+    This is the one rule for what is bold. Joint training is left out. With one common seed only an
+    equal number is a tie.
 
     Args:
         comparison: the methods.
         among: look at these rows only, by their labels; default: all.
         name: of the metric that decides.
+        corrected: allow for the number of methods (`intervals.holm`, at 5 %): more of them tie.
 
     Returns:
         Labels, the best first; empty if there is none besides joint training, or none is known.
@@ -253,9 +255,12 @@ def tied(
     rows = comparison.rows if among is None else [comparison.row(label) for label in among]
     rows = [row for row in rows if row.method != BOUND and not math.isnan(row.mean(name))]
     rows.sort(key=lambda row: _order(row, name))
-    return tuple(
-        row.label for row in rows if row is rows[0] or is_tie(difference(rows[0], row, name))
-    )
+    gaps = [difference(rows[0], row, name) for row in rows[1:]]
+    ties = [is_tie(gap) for gap in gaps]
+    if corrected:
+        tests = holm([math.nan if gap is None else p_value(gap) for gap in gaps])
+        ties = [tie or p > 0.05 for tie, p in zip(ties, tests, strict=True)]
+    return tuple(row.label for row, tie in zip(rows, [True, *ties], strict=False) if tie)
 
 
 def by_name(

@@ -61,6 +61,31 @@ def mean_ci95(values: Sequence[float]) -> Interval:
     return Interval(mean=float(values.mean()), ci95=float(half_width), n=n)
 
 
+def p_value(interval: Interval) -> float:
+    """Two-sided p of the t-test that a mean over seeds is zero; NaN for one value."""
+    from scipy import stats
+
+    if interval.ci95 == 0:
+        return float(interval.mean == 0)
+    t = interval.mean / interval.ci95 * stats.t.ppf(0.975, max(interval.n - 1, 1))
+    return float(2 * stats.t.sf(abs(t), interval.n - 1)) if interval.n > 1 else float("nan")
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Each p corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6).
+
+    The k-th smallest of m is multiplied by m - k + 1, is at least the one before it and at most 1.
+    NaN counts as a test, and stays.
+    """
+    order = sorted(range(len(p_values)), key=lambda k: (math.isnan(p_values[k]), p_values[k]))
+    corrected, least = [math.nan] * len(p_values), 0.0
+    for rank, k in enumerate(order):
+        if not math.isnan(p_values[k]):
+            least = min(1.0, max(least, p_values[k] * (len(p_values) - rank)))
+            corrected[k] = least
+    return tuple(corrected)
+
+
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Interval:
     """Mean of a - b with its 95% interval, for values that belong together (the same seeds)."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)

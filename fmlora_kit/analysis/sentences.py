@@ -7,7 +7,7 @@ swap. What is told apart is decided by `analysis.tied`'s rule.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from fmlora_kit.analysis.comparison import (
     LOWER_IS_BETTER,
@@ -88,7 +88,11 @@ def size(comparison: Comparison) -> str:
 
 
 def standing(
-    comparison: Comparison, method: str = OURS, *, among: Collection[str] | None = None
+    comparison: Comparison,
+    method: str = OURS,
+    *,
+    among: Collection[str] | None = None,
+    corrected: bool = False,
 ) -> str:
     """A sentence: `FM-LoRA is 2nd of 12 by mean; tied for first: RanPAC · FM-LoRA`.
 
@@ -97,6 +101,7 @@ def standing(
         method: whose standing is asked for: 1 + how many have a higher mean final accuracy; not
             joint training, which has none.
         among: look at those of these methods that are compared; default: all.
+        corrected: ties allow for the number of methods, see `tied`.
     """
     if method == BOUND:
         raise ValueError(f"method must be a learner of the stream, not a bound, got {method!r}")
@@ -105,13 +110,46 @@ def standing(
     some = compared if among is None else [m for m in compared if m in among or m == method]
     rows = [comparison.row(label) for label in some]
     nth = 1 + sum(row.mean("final_accuracy") > mean for row in rows)
-    leaders = tied(comparison, among=some)
+    leaders = tied(comparison, among=some, corrected=corrected)
     if max(len(row.seeds) for row in rows) == 1:
         how = "first (one seed: ties are not known)"
     else:
         how = "tied for first" if len(leaders) > 1 else "first alone"
     names = " · ".join(map(display_name, leaders))
     return f"{display_name(method)} is {ordinal(nth)} of {len(some)} by mean; {how}: {names}."
+
+
+def lost_to(comparison: Comparison, method: str = OURS) -> tuple[str, ...]:
+    """The learners that end higher than a method, by an interval that leaves zero out."""
+    ours = comparison.row(method)
+    gaps = {row.label: difference(ours, row) for row in comparison.learners if row is not ours}
+    return tuple(label for label, gap in gaps.items() if gap is not None and gap.high < 0)
+
+
+def not_above(comparison: Comparison, floor: str = "frozen_backbone") -> tuple[str, ...]:
+    """The learners that were not shown to end higher than a method, by such an interval."""
+    low = comparison.row(floor)
+    gaps = {row.label: difference(row, low) for row in comparison.learners if row is not low}
+    return tuple(label for label, gap in gaps.items() if gap is not None and not gap.low > 0)
+
+
+def paired_gaps(
+    comparisons: Mapping[str, Comparison], pairs: Mapping[str, tuple[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Final accuracy of one method minus another's, `+3.1 ± 0.8` points, paired by seed.
+
+    By the name of the comparison, then of the pair (a minus b, by their labels); a pair that a
+    comparison lacks is `–` there.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, comparison in comparisons.items():
+        rows = {row.label: row for row in comparison.rows}
+        there = {
+            w: difference(rows[a], rows[b]) if {a, b} <= rows.keys() else None
+            for w, (a, b) in pairs.items()
+        }
+        found[name] = {what: points(gap) for what, gap in there.items()}
+    return found
 
 
 def _leaders(comparison: Comparison) -> list[str]:

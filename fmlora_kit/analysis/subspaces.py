@@ -18,7 +18,8 @@ how much of the method is taken for granted:
 
 space   all directions of the layer
 core    FM-LoRA: the span of the shared bases, outside of which no update can lie
-open    FM-LoRA: of that, on the input side, what the protection of earlier tasks leaves open
+open    FM-LoRA: of that, on the input side, what the protection of earlier tasks leaves open;
+        without protection, the default, the same as "core"
 
 For methods without shared bases all three are the whole space.
 """

@@ -210,5 +210,6 @@ _READERS: dict[str, Callable[[Record], tuple[tuple[Update, ...], ...]]] = {
     "fmlora": _folded_pairs,
     "sequential_lora": _differences,
     "first_task_lora": _differences,
+    "ranpac": _differences,
     "joint": _differences,
 }

@@ -116,7 +116,7 @@ def compare_last_tasks(records: Mapping[str, Sequence[Record]]) -> Comparison:
 
 
 def render_last_tasks(comparison: Comparison) -> str:
-    """Ranks and novelties by seed as Markdown, then the paired difference of the ranks."""
+    """Ranks, moves of the core and novelties by seed as Markdown, then their paired differences."""
     near, novel = comparison.row(NEAR), comparison.row(NOVEL)
     cells = {"seed": [str(seed) for seed in near.seeds]}
     shown = {"rank": ("rank", 2), "move": ("the core's move, %", 1), "novelty": ("novelty", 3)}

@@ -6,11 +6,13 @@ profile of one step of some; then merged inference beside plain timm. The backbo
 random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
 
 What came out for ViT-B/16 at 224 pixels, batch 8, float32, two CPU cores, median of five rounds (24
-minutes): time as a ratio to the limit, peak memory as a ratio to PEFT's LoRA of rank 10.
+minutes): time as a ratio to the limit, peak memory as a ratio to PEFT's LoRA of rank 10. FM-LoRA
+and F-LoRA are here those of rank 32 on q and v (``fmlora_r32``); with its defaults, rank 64 on all
+maps, FM-LoRA is measured too, beside PEFT's of that rank on those maps, but has not been timed yet.
 
     a training step                    task 1   10     20     50     memory, tasks 1 and 50
-    F-LoRA (FM-LoRA without prompt)    0.950  0.948  0.953  0.949    0.964  0.903
-    FM-LoRA, four prompt tokens        0.997  0.991  0.989  1.007    0.982  0.920
+    F-LoRA, rank 32 on q and v         0.950  0.948  0.953  0.949    0.964  0.903
+    FM-LoRA, with four prompt tokens   0.997  0.991  0.989  1.007    0.982  0.920
     sequential LoRA                    0.954                0.952    0.964  0.964
     EWC on LoRA                        0.950                0.961    0.964  0.969
     InfLoRA                            0.950                0.953    1.029  1.029
@@ -65,14 +67,14 @@ from tqdm import tqdm
 from fmlora_kit.commands import bench_report, bench_sides
 from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, suggest, whole
 from fmlora_kit.commands.bench_measure import flops, operators, peak_bytes, take_turns
-from fmlora_kit.commands.bench_sides import LIMIT, NO_PROMPT, PEFT, PEFT_WIDE, SHORT_LIMIT, TimmPass
+from fmlora_kit.commands.bench_sides import LIMIT, NO_PROMPT, PEERS, PEFT, SHORT_LIMIT, TimmPass
 from fmlora_kit.commands.results import write_files
 from fmlora_kit.methods import METHODS
 from fmlora_kit.methods.frozen import FrozenBackbone
 from fmlora_kit.training.device import pick_device, precision
 
 # No task changes their step.
-CONSTANT = (PEFT, PEFT_WIDE, "full_finetuning", "frozen_backbone", "l2p")
+CONSTANT = (*PEERS, "full_finetuning", "frozen_backbone", "l2p")
 PROFILED = (LIMIT, SHORT_LIMIT, NO_PROMPT, "fmlora", PEFT)
 ABOUT = "Time a training step of every method, and of PEFT's LoRA, and write a summary and tables."
 EXAMPLE = "fmlora bench --quick --methods fmlora sd_lora --out build/bench"
@@ -129,7 +131,7 @@ def measure(asked: argparse.Namespace) -> dict:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("bench", ABOUT, EXAMPLE)
-    add, usual = parser.add_argument, [PEFT, PEFT_WIDE, *bench_sides.MEASURED]
+    add, usual = parser.add_argument, [*PEERS, *bench_sides.MEASURED]
     known = (*usual, *bench_sides.SAME_STEP)
     methods = {"choices": known, "default": usual, "metavar": "NAME"}
     add("--backbone", default="vit_base_patch16_224", help="any timm ViT; weights are random")
@@ -172,7 +174,7 @@ def _backbone(asked: argparse.Namespace) -> VisionTransformer:
 
 def _names(methods: Sequence[str]) -> list[str]:
     """What is measured: PEFT only if it is installed."""
-    left_out = () if importlib.util.find_spec("peft") else (PEFT, PEFT_WIDE)
+    left_out = () if importlib.util.find_spec("peft") else tuple(PEERS)
     if set(left_out) & set(methods):
         print("peft is not installed: its LoRA is left out", file=sys.stderr, flush=True)
     return [name for name in dict.fromkeys(methods) if name not in left_out]
@@ -183,7 +185,7 @@ def _tasks(name: str, tasks: Sequence[int]) -> list[int]:
     numbers = sorted(set(tasks))
     if name in CONSTANT:
         return numbers[:1]
-    grows = name in ("fmlora", NO_PROMPT) or METHODS[name].grows
+    grows = name in ("fmlora", NO_PROMPT) or (name in METHODS and METHODS[name].grows)
     return numbers if grows or len(numbers) == 1 else [numbers[0], numbers[-1]]
 
 

@@ -5,6 +5,9 @@ backward pass of activations only, down to the first block's input, with no weig
 the head's. It and PEFT run timm's own forward pass; what this package saves of that pass (see
 `backbones.forward`) is told apart by a second limit, which saves it too.
 
+FM-LoRA stands twice: with its defaults, beside PEFT's LoRA of the same rank on the same maps, and
+small, at rank 32 on q and v, beside PEFT's at rank 32 on its fused map of q, k and v.
+
 Frozen weights are shared between all sides, so that dozens of them fit into memory.
 """
 
@@ -13,7 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -29,14 +32,23 @@ from fmlora_kit.streams.task import Task
 
 LIMIT, SHORT_LIMIT = "frozen_limit", "frozen_limit_class_token"
 NO_PROMPT = "fmlora_no_prompt"
-PEFT, PEFT_WIDE = "peft_lora", "peft_lora_r32"  # r as published; r = R of FM-LoRA
+SMALL, SMALL_NO_PROMPT = "fmlora_r32", "fmlora_r32_no_prompt"
+_SMALL = {"flora": FLoRA(max_rank=32, maps=("q", "v"))}
+VARIANTS = {NO_PROMPT: {"dmp": None}, SMALL: _SMALL, SMALL_NO_PROMPT: {**_SMALL, "dmp": None}}
+PEFT, PEFT_WIDE, PEFT_ALL = "peft_lora", "peft_lora_r32", "peft_lora_r64"
+_LINEAR = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")  # of a block: all of its linear maps
+PEERS = {  # rank and maps as published; those of the small FM-LoRA; those of the default one
+    PEFT: {},
+    PEFT_WIDE: {"rank": 32},
+    PEFT_ALL: {"rank": FLoRA().max_rank, "maps": _LINEAR},
+}
 CLASSES_PER_TASK = 2
 PROGRESS = 0.25  # of a task: ranks are being chosen, everything trains
 CLIP = 1.0
 # What is no step of its own: the modules, and what is trained of them, are those of another method.
 SAME_STEP = dict.fromkeys(("first_task_lora", "ranpac", "joint"), "sequential_lora")
 NO_STEP = ("nearest_class_mean", "streaming_lda")  # nothing is trained by gradient
-MEASURED = (NO_PROMPT, *(name for name in METHODS if name not in (*SAME_STEP, *NO_STEP)))
+MEASURED = (*VARIANTS, *(name for name in METHODS if name not in (*SAME_STEP, *NO_STEP)))
 
 
 class TimmPass(FrozenBackbone):
@@ -68,15 +80,23 @@ class ShortLimit(FrozenLimit):
 
 
 class PEFTLoRA(TimmPass):
-    """PEFT's own LoRA of rank r on every block's fused qkv map; ImportError without `peft`."""
+    """PEFT's own LoRA of rank r on ``maps`` of every block; ImportError without `peft`."""
 
     name = PEFT
 
-    def __init__(self, backbone: VisionTransformer, n_classes: int, *, rank: int = 10, **options):
+    def __init__(
+        self,
+        backbone: VisionTransformer,
+        n_classes: int,
+        *,
+        rank: int = 10,
+        maps: Sequence[str] = _LINEAR[:1],
+        **options,
+    ):
         from peft import LoraConfig, inject_adapter_in_model  # a peer, no part of this package
 
         super().__init__(backbone, n_classes, **options)
-        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["qkv"])
+        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(maps))
         inject_adapter_in_model(config, self.vit)
 
     def parts(self) -> list[nn.Parameter]:
@@ -130,12 +150,8 @@ class Side:
 
 
 def options_for(name: str, n_tasks: int, width: int) -> dict:
-    """The default options of a method, in a stream of ``n_tasks`` tasks, on a ViT of that width."""
-    options: dict = {"head": HeadOptions("cosine")}
-    if name == NO_PROMPT:
-        options["dmp"] = None
-    if name == PEFT_WIDE:
-        options["rank"] = FLoRA().max_rank
+    """What a side is, else defaults, in a stream of ``n_tasks`` tasks on a ViT of that width."""
+    options: dict = {"head": HeadOptions("cosine"), **{**VARIANTS, **PEERS}.get(name, {})}
     if name == "hide_prompt":
         options["statistics"] = "variance"  # no part of a step, and 768 x 768 numbers per class
     if name == "coda_prompt":
@@ -154,8 +170,8 @@ def model_at(
     Earlier tasks are taken in from a snapshot of the first one, after a single step on a few
     images: the modules are those that the method has then, only their numbers are not.
     """
-    own = {LIMIT: FrozenLimit, SHORT_LIMIT: ShortLimit, PEFT: PEFTLoRA, PEFT_WIDE: PEFTLoRA}
-    kind = {**METHODS, **own, NO_PROMPT: METHODS["fmlora"]}[name]
+    own = {LIMIT: FrozenLimit, SHORT_LIMIT: ShortLimit, **dict.fromkeys(PEERS, PEFTLoRA)}
+    kind = {**METHODS, **own, **dict.fromkeys(VARIANTS, METHODS["fmlora"])}[name]
     options = options_for(name, max(tasks), backbone.embed_dim)
     make = partial(kind, backbone, CLASSES_PER_TASK * max(tasks))
     model = make(**options).to(device)
@@ -163,7 +179,8 @@ def model_at(
     for task in sorted(tasks):
         if task > 1 and state is None:
             if issubclass(kind, METHODS["fmlora"]):  # as large, and set in no time:
-                options = {**options, "flora": FLoRA(bases="random")}
+                flora = replace(options.get("flora", FLoRA()), bases="random")
+                options = {**options, "flora": flora}
             first, few = make(**options).to(device), few_images(1, backbone.patch_embed.img_size)
             first.begin_task(few)
             batch = (torch.tensor(a, device=device) for a in (few.train_images, few.train_labels))

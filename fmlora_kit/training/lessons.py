@@ -102,6 +102,15 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
     return tuple(load_briefs(there[name]))
 
 
+def study(name: str, folder: str | Path | None = None) -> dict:
+    """A study of `fmlora ablation`, as `Comparison.to_json` gave it: shipped, or in ``folder``."""
+    shipped = [place / "compare" / "studies" for place in DATA_FOLDERS]
+    folders = shipped if folder is None else [as_path("folder", folder)]
+    there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
+    file = there[checks.choice("name", name, there)]
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
     """What codes and papers say: "settings" of published codes, "accuracies" by preset, and "logs".
 

@@ -25,7 +25,6 @@ from fmlora_kit.training import Budget
 
 BUDGET = Budget(epochs=2, batch_size=16)
 SMALL = {  # what a method of this name needs on a ViT of two blocks
-    "fmlora": {"flora": fk.FLoRA(max_rank=8)},
     "dualprompt": {"g_blocks": (0,), "e_blocks": (1,)},
     "coda_prompt": {"components": 12, "n_tasks": 3, "length": 4, "blocks": (0, 1)},
     "hide_prompt": {"length": 3, "samples": 8, "sample_epochs": 5},
@@ -87,12 +86,12 @@ def styles(n_tasks=3):
 
 
 def fmlora(backbone=None, n_classes=9, *, drs=True, dmp=True, **changes):
-    """FM-LoRA with R = 8 and two prompt tokens; `changes` beginning with a FLoRA field go there."""
+    """FM-LoRA with R = 8 on q and v, two prompt tokens; `changes` that FLoRA has go there."""
     flora = {k: changes.pop(k) for k in list(changes) if k in fk.FLoRA.__dataclass_fields__}
     return fk.FMLoRA(
         vit() if backbone is None else backbone,
         n_classes,
-        flora=fk.FLoRA(**{"max_rank": 8, **flora}),
+        flora=fk.FLoRA(**{"max_rank": 8, "maps": ("q", "v"), **flora}),
         drs=(fk.DRS() if drs is True else drs or None),
         dmp=(fk.DMP(length=2) if dmp is True else dmp or None),
         **changes,
