@@ -5,7 +5,8 @@ position embedding [paper: a learnable prompt matrix that stabilises representat
 register tokens are exactly that, so a prompted model is still a plain timm ViT.
 
 Meta-update [ours], the Reptile outer step (Nichol et al. 2018, arXiv 1803.02999, alg. 1): task t
-trains fast prompts P_t from P; afterwards P <- P + eta_t (P_t - P), eta_t scaled by novelty.
+trains fast prompts P_t from P; afterwards P <- P + eta_t (P_t - P), with eta_t from
+`adapters.outer_step`.
 """
 
 from __future__ import annotations
