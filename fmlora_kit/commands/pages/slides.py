@@ -70,10 +70,15 @@ def slides(paths: Sequence[Path], title: str) -> str:
     Raises:
         ValueError: no cell is tagged `slide`, or the first one of a notebook has no heading.
     """
-    screens = [screen for path in paths for screen in _screens(path)]
+    screens: list[list[NotebookNode]] = []
+    for path in paths:
+        try:
+            screens += screens_of(nbformat.read(path, as_version=4))
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
     if not screens:
         raise ValueError(f"notebooks must have a cell tagged {TAG}, got none")
-    figures = take_figures(new_notebook(cells=[cell for screen in screens for cell in screen]))
+    figures = take_figures(NotebookNode(cells=[cell for screen in screens for cell in screen]))
     for figure in figures.values():
         layout = figure["layout"] = {**figure.get("layout", {})}
         layout["height"] = min(layout.get("height", FIGURE_HEIGHT), FIGURE_HEIGHT)
@@ -83,9 +88,10 @@ def slides(paths: Sequence[Path], title: str) -> str:
     return document(title, f"{body}\n<script>{SCRIPT}</script>", figures, css=css)
 
 
-def _screens(path: Path) -> list[list[NotebookNode]]:
+def screens_of(notebook: NotebookNode) -> list[list[NotebookNode]]:
+    """Copies of the cells of each screen; ValueError if the first has no heading."""
     screens: list[list[NotebookNode]] = []
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in notebook.cells:
         tags = cell.metadata.get("tags", ())
         if TAG not in tags:
             continue
@@ -95,8 +101,7 @@ def _screens(path: Path) -> list[list[NotebookNode]]:
         if cell.cell_type == "markdown" and cell.source.startswith("#"):
             screens.append([])
         if not screens:
-            rule = "begin with a heading"
-            raise ValueError(f"{path.name}: slides must {rule}, got {cell.source[:60]!r}")
+            raise ValueError(f"slides must begin with a heading, got {cell.source[:60]!r}")
         screens[-1].append(cell)
     return screens
 
