@@ -44,6 +44,7 @@ def test_only_what_is_tagged_is_shown_and_no_solution(page):
     assert "secret" not in page and "forget zero" not in page and "not written yet" not in page
     text = BeautifulSoup(page, "html.parser").main.get_text()
     assert "1 + 1" not in text and "Figure()" not in text
+    assert not BeautifulSoup(page, "html.parser").find(class_="input")
     assert [slides.screens_of(new_notebook(cells=[heading(), solution]))[0][1].source] == [""]
 
 

@@ -97,7 +97,7 @@ def screens_of(notebook: NotebookNode) -> list[list[NotebookNode]]:
             continue
         cell = copy.deepcopy(cell)
         if cell.cell_type == "code" and (cell.outputs or SOLUTION in tags):
-            cell.source = ""
+            cell.source, cell["transient"] = "", {"remove_source": True}
         if cell.cell_type == "markdown" and cell.source.startswith("#"):
             screens.append([])
         if not screens:
