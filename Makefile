@@ -7,17 +7,18 @@ SEEDS   ?=          # make demo SEEDS=5
 IMAGES  ?= data/tiny-imagenet-200 # make pretrain-photos IMAGES=folder
 ARGS    ?=          # further arguments of the program behind a target, e.g. make test ARGS="-x"
 JOBS    ?= 2        # test processes
+TIMES   ?= 20       # make fuzz TIMES=1000: for a night
 CELL_TIMEOUT ?= 600 # seconds that one notebook cell may take
 
 PY        := .venv/bin/python
 READY     := .venv/ready
-NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/workshop/*.ipynb))
 GIGABYTES := $(if $(filter Linux,$(shell uname -s)),9,3)# a Linux torch brings its CUDA libraries
 LAB_SETTINGS := fmlora_kit/commands/jupyter/labconfig/default_setting_overrides.json
 
 export PLOTLY_RENDERER := plotly_mimetype
 
-.PHONY: help env demo lab test test-browser lint notebooks site gallery pretrain pretrain-photos \
+.PHONY: help env demo lab test test-browser fuzz lint notebooks site gallery pretrain pretrain-photos \
     ablation compare bench workshop wheelhouse clean
 
 help:  ## list the targets
@@ -40,6 +41,9 @@ test: lint  ## lint, run the tests with their coverage, run every notebook and c
 
 test-browser: $(READY)  ## drive the notebooks and the pages in a Chromium (FMLORA_BROWSER=path: in this one)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -rs -n $(JOBS) --dist loadfile tests/browser $(ARGS)
+
+fuzz: $(READY)  ## the fuzz suite, with other inputs than make test has and TIMES as many of them
+	FUZZ_TIMES=$(TIMES) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile tests/fuzz $(ARGS)
 
 lint: $(READY)  ## ruff over the package, the tests and the notebooks
 	@$(PY) -m ruff check .
@@ -80,7 +84,7 @@ bench: $(READY)  ## time a training step of every method, and PEFT's, on ViT-B/1
 	@$(PY) -m fmlora_kit bench --out build/bench $(ARGS)
 
 clean:  ## remove what was built; keeps .venv (rm -r .venv removes that too)
-	rm -rf build dist .coverage .coverage.* .pytest_cache .ruff_cache
+	rm -rf build dist .hypothesis .coverage .coverage.* .pytest_cache .ruff_cache
 	find fmlora_kit tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 # --- the environment -------------------------------------------------------------------------

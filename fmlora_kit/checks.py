@@ -6,19 +6,21 @@ numpy's numbers are taken for what they are and come back as Python's. This modu
 and imports none.
 
 Where many values come in at once, their annotations are the rules: ``threshold: Share = 0.95`` in a
-signature, or a field of a dataclass, says name, kind and default in one place, and `checked` or
-`check_fields` hold the values to them.
+signature, or a field of a dataclass, says name, kind and default in one place, and `checked`,
+`check_fields` or the decorator `held` hold the values to them.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import is_dataclass
-from functools import cache, partial
+from functools import cache, partial, wraps
+from inspect import Signature, signature
 from numbers import Real
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -113,6 +115,32 @@ def choice(name: str, value: object, choices: Collection) -> object:
     return value
 
 
+def as_path(name: str, value: object) -> Path:
+    """A path from what a caller calls one; a ValueError if it is none, empty, or too long."""
+    instance(name, value, str | os.PathLike, "a path")
+    found = os.fsdecode(instance(name, os.fspath(value), str | bytes, "a path"))
+    text(name, found.encode("utf-8", "replace").decode())  # a folder's name may be any bytes
+    try:
+        os.stat(found)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, a link in a circle, a byte 0
+        reason = getattr(error, "strerror", None) or error
+        raise fail(name, f"a path that can be looked at ({reason})", Path(found)) from None
+    return Path(found)
+
+
+def numbers(name: str, values: object) -> np.ndarray:
+    """An array of numbers, NaN and infinity among them; a text, or a ragged list, is none."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal length
+        array = np.array(None)
+    if array.dtype.kind not in "biuf" or isinstance(values, bool):
+        raise fail(name, "an array of numbers", values)
+    return array
+
+
 def instance(name: str, value: object, kinds: type | tuple[type, ...], what: str) -> object:
     """A value of a type, called ``what`` in the error ("a Budget")."""
     if not isinstance(value, kinds):
@@ -122,14 +150,19 @@ def instance(name: str, value: object, kinds: type | tuple[type, ...], what: str
 
 def listed(name: str, values: Iterable) -> tuple:
     """The values as a tuple; a text is no list."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise fail(name, "a list", values)
-    return tuple(values)
+    try:
+        return tuple(values)
+    except TypeError:  # an array without dimensions
+        raise fail(name, "a list", values) from None
 
 
 def different(name: str, values: Iterable) -> tuple:
     """The values as a tuple, each of them once."""
     found = listed(name, values)
+    if any(isinstance(value, np.ndarray) for value in found):
+        raise fail(name, "a list of single values", values)
     if any(value in found[:k] for k, value in enumerate(found)):  # some may not be hashable
         raise fail(name, "different from each other", found)
     return found
@@ -174,7 +207,9 @@ def checked(name: str, value: object, kind: object) -> object:
     nothing of that could be checked is taken as it is.
     """
     origin, parts = get_origin(kind), get_args(kind)
-    if type(None) in parts:  # "X | None"
+    if Path in parts or os.PathLike in parts:  # "str | Path"
+        return None if value is None and type(None) in parts else as_path(name, value)
+    if type(None) in parts and len(parts) == 2:  # "X | None"
         if value is None:
             return None
         (kind,) = [part for part in parts if part is not type(None)]
@@ -189,9 +224,37 @@ def checked(name: str, value: object, kind: object) -> object:
         return _listed(name, value, parts)
     if kind in _PLAIN:
         return _PLAIN[kind](name, value)
+    if kind is np.ndarray:
+        return numbers(name, value)
     if is_dataclass(kind):
         return instance(name, value, kind, f"an instance of {kind.__name__}")
     return value
+
+
+def held(function: Callable) -> Callable:
+    """Decorate a function: what it is given is held to its annotations, see `checked`."""
+    known = signature(function)
+
+    @wraps(function)
+    def call(*args, **options):
+        return function(*args_held(function, known, args, options)[0], **options)
+
+    return call
+
+
+def args_held(
+    function: Callable, known: Signature, args: tuple, options: dict
+) -> tuple[tuple, dict]:
+    """What a function is about to be given, each value as `checked` returns it.
+
+    What does not fit the signature at all is left to Python's own TypeError.
+    """
+    rules = kinds(function)
+    names = [p.name for p in known.parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    both = [checked(n, v, rules.get(n)) for n, v in zip(names, args, strict=False)]
+    for name, value in options.items():
+        options[name] = checked(name, value, rules.get(name))
+    return (*both, *args[len(both) :]), options
 
 
 def _listed(name: str, values: object, parts: tuple) -> tuple:

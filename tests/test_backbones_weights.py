@@ -175,7 +175,7 @@ def test_what_is_no_weight_file_is_refused(suffix, tmp_path):
 
 def test_pickled_objects_are_refused(tmp_path):
     torch.save({"model": PurePosixPath("a")}, tmp_path / "a.pth")
-    with pytest.raises(ValueError, match=r"a\.pth: RuntimeError: weights_only=True blocked"):
+    with pytest.raises(ValueError, match=r"a\.pth: \w+Error: .*weights_only=True"):
         load_file(models.vit(), tmp_path / "a.pth")
 
 

@@ -24,19 +24,22 @@ def page(tmp_path, capsys):
     words = ["--notebooks", str(tmp_path / "solved"), "--out", str(tmp_path / "out")]
     assert main(["workshop", "slides", *words]) == 0
     path = tmp_path / "out" / "slides.html"
-    assert capsys.readouterr().out == f"4 slides: {path}\n"
+    assert capsys.readouterr().out == f"6 slides: {path}\n"
     return path.read_text(encoding="utf-8")
 
 
 def test_a_screen_is_a_heading_and_what_follows_it(page):
     found = screens(page)
-    assert [screen["id"] for screen in found] == ["slide-1", "slide-2", "slide-3", "slide-4"]
+    assert [screen["id"] for screen in found] == [f"slide-{k}" for k in range(1, 7)]
     assert [screen.find(["h1", "h2"]).get_text() for screen in found] == 2 * [
         "W1 Squares",
         "E1 Square (10 minutes)",
+        "E1 Square (10 minutes)",  # again, above the figure
     ]
-    assert found[0]["aria-label"] == "1 of 4: W1 Squares" and found[0].find("math")
-    assert [len(screen.find_all(attrs={"data-figure": True})) for screen in found] == [0, 1, 0, 1]
+    assert found[0]["aria-label"] == "1 of 6: W1 Squares" and found[0].find("math")
+    assert [len(screen.find_all(attrs={"data-figure": True})) for screen in found] == [
+        *(0, 0, 1, 0, 0, 1)
+    ]
 
 
 def test_only_what_is_tagged_is_shown_and_no_solution(page):
@@ -45,7 +48,8 @@ def test_only_what_is_tagged_is_shown_and_no_solution(page):
     text = BeautifulSoup(page, "html.parser").main.get_text()
     assert "1 + 1" not in text and "Figure()" not in text
     assert not BeautifulSoup(page, "html.parser").find(class_="input")
-    assert [slides.screens_of(new_notebook(cells=[heading(), solution]))[0][1].source] == [""]
+    ((_, shown),) = slides.screens_of(new_notebook(cells=[heading(), solution]))
+    assert shown.source == ""
 
 
 def heading():
@@ -55,8 +59,11 @@ def heading():
 def test_code_is_shown_where_there_is_no_output():
     shown = tagged(new_code_cell("figure", outputs=[figure_output()]), "slide")
     plain = tagged(new_code_cell("C + M @ N"), "slide")
-    (screen,) = slides.screens_of(new_notebook(cells=[heading(), shown, plain]))
-    assert [cell.source for cell in screen] == ["# A", "", "C + M @ N"]
+    found = slides.screens_of(new_notebook(cells=[heading(), plain, shown]))
+    assert [[cell.source for cell in screen] for screen in found] == [
+        ["# A", "C + M @ N"],
+        ["# A", ""],
+    ]
 
 
 def test_figures_have_names_of_their_own_and_fit(page):

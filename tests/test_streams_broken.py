@@ -62,7 +62,7 @@ def nowhere(path):
 
 def deep(path):
     with Image.open(path) as picture:
-        grey = picture.convert("I;16")
+        grey = picture.convert("L").convert("I;16")
     grey.save(path, format="PNG")
 
 
@@ -73,7 +73,7 @@ IMAGES = {
     "a text": (lambda path: path.write_text("not an image"), ValueError, WHOLE),
     "a folder": (folder_instead, ValueError, WHOLE),
     "a link to nowhere": (nowhere, FileNotFoundError, "must be an image file, got none there, or"),
-    "16 bits": (deep, ValueError, WHOLE + "more than 8 bits per channel, mode I;16"),
+    "16 bits": (deep, ValueError, WHOLE + "more than 8 bits per channel, mode I"),
 }
 
 

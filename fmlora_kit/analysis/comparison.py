@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import DEFINITIONS, metrics
 from fmlora_kit.analysis.intervals import Interval, mean_ci95, paired_difference
 from fmlora_kit.analysis.names import BOUND, OURS, display_name
@@ -171,10 +172,10 @@ def compare_records(records: Iterable[Record] | Mapping[str, Sequence[Record]]) 
         ValueError: there is no record, or two do not compare: see `check_comparable`.
     """
     if not isinstance(records, Mapping):
-        records = list(records)
+        records = _records(records)
         methods = dict.fromkeys(record.method for record in records)
         records = {m: [record for record in records if record.method == m] for m in methods}
-    every = [record for runs in records.values() for record in runs]
+    every = [record for runs in records.values() for record in _records(runs)]
     if not every:
         raise ValueError("records must hold at least one record, got none")
     check_comparable(every, [label for label, runs in records.items() for _ in runs])
@@ -184,6 +185,14 @@ def compare_records(records: Iterable[Record] | Mapping[str, Sequence[Record]]) 
     return Comparison(
         _stream(whole), whole.scenario, _with_gains(rows), tuple(sorted(devices, key=str))
     )
+
+
+def _records(records: object) -> list[Record]:
+    """The records, if they are some and not something else."""
+    rule = "a list of Records, or lists by label"
+    if isinstance(records, str | bytes) or not isinstance(records, Iterable):
+        raise checks.fail("records", rule, records)
+    return [checks.instance("records", each, Record, rule) for each in records]
 
 
 def make_rows(
@@ -231,6 +240,7 @@ def is_tie(gap: Interval | None) -> bool:
     return not math.isnan(gap.ci95) and not gap.excludes_zero
 
 
+@checks.held
 def tied(
     comparison: Comparison,
     *,
@@ -251,6 +261,8 @@ def tied(
         Labels, the best first; empty if there is none besides joint training, or none is known.
     """
     rows = comparison.rows if among is None else [comparison.row(label) for label in among]
+    for row in rows[:1]:
+        checks.choice("name", name, row.values)
     rows = [row for row in rows if row.method != BOUND and not math.isnan(row.mean(name))]
     rows.sort(key=lambda row: _order(row, name))
     return tuple(

@@ -180,7 +180,7 @@ def class_confusion(
     seen, names, tasks = _seen_classes(record, n)
     chosen = range(n) if task is None else [task]
     columns = _columns(record, seen)
-    if most is not None and seen.size > most:
+    if checks.checked("most", most, checks.Count | None) is not None and seen.size > most:
         if task is None or record.scenario != "class-incremental":
             rule = f"of at most {most} classes to be told apart here (task= shows one task's)"
             raise checks.fail("record", rule, seen.size)

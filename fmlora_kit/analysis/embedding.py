@@ -55,13 +55,14 @@ class Embedding:
     n_neighbours: int
 
 
+@checks.held
 def embed(
     history: FeatureHistory,
     *,
     perplexity: float = 30,
     n_neighbours: int = 10,
     warm: bool = True,
-    seed: int = 0,
+    seed: checks.Natural = 0,
 ) -> Embedding:
     """t-SNE of the images of the tasks learned, at each moment of a history.
 

@@ -88,6 +88,7 @@ def check_history(history: FeatureHistory, name: str = "history") -> FeatureHist
     return checks.instance(name, history, FeatureHistory, "a FeatureHistory")
 
 
+@checks.held
 def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float:
     """Linear CKA of the same n images in two feature spaces.
 
@@ -102,7 +103,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
     Returns:
         1 for the same geometry; NaN if all images have the same features in one of the spaces.
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    x, y = x.astype(float), y.astype(float)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise ValueError(
             f"x and y must be matrices with one row per image, got {x.shape}, {y.shape}"
@@ -117,6 +118,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
     return float(hsic(k, m) / np.sqrt(scale)) if scale > 0 else float("nan")
 
 
+@checks.held
 def cka_since_learned(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
     """(m, T) CKA of each task's test images now with what they were when just learned.
 
@@ -131,6 +133,7 @@ def cka_since_learned(history: FeatureHistory, *, debiased: bool = True) -> np.n
     )
 
 
+@checks.held
 def cka_consecutive(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
     """(m, T) CKA of each task's test images between every moment and the one before.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from fmlora_kit.checks import numbers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def mean_ci95(values: Sequence[float]) -> Interval:
     """
     from scipy import stats
 
-    values = np.asarray(values, dtype=float)
+    values = numbers("values", values).astype(float)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"values must be one number per seed, at least one, got {values.tolist()}")
     n = values.size
@@ -63,7 +63,7 @@ def mean_ci95(values: Sequence[float]) -> Interval:
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Interval:
     """Mean of a - b with its 95% interval, for values that belong together (the same seeds)."""
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    a, b = (numbers(name, each).astype(float) for name, each in (("a", a), ("b", b)))
     if a.shape != b.shape:
         raise ValueError(f"a and b must have one value per seed each, got {a.size} and {b.size}")
     return mean_ci95(a - b)

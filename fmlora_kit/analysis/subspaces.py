@@ -149,6 +149,7 @@ def pair_table(
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
+    energy = checks.number("energy", energy, above=0, high=1)
     return _pair_table(check_record(record, 2), side, energy, within)
 
 

@@ -10,7 +10,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones.weights import fetch, load_file, sha256
-from fmlora_kit.checks import choice, fail, flag, integer, text
+from fmlora_kit.checks import as_path, choice, fail, flag, integer, text
 
 _PACKAGE = Path(__file__).parents[1]
 DATA_FOLDERS = (_PACKAGE / "_data", _PACKAGE.parent / "data")  # a wheel's, a checkout's
@@ -60,6 +60,8 @@ def load_backbone(
     flag("pretrained", pretrained)
     flag("keep_head", keep_head)
     choice("input_range", input_range, INPUT_RANGES)
+    if weights is not None:
+        weights = as_path("weights", weights)
     if weights is not None and not pretrained:
         raise ValueError("pretrained must be True where weights are given, got False")
     make = _embedded if name in EMBEDDED else _timm

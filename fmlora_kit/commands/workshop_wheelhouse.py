@@ -65,7 +65,8 @@ def fill(folder: Path, platforms: Sequence[str] | None, python: str, torch_index
         apart = [line for line in listed if cpu and line.partition("==")[0] in TORCH]
         where = ["--index-url", torch_index] if platform == "linux" else []
         _download(wheels, platform, python, [line for line in listed if line not in apart])
-        _download(wheels, platform, python, apart, where)
+        if apart:
+            _download(wheels, platform, python, apart, where)
     workshop_build.build(
         sorted((notebooks / "workshop").glob("*.ipynb")), folder / "notebooks/workshop"
     )

@@ -113,7 +113,10 @@ def same_images(
     """The explanations as a list; ValueError unless all are of one run, its images and moments."""
     if isinstance(explanations, Explanations):
         explanations = [explanations]
-    listed = list(explanations.values() if isinstance(explanations, Mapping) else explanations)
+    given = explanations.values() if isinstance(explanations, Mapping) else explanations
+    listed = list(checks.listed("explanations", given))
+    for each in listed:
+        checks.instance("explanations", each, Explanations, "a list of Explanations")
     if not listed:
         raise checks.fail("explanations", "at least one method's", listed)
     for e in listed[1:]:

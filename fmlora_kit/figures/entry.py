@@ -44,7 +44,9 @@ def plain(value: object) -> object:
 def draws(
     kind: type | None = None, *, alone: bool = True, forms: tuple[type, ...] = ()
 ) -> Callable:
-    """Decorate a figure: its first argument is checked, the names in all arguments become plain.
+    """Decorate a figure: its arguments are checked, the names in all of them become plain.
+
+    The first is held to ``kind``, the others to their annotations (`checks.checked`).
 
     Args:
         kind: of the first argument; None: the figure checks it itself.
@@ -53,7 +55,8 @@ def draws(
     """
 
     def decorate(draw: Callable) -> Callable:
-        name = next(iter(signature(draw).parameters))
+        known = signature(draw)
+        name = next(iter(known.parameters))
 
         @wraps(draw)
         def drawn(*args, **settings):
@@ -61,6 +64,7 @@ def draws(
                 args = (_checked(name, args[0], kind, alone, forms), *args[1:])
             elif name in settings and kind is not None:
                 settings[name] = _checked(name, settings[name], kind, alone, forms)
+            args, settings = checks.args_held(draw, known, args, settings)
             try:
                 return draw(*plain(args), **plain(settings))
             except ValueError as error:  # it names what was given, as it was given
@@ -72,6 +76,9 @@ def draws(
     return decorate
 
 
+_NO_LISTS = (str, bytes, bytearray, Mapping)
+
+
 def _checked(name: str, value: object, kind: type, alone: bool, forms: tuple) -> object:
     """The value, if it is of the kind or in one of the forms; an iterable comes back as a list."""
     one = f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
@@ -81,7 +88,7 @@ def _checked(name: str, value: object, kind: type, alone: bool, forms: tuple) ->
         return value
     if isinstance(value, Mapping) and Mapping in forms:
         several = value.values()
-    elif isinstance(value, Iterable) and not isinstance(value, str | Mapping) and list in forms:
+    elif list in forms and isinstance(value, Iterable) and not isinstance(value, _NO_LISTS):
         several = value = list(value)
     else:
         raise checks.fail(name, rule, value)

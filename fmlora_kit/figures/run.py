@@ -25,7 +25,7 @@ def training_progress(
     losses: Sequence[float] = (),
     *,
     task_names: Sequence[str] | None = None,
-    n_steps: int = 0,
+    n_steps: checks.Natural = 0,
     expected_rank: Sequence[float] | None = None,
 ) -> go.Figure:
     """Left: the training loss of every step, task after task. Right: accuracy on each task now.
@@ -44,7 +44,8 @@ def training_progress(
         expected_rank: (L,) E[r] of the task in training, per adapted map.
     """
     checks.instance("record", record, Record, "a Record")
-    per_task = [task.losses for task in record.tasks] + ([np.asarray(losses)] if losses else [])
+    now = checks.numbers("losses", losses)
+    per_task = [task.losses for task in record.tasks] + ([now] if now.size else [])
     names = list(record.task_names if task_names is None else task_names)
     names += [f"task {k + 1}" for k in range(len(names), len(per_task))]
     if max(len(names), len(per_task)) > record.n_tasks:
@@ -70,7 +71,7 @@ def training_progress(
     colors = task_colors(record.n_tasks)
     end = _add_losses(figure, per_task, names, colors)
     _add_accuracy(figure, record, names, colors, row=1, col=len(panels))
-    n_steps = max(end, end - len(losses) + n_steps, 1)
+    n_steps = max(end, end - now.size + n_steps, 1)
     figure.update_xaxes(title_text="step", range=[0, n_steps], col=1)
     figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
     learned = "accuracy (%), ◇ when just learned"

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit import checks
 from fmlora_kit.figures.entry import plain
 from fmlora_kit.figures.style import new_figure, short, task_colors
 
@@ -32,8 +33,9 @@ def samples(stream: object, per_class: int = 1, *, max_columns: int = 30) -> go.
         max_columns: most pictures in a row, at least 1; further classes are left out.
     """
     for name, value in (("per_class", per_class), ("max_columns", max_columns)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+        checks.integer(name, value, 1)
+    if not getattr(stream, "tasks", ()):
+        raise checks.fail("stream", "a Stream with its tasks", stream)
     rows = [_row(task, per_class, max_columns) for task in stream.tasks]
     widest = max(len(labels) for _, labels in rows)
     pictures = "one training picture" if per_class == 1 else f"{per_class} training pictures"

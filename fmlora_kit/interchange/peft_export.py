@@ -80,8 +80,8 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
             f"got block {model.vit.entering_prompt.block}; use dmp=None, or adapt block 0 too"
         )
     factors = _sum_factors(model) if task is None else _task_factors(model, task)
+    folder = checks.as_path("folder", folder)
     layers = _stack_by_module(model.sites, factors, model.vit)
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in (BASE, WEIGHTS, "adapter_config.json"):  # of an adapter that was here before
         (folder / name).unlink(missing_ok=True)

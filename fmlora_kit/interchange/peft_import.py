@@ -18,10 +18,11 @@ from safetensors import safe_open
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from fmlora_kit import checks
 from fmlora_kit.adapters import flora
 from fmlora_kit.adapters.dmp import prompt_parameter
 from fmlora_kit.adapters.head import SET_AFTERWARDS
-from fmlora_kit.adapters.sites import Site
+from fmlora_kit.adapters.sites import Site, find_sites
 from fmlora_kit.interchange.peft_export import load_peft
 from fmlora_kit.methods import FMLoRA, Method
 from fmlora_kit.streams import Task
@@ -55,11 +56,13 @@ def import_peft(
         ValueError: it is no LoRA, does not fit the backbone, changes something that ``flora``
             leaves out, or has a rank above ``flora.max_rank``.
     """
-    return _FromAdapter(backbone, n_classes, adapter=Path(folder), **options)
+    folder = checks.as_path("folder", folder)
+    return _FromAdapter(backbone, n_classes, adapter=folder, **options)
 
 
 class _FromAdapter(FMLoRA):
     def __init__(self, backbone, n_classes: int, *, adapter: Path, **options):
+        find_sites(backbone)  # refuses what is no ViT before anything is read
         peft = load_peft()
         for name in (CONFIG, WEIGHTS):
             if not (adapter / name).is_file():  # PEFT would look for the folder's name on a hub

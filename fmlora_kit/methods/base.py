@@ -300,7 +300,7 @@ class Method(Encoder):
     def generator(self, *purpose: int) -> torch.Generator:
         """Randomness that depends on nothing but the seed and what it is for."""
         words = np.random.SeedSequence([self.seed, *purpose]).generate_state(1, np.uint64)
-        return torch.Generator().manual_seed(int(words[0] >> 1))
+        return torch.Generator().manual_seed(int(words[0]) >> 1)
 
     def _check_length(self, task: Task) -> None:
         """Raise ValueError if as many tasks as ``n_tasks`` says were learned already."""

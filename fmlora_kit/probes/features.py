@@ -45,6 +45,7 @@ def features_over_time(
     """
     check_record(record, 1)
     checks.instance("stream", stream, Stream, "a Stream")
+    checks.checked("label", label, str | None)
     tasks = stream.tasks[: len(record.tasks)]
     if [(t.name, t.classes) for t in record.tasks] != [(t.name, tuple(t.classes)) for t in tasks]:
         rule = f"have the record's tasks {list(record.task_names)} with the same classes"
@@ -75,6 +76,7 @@ def features_now(
     """
     checks.instance("model", model, Method, "a Method")
     checks.instance("stream", stream, Stream, "a Stream")
+    checks.checked("label", label, str | None)
     checks.choice("split", split, ("test", "train"))
     return _make_history(label or model.name, [model], stream.tasks, split, per_class)
 

@@ -10,10 +10,10 @@ import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from fmlora_kit.checks import as_path, instance, listed
 from fmlora_kit.record import storage
 from fmlora_kit.record.record import Record
 from fmlora_kit.record.storage import RECORD_FILE, RecordError
@@ -24,7 +24,9 @@ BRIEFS_VERSION = 1
 
 def save_briefs(records: Iterable[Record], file: str | os.PathLike) -> None:
     """Write `Record.brief` of each record into one file, atomically, or raise RecordError."""
-    file = Path(file)
+    file = as_path("file", file)
+    rule = "a list of Records"
+    records = [instance("records", each, Record, rule) for each in listed("records", records)]
     briefs = [
         {
             **record.header(),
@@ -47,8 +49,8 @@ def load_briefs(file: str | os.PathLike) -> list[Record]:
 
     A file of an earlier fmlora_kit has no hash: it is read, and a warning says so.
     """
+    path = as_path("file", file)
     try:
-        path = Path(file)
         if path.exists() and not path.is_file():  # a FIFO would wait for ever
             raise RecordError("it is no regular file")
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -89,7 +91,7 @@ class Shelf:
 
 def load_records(folder: str | os.PathLike) -> Shelf:
     """Read every record below an existing folder; what cannot be read is named with the reason."""
-    root = Path(folder)
+    root = as_path("folder", folder)
     if not root.is_dir():
         raise RecordError(f"folder must be a folder that exists, got {str(folder)!r}")
     shelf = Shelf({}, {})

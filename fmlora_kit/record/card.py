@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 
+from fmlora_kit.checks import instance
 from fmlora_kit.record.record import Record
 
 NOT_RECORDED = "not recorded"
@@ -35,6 +36,7 @@ def run_card(record: Record) -> dict[str, str]:
 
     The record may be unfinished and of any version; what it lacks the facts of is "not recorded".
     """
+    instance("record", record, Record, "a Record")
     parts = ("method", "stream", "training")
     facts, stream, training = (record.config.get(part, {}) for part in parts)
     size = facts.get("input_size") or stream.get("image_size")

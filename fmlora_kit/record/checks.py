@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import operator
+from collections.abc import Iterable, Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -39,8 +41,29 @@ def require(holds: bool, rule: str, got: object) -> None:
         raise RecordError(f"{rule}, got {got}")
 
 
+def several(name: str, values: object) -> tuple:
+    """The values as a tuple; raise `RecordError` if they are none, or a text or a dict."""
+    fits = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
+    require(fits and getattr(values, "ndim", 1), f"{name} must be a list", shown(values))
+    return tuple(values)
+
+
+def by_name(name: str, values: object) -> dict:
+    """The values, if they are a dict; raise `RecordError` if they are not."""
+    require(isinstance(values, Mapping), f"{name} must be a dict", shown(values))
+    return dict(values)
+
+
+def real(name: str, value: object) -> float:
+    """`value` as a float; raise `RecordError` if it is no number."""
+    fits = isinstance(value, Real | np.number) and not isinstance(value, bool | np.complexfloating)
+    require(fits, f"{name} must be a number", shown(value))
+    return float(value)
+
+
 def whole(name: str, value: object) -> int:
     """`value` as an int; raise `RecordError` if it is no whole number."""
+    require(not isinstance(value, bool), f"{name} must be a whole number", shown(value))
     try:
         return operator.index(value)
     except TypeError as error:
@@ -52,7 +75,10 @@ def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarra
 
     Raise `RecordError` unless they are numbers that fit `dtype` (default: their own) without loss.
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal length
+        array = np.array(None)
     kind, given = array.dtype.kind, f"dtype {array.dtype}"
     require(kind in "biuf", f"{name} must be an array of numbers", given)
     fits = dtype is not np.int64 or not array.size or kind in "iu"

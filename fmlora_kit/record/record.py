@@ -14,8 +14,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from fmlora_kit.checks import shown
 from fmlora_kit.record import display, storage
-from fmlora_kit.record.checks import ReadOnlyDict, check_record, plain_json, put, require, whole
+from fmlora_kit.record.checks import (
+    ReadOnlyDict,
+    by_name,
+    check_record,
+    plain_json,
+    put,
+    require,
+    several,
+    whole,
+)
 from fmlora_kit.record.storage import RecordError, StoredTask
 from fmlora_kit.record.task import TaskResult
 
@@ -54,10 +64,13 @@ class Record:
     def __post_init__(self) -> None:
         for name in ("n_tasks", "n_classes", "seed"):
             put(self, name, whole(name, getattr(self, name)))
-        put(self, "layers", tuple(str(layer) for layer in self.layers))
-        put(self, "config", ReadOnlyDict(plain_json("config", self.config)))
-        put(self, "versions", ReadOnlyDict(plain_json("versions", self.versions)))
-        put(self, "tasks", tuple(self.tasks))
+        put(self, "layers", tuple(str(layer) for layer in several("layers", self.layers)))
+        for name in ("config", "versions"):
+            content = plain_json(name, by_name(name, getattr(self, name)))
+            put(self, name, ReadOnlyDict(content))
+        rule, tasks = "tasks must be a list of TaskResults", several("tasks", self.tasks)
+        put(self, "tasks", tasks)
+        require(all(isinstance(each, TaskResult) for each in tasks), rule, shown(tasks))
         check_record(self)
 
     @classmethod
@@ -89,6 +102,7 @@ class Record:
 
     def with_task(self, result: TaskResult) -> Record:
         """This record with one more finished task."""
+        require(isinstance(result, TaskResult), "result must be a TaskResult", shown(result))
         return replace(self, tasks=(*self.tasks, result))
 
     def until(self, n: int) -> Record:

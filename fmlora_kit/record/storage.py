@@ -23,6 +23,8 @@ from pathlib import Path
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from fmlora_kit.checks import as_path
+
 FORMAT_VERSION = 2  # 2 added test_labels and traces; 1 is read as well
 RECORD_FILE = "record.json"
 TIMING_FILE = "timing.json"
@@ -73,7 +75,7 @@ def save_folder(
         RecordError: `folder` holds another record, cannot be written, or the disk is full. What was
             saved there before stays as it was.
     """
-    folder = Path(folder)
+    folder = as_path("folder", folder)
     goes_on = not replace and (folder / RECORD_FILE).exists()
     already = _tasks_already_saved(folder, header, tasks) if goes_on else 0
     try:
@@ -104,7 +106,7 @@ def load_folder(
     Raises:
         RecordError: a file is missing, truncated, altered, or written by a newer version.
     """
-    folder = Path(folder)
+    folder = as_path("folder", folder)
     body = _read_body(folder)
     listed = body.pop("tasks", None)
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):

@@ -14,7 +14,16 @@ import numpy as np
 import safetensors.numpy
 
 from fmlora_kit.record import storage
-from fmlora_kit.record.checks import ReadOnlyDict, check_task, put, read_only, whole
+from fmlora_kit.record.checks import (
+    ReadOnlyDict,
+    by_name,
+    check_task,
+    put,
+    read_only,
+    real,
+    several,
+    whole,
+)
 
 _STATE_PREFIX, _TRACE_PREFIX = "state.", "trace."
 
@@ -73,9 +82,10 @@ class TaskResult:
     n_bytes_left_out: int = 0
 
     def __post_init__(self) -> None:
-        put(self, "classes", tuple(int(c) for c in self.classes))
-        put(self, "class_names", tuple(str(name) for name in self.class_names))
-        if not len(self.test_labels):
+        put(self, "classes", tuple(whole("classes", c) for c in several("classes", self.classes)))
+        names = several("class_names", self.class_names)
+        put(self, "class_names", tuple(str(name) for name in names))
+        if isinstance(self.test_labels, tuple) and not self.test_labels:
             put(self, "test_labels", np.asarray(self.test_labels, dtype=np.int64))
         for name in ("accuracy", "oracle_accuracy", "losses"):
             put(self, name, read_only(name, getattr(self, name), np.float64))
@@ -83,10 +93,11 @@ class TaskResult:
             put(self, name, read_only(name, getattr(self, name), np.int64))
         for name in ("n_test", "n_trainable", "n_deployed", "n_training_state", "n_bytes_left_out"):
             put(self, name, whole(name, getattr(self, name)))
-        put(self, "seconds", float(self.seconds))
-        put(self, "scalars", ReadOnlyDict({k: float(v) for k, v in sorted(self.scalars.items())}))
+        put(self, "seconds", real("seconds", self.seconds))
+        scalars = sorted(by_name("scalars", self.scalars).items())
+        put(self, "scalars", ReadOnlyDict({k: real(f"scalars[{k!r}]", v) for k, v in scalars}))
         for name in ("state", "traces"):
-            items = sorted(getattr(self, name).items())
+            items = sorted(by_name(name, getattr(self, name)).items())
             put(self, name, ReadOnlyDict({k: read_only(f"{name}[{k!r}]", v) for k, v in items}))
         check_task(self)
 

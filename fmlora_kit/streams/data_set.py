@@ -6,12 +6,11 @@ them are brought to bytes, RGB, 0 to 255. The backbone normalises them, as its w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fmlora_kit import checks
+from fmlora_kit.checks import as_path
 
 ONE_TASK = {"": {"n_tasks": 1}}  # a way to read a data set, however many of its classes are there
 
@@ -95,18 +94,3 @@ class DataSet:
         official = self.n_images if of_images is None else of_images
         pairs = ((n_classes, self.n_classes, "classes"), (n_images, official, "images"))
         return [f"{n:,} of {whole:,} {what}" for n, whole, what in pairs if n != whole]
-
-
-def as_path(name: str, value: object) -> Path:
-    """A path from what a caller calls one; a ValueError if it is none, empty, or too long."""
-    checks.instance(name, value, str | os.PathLike, "a path")
-    text = os.fsdecode(checks.instance(name, os.fspath(value), str | bytes, "a path"))
-    checks.text(name, text.encode("utf-8", "replace").decode())  # a folder's name may be any bytes
-    try:
-        os.stat(text)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:  # too long, a link in a circle, a byte 0
-        reason = getattr(error, "strerror", None) or error
-        raise checks.fail(name, f"a path that can be looked at ({reason})", Path(text)) from None
-    return Path(text)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmlora_kit import checks
+from fmlora_kit.checks import as_path
 from fmlora_kit.streams import sampling
-from fmlora_kit.streams.data_set import DataSet, Preset, as_path
+from fmlora_kit.streams.data_set import DataSet, Preset
 from fmlora_kit.streams.files import classes_present, count_present, listed_classes
 from fmlora_kit.streams.pixel_cache import Read, reader
 from fmlora_kit.streams.sampling import ClassItems

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmlora_kit import checks
+from fmlora_kit.checks import as_path
 from fmlora_kit.streams import files, sampling
-from fmlora_kit.streams.data_set import DataSet, as_path
+from fmlora_kit.streams.data_set import DataSet
 from fmlora_kit.streams.images import GROUND, check_ground
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import ClassItems

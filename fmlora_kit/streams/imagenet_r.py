@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmlora_kit import checks
+from fmlora_kit.checks import as_path
 from fmlora_kit.streams import files, sampling
-from fmlora_kit.streams.data_set import DataSet, Preset, as_path
+from fmlora_kit.streams.data_set import DataSet, Preset
 from fmlora_kit.streams.disk import read_lines
 from fmlora_kit.streams.pixel_cache import reader
 from fmlora_kit.streams.sampling import ClassItems

@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from tqdm.auto import tqdm
 
 from fmlora_kit import __version__
-from fmlora_kit.streams.data_set import as_path
+from fmlora_kit.checks import as_path
 from fmlora_kit.streams.disk import open_regular
 from fmlora_kit.streams.images import GROUND, decode, missing_file, read_images
 

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from fmlora_kit import checks
+from fmlora_kit.checks import as_path
 from fmlora_kit.streams.catalogue import PRESETS
 from fmlora_kit.streams.cub200 import CUB200
-from fmlora_kit.streams.data_set import DataSet, Preset, as_path
+from fmlora_kit.streams.data_set import DataSet, Preset
 from fmlora_kit.streams.domainnet import DN4IL, DOMAINNET
 from fmlora_kit.streams.imagenet_r import IMAGENET_R, LISTED_FROM
 from fmlora_kit.streams.pacs import CLASSES, PACS

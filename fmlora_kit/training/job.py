@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmlora_kit.backbones import load_backbone
-from fmlora_kit.checks import choice, instance, integer, text
+from fmlora_kit.checks import as_path, choice, instance, integer, text
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import PRESETS, STREAMS, preset
-from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.run import run

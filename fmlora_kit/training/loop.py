@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from fmlora_kit.backbones.batches import Rows
 from fmlora_kit.backbones.random_crops import random_views
-from fmlora_kit.checks import Count, Positive, check_fields, checked, instance, one_of
+from fmlora_kit.checks import Count, Positive, check_fields, checked, flag, instance, one_of
 from fmlora_kit.methods.base import Method
 from fmlora_kit.methods.encoder import TrainingError
 from fmlora_kit.record import TaskResult
@@ -134,6 +134,8 @@ def train_task(
     show_progress: bool = False,
 ) -> TaskResult:
     """Learn ``task`` in one call: see `train_steps`."""
+    instance("task", task, Task, "a task of the stream")
+    flag("show_progress", show_progress)
     steps = train_steps(model, task, stream, budget)
     with tqdm(desc=task.name, unit="step", disable=not show_progress, leave=False) as bar:
         while True:

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlora_kit.checks import integer
+from fmlora_kit.checks import fail, integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.methods.encoder import EVALUATION_BATCH
 from fmlora_kit.training.device import import_extra
@@ -100,6 +100,8 @@ class Group:
 
 def group_of(accelerator: Accelerator | None) -> Group | None:
     """The processes of ``accelerator``, or None if there is only this one."""
+    if accelerator is not None and not hasattr(accelerator, "num_processes"):
+        raise fail("accelerator", "an Accelerator, or None", accelerator)
     return Group(accelerator) if accelerator is not None and accelerator.num_processes > 1 else None
 
 

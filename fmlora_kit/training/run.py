@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
-from fmlora_kit.checks import checked, fail, flag, instance, integer
+from fmlora_kit.checks import as_path, checked, fail, flag, instance, integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
-from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
 from fmlora_kit.training.loop import Budget, describe, train_task

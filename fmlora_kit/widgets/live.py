@@ -55,7 +55,10 @@ class LiveTraining(ipywidgets.VBox):
     """
 
     def __init__(self, stream: Iterable, *, redraw_every: int = 10):
-        self._names = tuple(task.name for task in stream)
+        named = checks.listed("stream", stream)
+        self._names = tuple(getattr(task, "name", None) for task in named)
+        if None in self._names:
+            raise checks.fail("stream", "of tasks with a name", stream)
         self._redraw_every = checks.integer("redraw_every", redraw_every, 1)
         if not self._names:
             raise checks.fail("stream", "at least one task", self._names)

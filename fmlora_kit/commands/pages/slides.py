@@ -1,9 +1,9 @@
 """The cells tagged `slide` as slides: one HTML file, everything inside, one screen a section.
 
 A screen begins with a slide cell that begins with a heading; those after it, until the next heading
-of a slide cell or the end of the notebook, stand below it on the same screen. Of a code cell with
-outputs the outputs are shown, of another one its code; solutions are not. Arrows, Page Up and Down,
-Space, Home and End lead on.
+of a slide cell or the end of the notebook, stand below it on the same screen. A code cell with
+outputs begins a screen of its own, under the same heading: its outputs are shown. Of another one it
+is the code; solutions are not shown. Arrows, Page Up and Down, Space, Home and End lead on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook
 from pygments.formatters import HtmlFormatter
 
 from fmlora_kit.commands.pages.frame import document
@@ -100,6 +100,9 @@ def screens_of(notebook: NotebookNode) -> list[list[NotebookNode]]:
             cell.source, cell["transient"] = "", {"remove_source": True}
         if cell.cell_type == "markdown" and cell.source.startswith("#"):
             screens.append([])
+        elif screens and cell.get("outputs"):
+            heading = screens[-1][0].source.splitlines()[0]
+            screens.append([new_markdown_cell(heading)])
         if not screens:
             raise ValueError(f"slides must begin with a heading, got {cell.source[:60]!r}")
         screens[-1].append(cell)
