@@ -143,3 +143,18 @@ def test_no_line_of_a_solution_is_in_the_students_notebook(path):
     ids = [c.id for c in solved.cells if "instructor" not in c.metadata.get("tags", ())]
     assert [cell.id for cell in students.cells] == ids
     assert not any(cell.get("outputs") for cell in students.cells)
+
+
+@pytest.mark.skipif(not SOLVED, reason="the workshop has no notebooks")
+def test_run_from_a_fresh_kernel_every_check_says_not_written_yet():
+    """Imports, stubs and checks of all four, without the training between them."""
+    cells, checks = [], []
+    for path in SOLVED:
+        code = [c for c in wb.for_students(read(path)).cells if c.cell_type == "code"]
+        kept = [c for c in code if {"solution", "check"} & set(wb.tags(c))]
+        cells += [code[0], *kept]
+        checks += [c for c in kept if "check" in wb.tags(c)]
+    notebook = new_notebook(cells=cells)
+    NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
+    said = [str(cell.outputs) for cell in checks]
+    assert len(said) >= 5 and [text for text in said if "not written yet" not in text] == []

@@ -47,6 +47,13 @@ def test_the_list_is_pinned_and_only_what_the_platform_needs(platform):
     assert ONLY[platform] <= {*names} and not others & {*names}
 
 
+def test_with_cuda_each_library_has_the_version_that_torch_was_made_with():
+    listed = house.packages("linux", "3.12", house.pins(), cpu=False)
+    cuda = [line for line in listed if re.match("nvidia-|cuda-|triton", line)]
+    assert all("==" in line for line in cuda)
+    assert set(listed) - set(cuda) == set(house.packages("linux", "3.12", house.pins()))
+
+
 def test_markers_are_read_for_the_laptops_python():
     old, new = (house.packages("linux", python, house.pins()) for python in ("3.11", "3.13"))
     assert {line.partition("==")[0] for line in set(old) - set(new)} >= {"overrides"}
@@ -175,6 +182,16 @@ def test_it_says_what_it_needs(stick, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "linux")
     assert workshop_install.main([]) == 1
     assert "was made for windows, got linux" in capsys.readouterr().err and not ran
+
+
+def test_what_pip_cannot_install_is_one_line(stick, tmp_path, monkeypatch, capsys):
+    def fails(words):
+        raise workshop_install.subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(workshop_install.subprocess, "check_call", fails)
+    assert workshop_install.main([str(tmp_path / "mine")]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("install.py: it could not be installed into") and line.count("\n") == 1
 
 
 def test_the_program_needs_the_standard_library_alone():

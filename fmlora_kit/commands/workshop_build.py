@@ -11,6 +11,7 @@ Stored outputs are cleared, so that a result can be predicted before it is seen.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ def build(sources: Iterable[Path], folder: Path, make=for_students, *, force=Fal
 
 
 def _processed(notebook: NotebookNode, steps: Iterable[Preprocessor]) -> NotebookNode:
-    resources: dict = {}
+    notebook, resources = copy.deepcopy(notebook), {}  # preprocessors change what they are given
     for step in steps:
         notebook, resources = step.preprocess(notebook, resources)
     return notebook

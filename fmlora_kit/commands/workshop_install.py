@@ -23,7 +23,11 @@ def main(arguments):
     if wrong:
         print(f"install.py: {wrong}", file=sys.stderr)
         return 1
-    program = install(target)
+    try:
+        program = install(target)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"install.py: it could not be installed into {target}: {error}", file=sys.stderr)
+        return 1
     return try_it(target, program)
 
 

@@ -84,7 +84,7 @@ def fill(folder: Path, platforms: Sequence[str] | None, python: str, torch_index
 def packages(platform: str, python: str, pinned: dict[str, str], *, cpu: bool = True) -> list[str]:
     """What the kit and its notebooks need on a platform, such as ``numpy==2.4.6``, sorted.
 
-    What is installed nowhere but on that platform, and has no pin, has its bounds instead.
+    What has no pin has the version that is installed here, or bounds if only that platform has it.
     """
     from packaging.markers import default_environment
     from packaging.requirements import Requirement
@@ -101,11 +101,12 @@ def packages(platform: str, python: str, pinned: dict[str, str], *, cpu: bool = 
         if (name, extras) in seen or (cpu and CUDA.match(name)):
             continue
         seen.add((name, extras))
-        found[name] = f"{name}{pinned.get(name, asked.specifier)}"
         try:
             needs = map(Requirement, metadata.requires(name) or ())
         except metadata.PackageNotFoundError:  # of another platform
+            found[name] = f"{name}{pinned.get(name, asked.specifier)}"
             continue
+        found[name] = name + pinned.get(name, f"=={metadata.version(name)}")
         todo += [
             each
             for each in needs

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell
 from pygments.formatters import HtmlFormatter
 
 from fmlora_kit.commands.pages.frame import document
@@ -97,7 +97,7 @@ def screens_of(notebook: NotebookNode) -> list[list[NotebookNode]]:
             continue
         cell = copy.deepcopy(cell)
         if cell.cell_type == "code" and (cell.outputs or SOLUTION in tags):
-            cell.source, cell["transient"] = "", {"remove_source": True}
+            cell.source = ""
         if cell.cell_type == "markdown" and cell.source.startswith("#"):
             screens.append([])
         elif screens and cell.get("outputs"):
@@ -110,9 +110,14 @@ def screens_of(notebook: NotebookNode) -> list[list[NotebookNode]]:
 
 
 def _section(k: int, screens: Sequence[list[NotebookNode]]) -> str:
-    html, _ = Exporter().from_notebook_node(new_notebook(cells=screens[k]))
-    heading = BeautifulSoup(html, "html.parser").find(["h1", "h2", "h3", "h4"])
+    notebook = NotebookNode(cells=screens[k], metadata={}, nbformat=4, nbformat_minor=5)
+    html, _ = Exporter().from_notebook_node(notebook)
+    page = BeautifulSoup(html, "html.parser")
+    for box in page.find_all(class_="input"):
+        if not box.get_text().strip():
+            box.decompose()
+    heading = page.find(["h1", "h2", "h3", "h4"])
     name = f"{k + 1} of {len(screens)}: {heading.get_text().strip()}"
     attributes = 'role="group" aria-roledescription="slide" tabindex="-1"'
     label = f'id="slide-{k + 1}" aria-label="{escape(name)}"'
-    return f'<section class="screen" {label} {attributes}>{html}</section>'
+    return f'<section class="screen" {label} {attributes}>{page}</section>'
