@@ -25,6 +25,7 @@ For methods without shared bases all three are the whole space.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,7 +34,13 @@ import numpy as np
 from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import mean_known
 from fmlora_kit.analysis.arguments import check_record, index_of
-from fmlora_kit.analysis.updates import SIDES, shared_bases, task_updates
+from fmlora_kit.analysis.updates import (
+    SIDES,
+    check_updates,
+    shared_bases,
+    task_updates,
+    updates_of,
+)
 from fmlora_kit.record import Record
 
 ENERGY = 0.95
@@ -111,12 +118,23 @@ def directions(
     return _directions(check_record(record), energy, tolerance)
 
 
-@lru_cache(maxsize=16)
 def _directions(record: Record, energy: float, tolerance: float):
-    return tuple(
-        tuple(_keep_leading(*update.svd(tolerance), energy) for update in row)
-        for row in task_updates(record)
-    )
+    check_updates(record)
+    rows = range(len(record.tasks))
+    return tuple(directions_of(record, t, energy, tolerance=tolerance) for t in rows)
+
+
+def directions_of(
+    record: Record, t: int, energy: float = ENERGY, *, tolerance: float = TOLERANCE
+) -> tuple[Directions, ...]:
+    """Leading singular directions of one task's updates, layer by layer; see `directions`."""
+    energy = checks.number("energy", energy, above=0, high=1)
+    return tuple(_keep_leading(*found, energy) for found in _svds(record, t, tolerance))
+
+
+@lru_cache(maxsize=128)  # two long records, or many short ones
+def _svds(record: Record, t: int, tolerance: float) -> tuple[tuple[np.ndarray, ...], ...]:
+    return tuple(update.svd(tolerance) for update in updates_of(record, t))
 
 
 def principal_angles(
@@ -194,6 +212,14 @@ def update_cosine(record: Record) -> np.ndarray:
     return inner / size[:, :, None] / size[:, None, :]
 
 
+def _cosines(record: Record, numbers: list[int], maps: Iterable[int]) -> list[float]:
+    """The Frobenius cosine of two tasks' updates on each of some maps."""
+    first, second = (updates_of(record, t) for t in numbers)
+    sizes = [(first[k].energy * second[k].energy) ** 0.5 for k in maps]
+    inner = [first[k].inner(second[k]) for k in maps]
+    return [a / size if size > 0 else np.nan for a, size in zip(inner, sizes, strict=True)]
+
+
 def share_in_earlier(
     record: Record, side: str = "output", *, energy: float = ENERGY, within: str = "open"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -213,16 +239,24 @@ def share_in_earlier(
     leading, full = directions(record, energy), directions(record, 1.0)
     n, n_layers = len(record.tasks), len(record.layers)
     share, chance = np.full((2, n, n_layers), np.nan)
+    bases = shared_bases(record)
     for k in range(n_layers):
-        span = getattr(leading[0][k], side)
+        # Where all updates lie in a core, its few coordinates hold the same angles.
+        base = None if bases is None else (bases[k][0] if side == "output" else bases[k][1].T)
+        inside = (lambda x: x) if base is None else base.T.__matmul__
+        span, d = inside(getattr(leading[0][k], side)), len(getattr(leading[0][k], side))
         for t in range(1, n):
             new, where = full[t][k], room(record, t, k, side, within)
             if (new.values**2).any():  # squares of the tiniest numbers are zero
-                inside = np.sum((span.T @ getattr(new, side)) ** 2, axis=0)  # per direction
-                share[t, k] = np.average(inside, weights=new.values**2)
-                seen, total = _in_room(span, where)
-                chance[t, k] = total / seen.shape[1] if seen.shape[1] else np.nan
-                span = orth(np.hstack([span, getattr(leading[t][k], side)]), rcond=TOLERANCE)
+                shares = np.sum((span.T @ inside(getattr(new, side))) ** 2, axis=0)
+                share[t, k] = np.average(shares, weights=new.values**2)  # over its directions
+                if where is None:
+                    seen, total = d, span.shape[1]
+                else:
+                    seen, total = where.shape[1], np.sum((span.T @ inside(where)) ** 2)
+                chance[t, k] = total / seen if seen else np.nan
+                more = inside(getattr(leading[t][k], side))
+                span = orth(np.hstack([span, more]), rcond=TOLERANCE)
     return share, chance
 
 
@@ -306,7 +340,7 @@ def task_pair(
         raise ValueError(f"first and second must be two different tasks, got {first!r} twice")
     maps = range(len(record.layers))
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
-    table = directions(record, energy)
+    table = {t: directions_of(record, t, energy) for t in numbers}
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
     angles, drawn, levels = {}, {}, {}
     for side in SIDES:
@@ -332,7 +366,7 @@ def task_pair(
         {side: _mean_of_ragged(rows) for side, rows in drawn.items()},
         {side: mean_known([_measures(row)[2] for row in rows]) for side, rows in angles.items()},
         levels,
-        mean_known(update_cosine(record)[list(maps), earlier, later]),
+        mean_known(_cosines(record, numbers, maps)),
     )
 
 

@@ -23,11 +23,10 @@ from fmlora_kit.adapters import flora
 from fmlora_kit.adapters.dmp import prompt_parameter
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.sites import Site, find_sites
-from fmlora_kit.interchange.peft_export import load_peft
+from fmlora_kit.interchange.peft_export import CONFIG, WEIGHTS, load_peft
 from fmlora_kit.methods import FMLoRA, Method
 from fmlora_kit.streams import Task
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 HEAD = "base_model.model.head."  # a classifier saved with the adapter
 NEGLIGIBLE = 1e-9  # of the largest singular value: float64 keeps 1e-16, the adapter's own 1e-7
 
