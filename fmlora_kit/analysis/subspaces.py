@@ -244,19 +244,21 @@ def share_in_earlier(
         # Where all updates lie in a core, its few coordinates hold the same angles.
         base = None if bases is None else (bases[k][0] if side == "output" else bases[k][1].T)
         inside = (lambda x: x) if base is None else base.T.__matmul__
-        span, d = inside(getattr(leading[0][k], side)), len(getattr(leading[0][k], side))
+        span = inside(getattr(leading[0][k], side))
         for t in range(1, n):
-            new, where = full[t][k], room(record, t, k, side, within)
+            new = full[t][k]
             if (new.values**2).any():  # squares of the tiniest numbers are zero
-                shares = np.sum((span.T @ inside(getattr(new, side))) ** 2, axis=0)
-                share[t, k] = np.average(shares, weights=new.values**2)  # over its directions
-                if where is None:
-                    seen, total = d, span.shape[1]
+                seen = np.sum((span.T @ inside(getattr(new, side))) ** 2, axis=0)  # per direction
+                share[t, k] = np.average(seen, weights=new.values**2)
+                if base is None or within == "space":
+                    p, total = len(getattr(new, side)), span.shape[1]
                 else:
-                    seen, total = where.shape[1], np.sum((span.T @ inside(where)) ** 2)
-                chance[t, k] = total / seen if seen else np.nan
-                more = inside(getattr(leading[t][k], side))
-                span = orth(np.hstack([span, more]), rcond=TOLERANCE)
+                    where = _core_room(record, t, k, side, within)
+                    p, total = where.shape[1], np.sum((span.T @ where) ** 2)
+                chance[t, k] = total / p if p else np.nan
+                if span.shape[1] < len(span):  # else it is everything already
+                    more = np.hstack([span, inside(getattr(leading[t][k], side))])
+                    span = orth(more, rcond=TOLERANCE)
     return share, chance
 
 
@@ -390,11 +392,16 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
     a, b = bases[layer]
     if side == "output":
         return a
-    if within == "core" or t == 0:
-        return b.T
-    share = record.config["method"]["flora"]["protect"]
+    return b.T if within == "core" else b.T @ _core_room(record, t, layer, side, within)
+
+
+def _core_room(record: Record, t: int, layer: int, side: str, within: str) -> np.ndarray:
+    """(R, p) `room` in the coordinates of the shared core."""
+    flora = record.config["method"]["flora"]
+    if side == "output" or within == "core" or t == 0:
+        return np.eye(len(shared_bases(record)[layer][1]))
     moment = record.tasks[t - 1].state[f"{record.layers[layer]}.moment"]
-    return b.T @ open_directions(moment, share)
+    return open_directions(moment, flora["protect"])
 
 
 def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
