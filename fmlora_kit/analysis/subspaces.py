@@ -47,6 +47,7 @@ ENERGY = 0.95
 TOLERANCE = 1e-6
 WITHIN = ("space", "core", "open")
 _DRAWS = 100
+_MANY_PAIRS = 400  # of updates: for more of them fewer are drawn, so that work is bounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,31 +159,40 @@ def principal_angles(
 
 
 def pair_table(
-    record: Record, side: str = "output", energy: float = ENERGY, within: str = "open"
+    record: Record,
+    side: str = "output",
+    energy: float = ENERGY,
+    within: str = "open",
+    layer: int | str | None = None,
 ) -> PairTable:
     """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
 
     `side` is "output" or "input"; `energy`: see `directions`; `within`, see `WITHIN`, is where
-    chance draws from.
+    chance draws from. With a layer, by name or index, the others are NaN.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
+    layers = range(len(check_record(record, 2).layers))
+    layers = tuple(layers) if layer is None else (index_of(layer, record.layers, "layer"),)
     energy = checks.number("energy", energy, above=0, high=1)
-    return _pair_table(check_record(record, 2), side, energy, within)
+    return _pair_table(record, side, energy, within, layers)
 
 
 @lru_cache(maxsize=32)
-def _pair_table(record: Record, side: str, energy: float, within: str) -> PairTable:
+def _pair_table(
+    record: Record, side: str, energy: float, within: str, layers: tuple[int, ...]
+) -> PairTable:
     n, n_layers = len(record.tasks), len(record.layers)
+    draws = _DRAWS * _MANY_PAIRS // max(_MANY_PAIRS, len(layers) * n * (n - 1) // 2)
     table = directions(record, energy)
     found = np.full((9, n_layers, n, n), np.nan)
     for later in range(1, n):
-        for k in range(n_layers):
+        for k in layers:
             where = room(record, later, k, side, within)
             new = getattr(table[later][k], side)
             for earlier in range(later):
                 old = getattr(table[earlier][k], side)
-                drawn = _measures(random_angles(old, new.shape[1], where))
+                drawn = _measures(random_angles(old, new.shape[1], where, draws))
                 found[:, k, later, earlier] = found[:, k, earlier, later] = [
                     *_measures(_angles(old, new)),
                     *np.mean(drawn[:2], axis=1),
@@ -429,7 +439,9 @@ def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> f
     return k * inside / p / min(k, n_earlier) if min(k, n_earlier, p) else float("nan")
 
 
-def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.ndarray:
+def random_angles(
+    earlier: np.ndarray, k: int, where: np.ndarray | None, draws: int = _DRAWS
+) -> np.ndarray:
     """(draws, min(k, l)) principal angles in degrees, ascending, to random subspaces of the room.
 
     Of dimension k, at most p; `earlier` (d, l) and the room `where` (d, p; None: all d) are
@@ -439,8 +451,8 @@ def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.n
     n_earlier, p = seen.shape
     k = min(k, p)
     if not min(k, n_earlier):
-        return np.zeros((_DRAWS, 0))
-    cosines = np.linalg.svd(seen @ _random_subspaces(p, k), compute_uv=False)
+        return np.zeros((draws, 0))
+    cosines = np.linalg.svd(seen @ _random_subspaces(p, k)[:draws], compute_uv=False)
     return np.degrees(np.arccos(np.clip(cosines, 0, 1)))
 
 
