@@ -8,6 +8,7 @@ map, dW = U S V; with s = alpha / R, A = U, B = V and C_1 = S / s give back exac
 from __future__ import annotations
 
 import copy
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -152,24 +153,31 @@ def _deltas(
 
 def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Tensor]:
     """The state of a float64 copy of ``backbone`` with the adapter added by PEFT."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is refused below
+            tuned = _with_adapter(peft, folder, copy.deepcopy(backbone).cpu().double())
+        with safe_open(folder / WEIGHTS, "pt") as opened:
+            keys = opened.keys()  # a method of safetensors', which no `in` takes
+            stored = {key for key in keys if not key.startswith(HEAD)}
+    except Exception as error:  # a stranger's files may break anything in PEFT
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ValueError(f"adapter must fit the backbone, got {reason}") from error
+    odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
+    if odd:
+        one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
+        raise ValueError(f"adapter must fit the backbone, but {one}")
+    return tuned.merge_and_unload().state_dict()
+
+
+def _with_adapter(peft, folder: Path, plain: VisionTransformer) -> nn.Module:
     config = peft.PeftConfig.from_pretrained(str(folder))
     if config.peft_type != peft.PeftType.LORA:
         raise ValueError(f"adapter must be a LoRA, got one of type {config.peft_type}")
     config.base_model_name_or_path = None  # PEFT would ask a hub for it
     if set(config.modules_to_save or ()) == {"head"}:
         config.modules_to_save = None
-    try:
-        plain = copy.deepcopy(backbone).cpu().double()
-        tuned = peft.PeftModel.from_pretrained(plain, str(folder), config=config)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"adapter must fit the backbone; PEFT says: {error}") from error
-    with safe_open(folder / WEIGHTS, "pt") as opened:
-        stored = {key for key in opened.keys() if not key.startswith(HEAD)}  # noqa: SIM118
-    odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
-    if odd:
-        one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
-        raise ValueError(f"adapter must fit the backbone, but {one}")
-    return tuned.merge_and_unload().state_dict()
+    return peft.PeftModel.from_pretrained(plain, str(folder), config=config)
 
 
 def _changed_part(name: str, difference: Tensor) -> str:
