@@ -212,3 +212,11 @@ def test_two_tasks_cost_the_decompositions_of_two(monkeypatch):
     monkeypatch.setattr(Update, "svd", lambda *args: calls.append(1) or svd(*args))
     subspace_pair(record, 1, 4)
     assert len(calls) == 2 * 2
+
+
+def test_one_layer_of_the_table_is_that_of_the_whole():
+    record = random_record(4, n_layers=3, seed=5)
+    whole, one = pair_table(record), pair_table(record, layer=1)
+    for name in ("angle", "overlap_chance", "grassmann_spread"):
+        np.testing.assert_array_equal(getattr(one, name)[1], getattr(whole, name)[1])
+        assert np.isnan(getattr(one, name)[[0, 2]]).all()

@@ -162,7 +162,7 @@ def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Ten
             stored = {key for key in keys if not key.startswith(HEAD)}
     except Exception as error:  # a stranger's files may break anything in PEFT
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ValueError(f"adapter must fit the backbone, got {reason}") from error
+        raise ValueError(f"adapter must fit the backbone; PEFT says: {reason}") from error
     odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
     if odd:
         one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
