@@ -12,7 +12,7 @@ CELL_TIMEOUT ?= 600 # seconds that one notebook cell may take
 
 PY        := .venv/bin/python
 READY     := .venv/ready
-NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/workshop/*.ipynb))
 GIGABYTES := $(if $(filter Linux,$(shell uname -s)),9,3)# a Linux torch brings its CUDA libraries
 LAB_SETTINGS := fmlora_kit/commands/jupyter/labconfig/default_setting_overrides.json
 

@@ -68,7 +68,7 @@ def allowed(name):
     if name in LIVE:
         return {*LEFT, "record", "analysis", name}
     if name in LAST:
-        return ROOMS - {*PAGES}
+        return {*ROOMS - {*PAGES}, ""}  # and the package itself, as a notebook has it
     if name in PAGES:
         return {"record", "analysis", "figures", name}
     if name in SHARED:

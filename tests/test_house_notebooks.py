@@ -14,13 +14,14 @@ from nbval_tolerance import PLOTLY
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WORKSHOP = sorted((ROOT / "notebooks" / "workshop").glob("*.ipynb"))
 MAX_LINES = 15
 MACHINE_PATHS = [str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()]
 FOREIGN_PATHS = re.compile(r"/(?:home|Users)/\w|[A-Z]:\\\\")
 EMBEDDED = re.compile(r'"(?:bdata|image/png|image/jpeg)": "[^"]*"')
 INSTALLS = re.compile(r"sys\.path|\b(?:pip|conda|mamba|apt|uv)\b.*\binstall\b")
 
-every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS + WORKSHOP, ids=lambda path: path.name)
 
 
 def read(path):
@@ -48,6 +49,7 @@ def test_notebooks_are_numbered_without_a_gap():
         f"{number:02}_" for number in range(1, len(NOTEBOOKS) + 1)
     ]
     assert NOTEBOOKS
+    assert [path.name for path in WORKSHOP] == ["w1.ipynb", "w2.ipynb", "w3.ipynb", "w4.ipynb"]
 
 
 @every_notebook
