@@ -160,14 +160,16 @@ def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Ten
         with safe_open(folder / WEIGHTS, "pt") as opened:
             keys = opened.keys()  # a method of safetensors', which no `in` takes
             stored = {key for key in keys if not key.startswith(HEAD)}
+        known = set(peft.get_peft_model_state_dict(tuned))
+        merged = tuned.merge_and_unload().state_dict()
     except Exception as error:  # a stranger's files may break anything in PEFT
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ValueError(f"adapter must fit the backbone; PEFT says: {reason}") from error
-    odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
+    odd = sorted(stored ^ known)
     if odd:
         one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
         raise ValueError(f"adapter must fit the backbone, but {one}")
-    return tuned.merge_and_unload().state_dict()
+    return merged
 
 
 def _with_adapter(peft, folder: Path, plain: VisionTransformer) -> nn.Module:
