@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from helpers.records import PAIRS, flora_record, lora_record, make_record, orthonormal
+from helpers.records import (
+    PAIRS,
+    flora_record,
+    lora_record,
+    make_record,
+    orthonormal,
+    random_record,
+)
 from scipy.linalg import subspace_angles
 
 from fmlora_kit.analysis.subspaces import (
@@ -13,7 +20,8 @@ from fmlora_kit.analysis.subspaces import (
     task_pair,
     update_cosine,
 )
-from fmlora_kit.analysis.updates import task_updates
+from fmlora_kit.analysis.updates import Update, task_updates
+from fmlora_kit.figures.updates import subspace_pair
 
 Q, V = 0, 1  # the layers of the hand-made record
 NAN = np.nan
@@ -197,3 +205,18 @@ def test_an_update_too_small_to_square_changed_nothing():
     tiny = {k: [(m, 1e-200 * n) for m, n in v] for k, v in PAIRS.items()}
     share, chance = share_in_earlier(flora_record(tiny))
     assert np.isnan(share).all() and np.isnan(chance).all()
+
+
+def test_two_tasks_cost_the_decompositions_of_two(monkeypatch):
+    record, calls, svd = random_record(6, n_layers=2, seed=77), [], Update.svd
+    monkeypatch.setattr(Update, "svd", lambda *args: calls.append(1) or svd(*args))
+    subspace_pair(record, 1, 4)
+    assert len(calls) == 2 * 2
+
+
+def test_one_layer_of_the_table_is_that_of_the_whole():
+    record = random_record(4, n_layers=3, seed=5)
+    whole, one = pair_table(record), pair_table(record, layer=1)
+    for name in ("angle", "overlap_chance", "grassmann_spread"):
+        np.testing.assert_array_equal(getattr(one, name)[1], getattr(whole, name)[1])
+        assert np.isnan(getattr(one, name)[[0, 2]]).all()

@@ -69,3 +69,16 @@ def test_where_there_is_neither_both_layouts_are_told(tmp_path):
 def test_only_train_and_val(tmp_path):
     with pytest.raises(ValueError, match="part must be one of .*got 'test'"):
         tiny_imagenet.read(tmp_path, "test")
+
+
+def test_what_is_no_photo_or_damaged_is_one_sentence(tmp_path):
+    tree(tmp_path)
+    odd = tmp_path / "train" / "n01" / "images" / "n01_0.JPEG"
+    Image.new("RGB", (64, 64)).save(odd, "PPM")
+    with pytest.raises(ValueError, match=r"n01_0\.JPEG must be a whole image file"):
+        tiny_imagenet.read(tmp_path, "train")
+    pack(tmp_path, "val", [3], [1])
+    packed = tmp_path / "tiny_imagenet_36px_val.npz"
+    packed.write_bytes(packed.read_bytes()[:-30])
+    with pytest.raises(ValueError, match="_val.npz must be a packed file, cannot be read"):
+        tiny_imagenet.read(tmp_path, "val")

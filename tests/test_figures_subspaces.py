@@ -108,5 +108,6 @@ def test_bad_input_is_named():
 
 def test_more_pairs_than_can_be_drawn_in_time_are_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(subspaces_module, "_PAIRS", 5)  # 3 pairs of tasks in 2 layers
-    with pytest.raises(ValueError, match="at most 5 pairs of updates .*until.*got 6"):
+    with pytest.raises(ValueError, match="at most 5 pairs of updates .*layer=.*got 6"):
         subspace_map(flora_record())
+    assert subspace_map(flora_record(), layer=0).data  # 3 pairs

@@ -11,7 +11,7 @@ from helpers import models
 from safetensors.torch import load_file
 
 import fmlora_kit as fk
-from fmlora_kit.interchange import export_peft, load_timm
+from fmlora_kit.interchange import export_peft, load_timm, peft_export
 from fmlora_kit.methods import HeadOptions
 
 IMAGES = models.noise(4)
@@ -162,3 +162,27 @@ def test_without_peft_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match=r"pip install fmlora_kit\[interchange\]"):
         export_peft(models.fmlora(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_write_that_fails_leaves_no_adapter_and_a_planted_link_its_target(
+    name, tmp_path, monkeypatch
+):
+    model, target = models.learned(), tmp_path / "precious"
+    target.write_text("mine")
+    (tmp_path / "a").mkdir()
+    for each in (f".{name}.tmp", name):
+        (tmp_path / "a" / each).symlink_to(target)
+    export_peft(model, tmp_path / "a")
+    assert target.read_text() == "mine" and not (tmp_path / "a" / name).is_symlink()
+    written = peft_export.write_atomically
+
+    def fail(folder, file, data):
+        if file == name:
+            raise OSError("No space left on device")
+        written(folder, file, data)
+
+    monkeypatch.setattr(peft_export, "write_atomically", fail)
+    with pytest.raises(OSError, match="No space left"):
+        export_peft(model, tmp_path / "a")
+    assert not (tmp_path / "a" / "adapter_config.json").exists()

@@ -202,3 +202,16 @@ def test_a_mapped_stream_is_never_in_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert whole.nbytes > 30e6 and peak < 1e6
+
+
+def test_no_flipped_bit_of_a_store_is_taken(photos, store, monkeypatch):
+    monkeypatch.setattr(pixel_cache, "CHUNK", 500)  # three chunks, the last one short
+    whole, rng = read("class", photos, decoded=store).describe(), np.random.default_rng(0)
+    kept = {path: path.read_bytes() for path in store.iterdir() if path.suffix != ".lock"}
+    assert len(json.loads(kept[next(p for p in kept if p.suffix == ".json")])["crc32"]) == 3
+    for _ in range(60):
+        for path, data in kept.items():
+            damaged = bytearray(data)
+            damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+            path.write_bytes(damaged)
+        assert read("class", photos, decoded=store).describe() == whole

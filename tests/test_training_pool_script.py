@@ -20,4 +20,5 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path):
     done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("RuntimeError: run_many must be called under if __name__ == '__main__':")
+    assert done.stderr.count("Traceback") == 1  # its own, none of a child
     assert not (tmp_path / "runs").exists()

@@ -130,3 +130,10 @@ def test_only_none_switches_a_part_off(name, value):
 def test_what_is_no_such_thing_is_named(message, call):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_images_of_another_size_are_refused_at_the_start_with_what_to_say(tmp_path):
+    model = models.build("frozen_backbone", models.vit(img_size=64), n_classes=6)
+    with pytest.raises(ValueError, match="stream must .* got 32 x 32: read it with image_size=64"):
+        fk.run(model, models.stream(2), BUDGET, folder=tmp_path / "run")
+    assert not list(tmp_path.iterdir())

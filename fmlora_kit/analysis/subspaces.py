@@ -26,6 +26,7 @@ For methods without shared bases all three are the whole space.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,13 +35,20 @@ import numpy as np
 from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import mean_known
 from fmlora_kit.analysis.arguments import check_record, index_of
-from fmlora_kit.analysis.updates import SIDES, shared_bases, task_updates
+from fmlora_kit.analysis.updates import (
+    SIDES,
+    check_updates,
+    shared_bases,
+    task_updates,
+    updates_of,
+)
 from fmlora_kit.record import Record
 
 ENERGY = 0.95
 TOLERANCE = 1e-6
 WITHIN = ("space", "core", "open")
 _DRAWS = 100
+_MANY_PAIRS = 400  # of updates: for more of them fewer are drawn, so that work is bounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +120,23 @@ def directions(
     return _directions(check_record(record), energy, tolerance)
 
 
-@lru_cache(maxsize=16)
 def _directions(record: Record, energy: float, tolerance: float):
-    return tuple(
-        tuple(_keep_leading(*update.svd(tolerance), energy) for update in row)
-        for row in task_updates(record)
-    )
+    check_updates(record)
+    rows = range(len(record.tasks))
+    return tuple(directions_of(record, t, energy, tolerance=tolerance) for t in rows)
+
+
+def directions_of(
+    record: Record, t: int, energy: float = ENERGY, *, tolerance: float = TOLERANCE
+) -> tuple[Directions, ...]:
+    """Leading singular directions of one task's updates, layer by layer; see `directions`."""
+    energy = checks.number("energy", energy, above=0, high=1)
+    return tuple(_keep_leading(*found, energy) for found in _svds(record, t, tolerance))
+
+
+@lru_cache(maxsize=128)  # two long records, or many short ones
+def _svds(record: Record, t: int, tolerance: float) -> tuple[tuple[np.ndarray, ...], ...]:
+    return tuple(update.svd(tolerance) for update in updates_of(record, t))
 
 
 def principal_angles(
@@ -141,31 +160,40 @@ def principal_angles(
 
 
 def pair_table(
-    record: Record, side: str = "output", energy: float = ENERGY, within: str = "open"
+    record: Record,
+    side: str = "output",
+    energy: float = ENERGY,
+    within: str = "open",
+    layer: int | str | None = None,
 ) -> PairTable:
     """Angles, Grassmann distances and overlaps of every two tasks, and their chance levels.
 
     `side` is "output" or "input"; `energy`: see `directions`; `within`, see `WITHIN`, is where
-    chance draws from.
+    chance draws from. With a layer, by name or index, the others are NaN.
     """
     checks.choice("side", side, SIDES)
     checks.choice("within", within, WITHIN)
+    layers = range(len(check_record(record, 2).layers))
+    layers = tuple(layers) if layer is None else (index_of(layer, record.layers, "layer"),)
     energy = checks.number("energy", energy, above=0, high=1)
-    return _pair_table(check_record(record, 2), side, energy, within)
+    return _pair_table(record, side, energy, within, layers)
 
 
 @lru_cache(maxsize=32)
-def _pair_table(record: Record, side: str, energy: float, within: str) -> PairTable:
+def _pair_table(
+    record: Record, side: str, energy: float, within: str, layers: tuple[int, ...]
+) -> PairTable:
     n, n_layers = len(record.tasks), len(record.layers)
+    draws = _DRAWS * _MANY_PAIRS // max(_MANY_PAIRS, len(layers) * n * (n - 1) // 2)
     table = directions(record, energy)
     found = np.full((9, n_layers, n, n), np.nan)
     for later in range(1, n):
-        for k in range(n_layers):
+        for k in layers:
             where = room(record, later, k, side, within)
             new = getattr(table[later][k], side)
             for earlier in range(later):
                 old = getattr(table[earlier][k], side)
-                drawn = _measures(random_angles(old, new.shape[1], where))
+                drawn = _measures(random_angles(old, new.shape[1], where, draws))
                 found[:, k, later, earlier] = found[:, k, earlier, later] = [
                     *_measures(_angles(old, new)),
                     *np.mean(drawn[:2], axis=1),
@@ -195,6 +223,14 @@ def update_cosine(record: Record) -> np.ndarray:
     return inner / size[:, :, None] / size[:, None, :]
 
 
+def _cosines(record: Record, numbers: list[int], maps: Iterable[int]) -> list[float]:
+    """The Frobenius cosine of two tasks' updates on each of some maps."""
+    first, second = (updates_of(record, t) for t in numbers)
+    sizes = [(first[k].energy * second[k].energy) ** 0.5 for k in maps]
+    inner = [first[k].inner(second[k]) for k in maps]
+    return [a / size if size > 0 else np.nan for a, size in zip(inner, sizes, strict=True)]
+
+
 def share_in_earlier(
     record: Record, side: str = "output", *, energy: float = ENERGY, within: str = "open"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -214,16 +250,26 @@ def share_in_earlier(
     leading, full = directions(record, energy), directions(record, 1.0)
     n, n_layers = len(record.tasks), len(record.layers)
     share, chance = np.full((2, n, n_layers), np.nan)
+    bases = shared_bases(record)
     for k in range(n_layers):
-        span = getattr(leading[0][k], side)
+        # Where all updates lie in a core, its few coordinates hold the same angles.
+        base = None if bases is None else (bases[k][0] if side == "output" else bases[k][1].T)
+        inside = (lambda x: x) if base is None else base.T.__matmul__
+        span = inside(getattr(leading[0][k], side))
         for t in range(1, n):
-            new, where = full[t][k], room(record, t, k, side, within)
+            new = full[t][k]
             if (new.values**2).any():  # squares of the tiniest numbers are zero
-                inside = np.sum((span.T @ getattr(new, side)) ** 2, axis=0)  # per direction
-                share[t, k] = np.average(inside, weights=new.values**2)
-                seen, total = _in_room(span, where)
-                chance[t, k] = total / seen.shape[1] if seen.shape[1] else np.nan
-                span = orth(np.hstack([span, getattr(leading[t][k], side)]), rcond=TOLERANCE)
+                seen = np.sum((span.T @ inside(getattr(new, side))) ** 2, axis=0)  # per direction
+                share[t, k] = np.average(seen, weights=new.values**2)
+                if base is None or within == "space":
+                    p, total = len(getattr(new, side)), span.shape[1]
+                else:
+                    where = _core_room(record, t, k, side, within)
+                    p, total = where.shape[1], np.sum((span.T @ where) ** 2)
+                chance[t, k] = total / p if p else np.nan
+                if span.shape[1] < len(span):  # else it is everything already
+                    more = np.hstack([span, inside(getattr(leading[t][k], side))])
+                    span = orth(more, rcond=TOLERANCE)
     return share, chance
 
 
@@ -307,7 +353,7 @@ def task_pair(
         raise ValueError(f"first and second must be two different tasks, got {first!r} twice")
     maps = range(len(record.layers))
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
-    table = directions(record, energy)
+    table = {t: directions_of(record, t, energy) for t in numbers}
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
     angles, drawn, levels = {}, {}, {}
     for side in SIDES:
@@ -333,7 +379,7 @@ def task_pair(
         {side: _mean_of_ragged(rows) for side, rows in drawn.items()},
         {side: mean_known([_measures(row)[2] for row in rows]) for side, rows in angles.items()},
         levels,
-        mean_known(update_cosine(record)[list(maps), earlier, later]),
+        mean_known(_cosines(record, numbers, maps)),
     )
 
 
@@ -357,11 +403,16 @@ def room(record: Record, t: int, layer: int, side: str, within: str = "open") ->
     a, b = bases[layer]
     if side == "output":
         return a
-    share = record.config["method"]["flora"]["protect"]
-    if within == "core" or t == 0 or share == 0:
-        return b.T
+    return b.T if within == "core" else b.T @ _core_room(record, t, layer, side, within)
+
+
+def _core_room(record: Record, t: int, layer: int, side: str, within: str) -> np.ndarray:
+    """(R, p) `room` in the coordinates of the shared core."""
+    flora = record.config["method"]["flora"]
+    if side == "output" or within == "core" or t == 0 or flora["protect"] == 0:
+        return np.eye(len(shared_bases(record)[layer][1]))
     moment = record.tasks[t - 1].state[f"{record.layers[layer]}.moment"]
-    return b.T @ open_directions(moment, share)
+    return open_directions(moment, flora["protect"])
 
 
 def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
@@ -389,7 +440,9 @@ def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> f
     return k * inside / p / min(k, n_earlier) if min(k, n_earlier, p) else float("nan")
 
 
-def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.ndarray:
+def random_angles(
+    earlier: np.ndarray, k: int, where: np.ndarray | None, draws: int = _DRAWS
+) -> np.ndarray:
     """(draws, min(k, l)) principal angles in degrees, ascending, to random subspaces of the room.
 
     Of dimension k, at most p; `earlier` (d, l) and the room `where` (d, p; None: all d) are
@@ -399,8 +452,8 @@ def random_angles(earlier: np.ndarray, k: int, where: np.ndarray | None) -> np.n
     n_earlier, p = seen.shape
     k = min(k, p)
     if not min(k, n_earlier):
-        return np.zeros((_DRAWS, 0))
-    cosines = np.linalg.svd(seen @ _random_subspaces(p, k), compute_uv=False)
+        return np.zeros((draws, 0))
+    cosines = np.linalg.svd(seen @ _random_subspaces(p, k)[:draws], compute_uv=False)
     return np.degrees(np.arccos(np.clip(cosines, 0, 1)))
 
 

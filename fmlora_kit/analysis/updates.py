@@ -70,24 +70,33 @@ def task_updates(record: Record) -> tuple[tuple[Update, ...], ...]:
     Raises:
         ValueError: the record's method makes no low-rank updates, or the record lacks them.
     """
+    return tuple(updates_of(record, t) for t in range(len(check_updates(record).tasks)))
+
+
+def check_updates(record: Record) -> Record:
+    """The record, if its method makes low-rank updates; else ValueError."""
     if check_record(record).method not in _READERS:
         raise ValueError(
             f"record must be of a method with low-rank updates, one of {tuple(_READERS)}, "
             f"got {record.method!r}"
         )
+    return record
+
+
+def updates_of(record: Record, t: int) -> tuple[Update, ...]:
+    """The updates of one finished task, by its number from 0; see `task_updates`."""
     try:
-        table = _READERS[record.method](record)
+        row = _READERS[check_updates(record).method](record, t)
     except KeyError as error:
         raise ValueError(
             f"record of {record.method!r} must hold {error.args[0]!r} to give its updates, "
             "got a record without it"
         ) from error
-    for task, row in zip(record.tasks, table, strict=True):
-        for layer, update in zip(record.layers, row, strict=True):
-            if not (np.isfinite(update.left).all() and np.isfinite(update.right).all()):
-                got = f"NaN or infinity in {layer} after {checks.shown(task.name)}"
-                raise ValueError(f"record must have finite updates, got {got}")
-    return table
+    for layer, update in zip(record.layers, row, strict=True):
+        if not (np.isfinite(update.left).all() and np.isfinite(update.right).all()):
+            got = f"NaN or infinity in {layer} after {checks.shown(record.tasks[t].name)}"
+            raise ValueError(f"record must have finite updates, got {got}")
+    return row
 
 
 def shared_bases(record: Record) -> tuple[tuple[np.ndarray, np.ndarray], ...] | None:
@@ -175,25 +184,19 @@ def core_changes(record: Record, layer: int | str) -> np.ndarray:
     return np.stack([(a.T @ row[k].left) @ (row[k].right @ b.T) for row in table])
 
 
-def _folded_pairs(record: Record) -> tuple[tuple[Update, ...], ...]:
-    options = record.config["method"]["flora"]
+def _folded_pairs(record: Record, t: int) -> tuple[Update, ...]:
+    options, state = record.config["method"]["flora"], record.tasks[t].state
     rank = options["max_rank"]
     scale = (rank if options["alpha"] is None else options["alpha"]) / rank
     return tuple(
-        tuple(
-            Update(scale * a @ task.state[f"{layer}.m"], task.state[f"{layer}.n"] @ b)
-            for layer, (a, b) in zip(record.layers, shared_bases(record) or (), strict=True)
-        )
-        for task in record.tasks
+        Update(scale * a @ state[f"{layer}.m"], state[f"{layer}.n"] @ b)
+        for layer, (a, b) in zip(record.layers, shared_bases(record) or (), strict=True)
     )
 
 
-def _differences(record: Record) -> tuple[tuple[Update, ...], ...]:
+def _differences(record: Record, t: int) -> tuple[Update, ...]:
     scale = record.config["method"]["alpha"] / record.config["method"]["rank"]
-    return tuple(
-        tuple(_difference(record, t, layer, scale) for layer in record.layers)
-        for t in range(len(record.tasks))
-    )
+    return tuple(_difference(record, t, layer, scale) for layer in record.layers)
 
 
 def _difference(record: Record, t: int, layer: str, scale: float) -> Update:
@@ -206,7 +209,7 @@ def _difference(record: Record, t: int, layer: str, scale: float) -> Update:
     return Update(scale * np.hstack([a, -a_before]), np.vstack([b, b_before]))
 
 
-_READERS: dict[str, Callable[[Record], tuple[tuple[Update, ...], ...]]] = {
+_READERS: dict[str, Callable[[Record, int], tuple[Update, ...]]] = {
     "fmlora": _folded_pairs,
     "sequential_lora": _differences,
     "first_task_lora": _differences,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+import zlib
 from itertools import pairwise
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from fmlora_kit.checks import choice
+from fmlora_kit.checks import as_path, choice
+from fmlora_kit.streams.disk import DAMAGE, entries, open_regular, read_lines
+from fmlora_kit.streams.images import open_image
 
 SIDE = 36
 PARTS = ("train", "val")
@@ -30,11 +32,11 @@ def read(folder: str | Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[s
         part: "train" or "val".
 
     Raises:
-        ValueError: another part.
+        ValueError: another part, or a file that cannot be read.
         FileNotFoundError: neither layout is there; says both.
     """
     choice("part", part, PARTS)
-    folder = Path(folder)
+    folder = as_path("folder", folder)
     packed = folder / f"tiny_imagenet_{SIDE}px_{part}.npz"
     if packed.exists():
         return _packed(packed)
@@ -44,28 +46,35 @@ def read(folder: str | Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[s
 
 
 def _packed(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    with np.load(path, allow_pickle=False) as file:
-        jpeg, offsets = file["jpeg"], file["offsets"]
-        labels, wnids = file["labels"].astype(np.int64), tuple(file["wnids"].tolist())
-    files = [jpeg[a:b] for a, b in pairwise(offsets)]
-    return _decode_all(files, np.ndarray.tobytes, path.stem), labels, wnids
+    try:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
+            jpeg, offsets = file["jpeg"], file["offsets"]
+            labels, wnids = file["labels"].astype(np.int64), tuple(file["wnids"].tolist())
+            files = [jpeg[a:b].tobytes() for a, b in pairwise(offsets)]
+    except (OSError, EOFError, BadZipFile, zlib.error, *DAMAGE) as error:
+        raise ValueError(f"{path} must be a packed file, cannot be read: {error}") from None
+    named = [(Path(f"{path.name}[{k}]"), data) for k, data in enumerate(files)]
+    return _decode_all(named, path.stem), labels, wnids
 
 
 def _tree(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    wnids = tuple((folder / "wnids.txt").read_text("utf-8").split())
+    wnids = tuple(" ".join(read_lines(folder / "wnids.txt")).split())
     if part == "train":
-        named = [(p, w) for w in wnids for p in sorted((folder / "train" / w / "images").iterdir())]
+        named = [(e.path, w) for w in wnids for e in entries(folder / "train" / w / "images")]
     else:
-        lines = (folder / "val" / "val_annotations.txt").read_text("utf-8").splitlines()
+        lines = read_lines(folder / "val" / "val_annotations.txt")
         named = [(folder / "val" / "images" / f, w) for f, w, *_ in (s.split() for s in lines)]
     number = {wnid: k for k, wnid in enumerate(wnids)}
-    images = _decode_all([path for path, _ in named], Path.read_bytes, part)
+    images = _decode_all([(path, None) for path, _ in named], part)
     return images, np.array([number[wnid] for _, wnid in named]), wnids
 
 
-def _decode_all(files: list, read_bytes: Callable[..., bytes], what: str) -> np.ndarray:
+def _decode_all(files: list[tuple[Path, bytes | None]], what: str) -> np.ndarray:
+    """The pictures of files, or of bytes with a name, (n, 36, 36, 3)."""
+    images = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
     bar = tqdm(files, desc=f"decoding {what}", unit=" images", leave=False)
-    pictures = (Image.open(io.BytesIO(read_bytes(file))).convert("RGB") for file in bar)
-    return np.stack(
-        [np.asarray(p.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for p in pictures]
-    )
+    for k, (path, data) in enumerate(bar):
+        with open_image(path, data) as picture:
+            small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        images[k] = np.asarray(small)
+    return images

@@ -47,9 +47,9 @@ def load_file(model: VisionTransformer, path: str | Path) -> None:
 
 
 def _fit_jax(model: VisionTransformer, path: Path) -> None:
-    model.load_pretrained(str(path))
-    with np.load(path) as file:  # timm leaves a deeper file's other blocks out without a word
+    with path.open("rb") as opened, np.load(opened) as file:  # what is none fails here, and closes
         extra = [k for k in file.files if f"encoderblock_{len(model.blocks)}/" in k]
+    model.load_pretrained(str(path))  # leaves a deeper file's other blocks out without a word
     if extra:
         raise ValueError(f"unexpected: {_few(extra)}")
 

@@ -17,7 +17,7 @@ from math import inf
 from pathlib import Path
 from typing import NoReturn
 
-from fmlora_kit.checks import shown
+from fmlora_kit.checks import as_path, shown
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,9 +93,17 @@ def names(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def a_path(text: str) -> Path:
+    """The type of an argument that is a path: not empty, not too long, without a byte 0."""
+    try:
+        return as_path("it", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("it ")) from None
+
+
 def folder(text: str) -> Path:
     """The type of an argument that is a folder which is there, and is read."""
-    path = Path(text)
+    path = a_path(text)
     if not path.is_dir():
         what = "a file" if path.exists() else "none there"
         raise argparse.ArgumentTypeError(f"must be a folder, got {shown(text)}: {what}")
@@ -104,7 +112,7 @@ def folder(text: str) -> Path:
 
 def out_folder(text: str) -> Path:
     """The type of an argument that is a folder to be written: there, or one that can be made."""
-    path, rule = Path(text), "must be a folder"
+    path, rule = a_path(text), "must be a folder"
     there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
     if not there.is_dir():
         raise argparse.ArgumentTypeError(f"{rule}, got {shown(text)}: {there} is a file")

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from fmlora_kit.commands.arguments import add_command, folder, make_parser, out_folder
+from fmlora_kit.commands.arguments import a_path, add_command, folder, make_parser, out_folder
 from fmlora_kit.streams import catalogue
 from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, STREAMS
 from fmlora_kit.streams.data_set import DataSet
@@ -120,7 +120,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _maybe_folder(text: str) -> Path:
     """What is no folder is refused; what is not there is left for `check` to tell."""
-    return folder(text) if Path(text).exists() else Path(text)
+    path = a_path(text)
+    return folder(text) if path.exists() else path
 
 
 def _data_set_lines(name: str) -> str:

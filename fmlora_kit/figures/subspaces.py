@@ -52,7 +52,7 @@ _COSINES = "1: one space holds the other, 0: nothing in common."
 _OVERLAP = _Measure("overlap", "overlap (mean cos²)", 2, "", "overlap", 0.25, 1, _COSINES)
 _MEASURES = {one.name: one for one in (_ANGLE, _GRASSMANN, _OVERLAP)}
 
-_PAIRS = 10_000  # of tasks, times layers: a thousand take some seconds
+_PAIRS = 3_000  # of tasks, times layers: a thousand take a second and a half
 
 
 @draws()
@@ -85,11 +85,10 @@ def subspace_map(
     checks.choice("within", within, WITHIN_NAMES)
     table = one_each(records, least=2)
     for record in table.values():
-        n = len(record.tasks) * (len(record.tasks) - 1) // 2 * len(record.layers)
+        pairs = len(record.tasks) * (len(record.tasks) - 1) // 2
+        n = pairs * (len(record.layers) if layer is None else 1)
         if n > _PAIRS:
-            rule = (
-                f"of at most {_PAIRS} pairs of updates to be drawn here (record.until(n) has less)"
-            )
+            rule = f"of at most {_PAIRS} pairs of updates to be drawn here (layer= draws one map's)"
             raise checks.fail("record", rule, n)
     height = sum(35 * len(record.tasks) + 75 for record in table.values())
     figure = grid(
@@ -106,7 +105,7 @@ def subspace_map(
     widest = chosen.least_range
     for row, record in enumerate(table.values(), start=1):
         for col, side in enumerate(SIDES, start=1):
-            found = pair_table(record, side, energy, within)
+            found = pair_table(record, side, energy, within, layer)
             where = {"row": row, "col": col}
             widest = max(widest, _add_map(figure, record, found, chosen, layer, **where))
         figure.update_yaxes(title_text="later task", row=row, col=1)

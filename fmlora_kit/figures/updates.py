@@ -116,11 +116,12 @@ def singular_values(
 
 def add_singular_values(figure, record: Record, tasks, layer, **where: int) -> None:
     """Add one line per task to a figure under construction, in the tasks' colours."""
-    table = subspaces.directions(record, 1.0)
     colors = style.task_colors(record.n_tasks)
     for dash, task in zip(("solid", "dot"), tasks, strict=True):
         t = index_of(task, record.task_names, "task")
-        layers = table[t] if layer is None else [table[t][index_of(layer, record.layers, "layer")]]
+        layers = subspaces.directions_of(record, t, 1.0)
+        if layer is not None:
+            layers = [layers[index_of(layer, record.layers, "layer")]]
         values = np.zeros((len(layers), max(one.k for one in layers)))
         for k, one in enumerate(layers):
             values[k, : one.k] = one.values

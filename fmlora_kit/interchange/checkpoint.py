@@ -94,7 +94,8 @@ def load_timm(file: str | Path, backbone: VisionTransformer | None = None) -> Vi
     try:
         vit.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"backbone must have the shapes of {file}: {error}") from error
+        first = " ".join(str(error).split())[:200]
+        raise ValueError(f"backbone must have the shapes of {file}, got: {first}") from error
     if not same_function(json.loads(facts.get("computes", "null")), fingerprint(vit)):
         rule = "compute what the saved one does (heads, pooling, activation, norms and their eps)"
         raise ValueError(f"backbone must {rule}, got another function of the weights in {file}")

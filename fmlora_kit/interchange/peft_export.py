@@ -23,10 +23,11 @@ import copy
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
@@ -38,9 +39,11 @@ from fmlora_kit.adapters.updates import FoldedUpdate
 from fmlora_kit.interchange import checkpoint
 from fmlora_kit.methods import Method
 from fmlora_kit.record import TaskResult
+from fmlora_kit.record.storage import write_atomically
 
 Factors = tuple[Tensor, Tensor]  # A (d_out, r) with all scales, B (r, d_in)
 BASE, WEIGHTS = "base.safetensors", "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = None) -> Path:
@@ -83,7 +86,7 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
     folder = checks.as_path("folder", folder)
     layers = _stack_by_module(model.sites, factors, model.vit)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (BASE, WEIGHTS, "adapter_config.json"):  # of an adapter that was here before
+    for name in (CONFIG, BASE, WEIGHTS):  # of an adapter that was here before; then it is none
         (folder / name).unlink(missing_ok=True)
     if getattr(model, "dmp", None) is not None:
         plain = copy.deepcopy(model.vit)  # the frozen backbone, prompt included
@@ -95,7 +98,7 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
     for path, (down, up) in layers.items():
         weights[f"base_model.model.{path}.lora_A.weight"] = down
         weights[f"base_model.model.{path}.lora_B.weight"] = up
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    write_atomically(folder, WEIGHTS, save(weights, metadata={"format": "pt"}))
     ranks = {path: len(down) for path, (down, _) in layers.items()}
     most = max(ranks.values())
     others = {path: rank for path, rank in ranks.items() if rank != most}
@@ -104,7 +107,9 @@ def export_peft(model: Method, folder: str | Path, *, task: TaskResult | None = 
         r=most, lora_alpha=most, target_modules=list(ranks), inference_mode=True, **patterns
     )
     config.target_modules = list(ranks)  # PEFT makes it a set, whose order in the file changes
-    config.save_pretrained(str(folder))
+    with TemporaryDirectory() as aside:  # last, and whole: without it there is no adapter
+        config.save_pretrained(aside)
+        write_atomically(folder, CONFIG, (Path(aside) / CONFIG).read_bytes())
     return folder
 
 

@@ -8,6 +8,7 @@ map, dW = U S V; with s = alpha / R, A = U, B = V and C_1 = S / s give back exac
 from __future__ import annotations
 
 import copy
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,11 +24,10 @@ from fmlora_kit.adapters import flora
 from fmlora_kit.adapters.dmp import prompt_parameter
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.sites import Site, find_sites
-from fmlora_kit.interchange.peft_export import load_peft
+from fmlora_kit.interchange.peft_export import CONFIG, WEIGHTS, load_peft
 from fmlora_kit.methods import FMLoRA, Method
 from fmlora_kit.streams import Task
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 HEAD = "base_model.model.head."  # a classifier saved with the adapter
 NEGLIGIBLE = 1e-9  # of the largest singular value: float64 keeps 1e-16, the adapter's own 1e-7
 
@@ -153,24 +153,33 @@ def _deltas(
 
 def _merged(peft, folder: Path, backbone: VisionTransformer) -> Mapping[str, Tensor]:
     """The state of a float64 copy of ``backbone`` with the adapter added by PEFT."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is refused below
+            tuned = _with_adapter(peft, folder, copy.deepcopy(backbone).cpu().double())
+        with safe_open(folder / WEIGHTS, "pt") as opened:
+            keys = opened.keys()  # a method of safetensors', which no `in` takes
+            stored = {key for key in keys if not key.startswith(HEAD)}
+        known = set(peft.get_peft_model_state_dict(tuned))
+        merged = tuned.merge_and_unload().state_dict()
+    except Exception as error:  # a stranger's files may break anything in PEFT
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ValueError(f"adapter must fit the backbone; PEFT says: {reason}") from error
+    odd = sorted(stored ^ known)
+    if odd:
+        one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
+        raise ValueError(f"adapter must fit the backbone, but {one}")
+    return merged
+
+
+def _with_adapter(peft, folder: Path, plain: VisionTransformer) -> nn.Module:
     config = peft.PeftConfig.from_pretrained(str(folder))
     if config.peft_type != peft.PeftType.LORA:
         raise ValueError(f"adapter must be a LoRA, got one of type {config.peft_type}")
     config.base_model_name_or_path = None  # PEFT would ask a hub for it
     if set(config.modules_to_save or ()) == {"head"}:
         config.modules_to_save = None
-    try:
-        plain = copy.deepcopy(backbone).cpu().double()
-        tuned = peft.PeftModel.from_pretrained(plain, str(folder), config=config)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"adapter must fit the backbone; PEFT says: {error}") from error
-    with safe_open(folder / WEIGHTS, "pt") as opened:
-        stored = {key for key in opened.keys() if not key.startswith(HEAD)}  # noqa: SIM118
-    odd = sorted(stored ^ set(peft.get_peft_model_state_dict(tuned)))
-    if odd:
-        one = f"{odd[0]!r} is on one side only ({len(odd)} tensors in all)"
-        raise ValueError(f"adapter must fit the backbone, but {one}")
-    return tuned.merge_and_unload().state_dict()
+    return peft.PeftModel.from_pretrained(plain, str(folder), config=config)
 
 
 def _changed_part(name: str, difference: Tensor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +116,7 @@ def check_ground(ground: object) -> str:
 
 def shorter_side(path: Path) -> int:
     """Pixels of the shorter side of an image file; only its header is read."""
-    with _open_image(path) as picture:
+    with open_image(path) as picture:
         return min(picture.size)
 
 
@@ -125,7 +126,7 @@ def missing_file(path: Path) -> FileNotFoundError:
 
 
 def _read_one(path: Path, image_size: int, upright: bool, ground: str) -> np.ndarray:
-    with _open_image(path) as picture:
+    with open_image(path) as picture:
         return fit(_turned(picture) if upright else picture, image_size, ground)
 
 
@@ -139,9 +140,18 @@ def _turned(picture: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _open_image(path: Path) -> Iterator[Image.Image]:
+def open_image(path: Path, data: bytes | None = None) -> Iterator[Image.Image]:
+    """An image file, opened with care; with ``data``, these bytes, and the path only names them.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is no picture of the formats taken, too large, or fails while it is used.
+    """
     try:
-        with open_regular(path) as file, Image.open(file, formats=FORMATS) as picture:
+        with (
+            open_regular(path) if data is None else io.BytesIO(data) as file,
+            Image.open(file, formats=FORMATS) as picture,
+        ):
             if picture.width * picture.height > MOST_PIXELS:
                 rule = f"at most {MOST_PIXELS / 1e6:.0f} megapixels"
                 raise ValueError(f"{picture.width} x {picture.height} pixels, {rule} are taken")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, pairwise
@@ -21,9 +24,11 @@ from tqdm.auto import tqdm
 
 from fmlora_kit import __version__
 from fmlora_kit.checks import as_path
-from fmlora_kit.streams.disk import open_regular
+from fmlora_kit.streams.disk import DAMAGE, open_regular
 from fmlora_kit.streams.images import GROUND, decode, missing_file, read_images
 
+CHUNK = 2**26  # bytes that one checksum is of
+CHECKSUMS = "crc32"  # of the chunks, beside the key
 Read = Callable[[Sequence[tuple]], list[np.ndarray]]  # parts of a stream -> the images of each
 
 
@@ -156,15 +161,35 @@ def _key(paths: list[Path], root: Path, how: dict[str, object]) -> dict[str, obj
 def _open_if_same(
     path: Path, key: dict[str, object] | None, shape: tuple[int, ...]
 ) -> np.ndarray | None:
-    """The images of an earlier decoding, if their key is this one and none is missing."""
+    """The images of an earlier decoding, if their key is this one and no bit of them has changed.
+
+    All bytes are read for that, about as fast as the disk gives them.
+    """
     try:
         with open_regular(Path(f"{path}.json")) as file:
             found = json.load(file)
-        open_regular(Path(f"{path}.npy")).close()
-        whole = np.load(f"{path}.npy", mmap_mode="r")
-    except (OSError, ValueError, EOFError):  # none, or a damaged one
+            sums = found.pop(CHECKSUMS)
+        head = _header(shape)
+        with open_regular(Path(f"{path}.npy")) as file:
+            same = key and found == key and file.read(len(head)) == head
+        whole = np.memmap(f"{path}.npy", np.uint8, "r", len(head), shape) if same else None
+    except (OSError, *DAMAGE):  # none, or a damaged one
         return None
-    return whole if key and (found, whole.shape, whole.dtype) == (key, shape, np.uint8) else None
+    return whole if same and sums == _checksums(whole) else None
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """How NumPy begins a file of such images."""
+    buffer = io.BytesIO()
+    npy.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def _checksums(whole: np.ndarray) -> list[int]:
+    """CRC-32 of every chunk of the images, several at once in threads."""
+    flat = whole.reshape(-1)
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda a: zlib.crc32(flat[a : a + CHUNK]), range(0, flat.size, CHUNK)))
 
 
 def _write(
@@ -175,16 +200,16 @@ def _write(
     part.unlink(missing_ok=True)  # of a process that was killed, or a link that someone laid
     try:
         with part.open("xb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            npy.write_array_header_1_0(file, header)
+            file.write(_header(shape))
             words = {"desc": f"decoding {path.name}", "unit": "image", "leave": False}
             with tqdm(total=shape[0], **words) as bar:
                 fill(_RowWriter(file, int(np.prod(shape[1:])), bar.update))
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, images)
+        sums = _checksums(np.load(images, mmap_mode="r"))
         with part.open("x", encoding="utf-8") as file:
-            json.dump(key, file, indent=1)
+            json.dump({**(key or {}), CHECKSUMS: sums}, file, indent=1)
         os.replace(part, f"{path}.json")
     finally:
         part.unlink(missing_ok=True)

@@ -103,6 +103,8 @@ def _in_pool(
     jobs: Sequence[Job], workers: int, say: Callable[[str], None]
 ) -> dict[Job, BaseException]:
     """Do the jobs in processes of their own; return those that failed, and why."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)  # a process that imports the script; the one that began it says why
     workers = min(len(jobs), workers)
     ctx = context()
     manager = SyncManager(ctx=ctx)

@@ -28,7 +28,8 @@ def start_record(
     """An empty record that names the method, the stream, the training budget and the device.
 
     Raises:
-        ValueError: ``model`` is built for another number of classes, or a value is no such thing.
+        ValueError: ``model`` is built for another number of classes or other images, or a value is
+            no such thing.
     """
     instance("model", model, Method, "a method")
     instance("stream", stream, Stream, "a Stream")
@@ -38,6 +39,13 @@ def start_record(
         given = f"one for {model.head.n_classes}"
         raise ValueError(
             f"model must be built for the stream's {stream.n_classes} classes, got {given}"
+        )
+    takes, given = model.vit.patch_embed.img_size, stream.tasks[0].train_images.shape[1:3]
+    if tuple(takes) != given:
+        size = takes[0] if len(set(takes)) == 1 else tuple(takes)
+        raise ValueError(
+            f"stream must have images of {takes[0]} x {takes[1]} pixels, which the backbone takes, "
+            f"got {given[0]} x {given[1]}: read it with image_size={size}"
         )
     where = describe_device(model.device, model.pixel_mean.dtype)
     if processes > 1:

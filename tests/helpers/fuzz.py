@@ -32,6 +32,9 @@ OUTCOMES += ("hang",)
 FINE = OUTCOMES[:2]
 CLEAR = (ValueError, OSError, ImportError)  # what the package raises for what it is given
 LETTERS = 700
+RULE = re.compile(
+    r"\bmust\b|\bcannot |does not match |is not valid JSON|newest that this \w+ reads"
+)
 
 
 def examples(n: int) -> settings:
@@ -83,9 +86,7 @@ class Judge:
             return "hang", f"more than {HANGS} s"
         except (*CLEAR, SystemExit) as error:
             said = str(error)
-            clear = (
-                "\n" not in said and len(said) < LETTERS and re.search(r"\bmust\b|\bcannot ", said)
-            )
+            clear = "\n" not in said and len(said) < LETTERS and RULE.search(said)
             clear = clear and (not names or any(name in said for name in names))
             return ("clear error" if clear else "unclear error"), f"{type(error).__name__}: {said}"
         except Exception as error:  # all others are a traceback for whoever calls
@@ -177,6 +178,40 @@ ANYTHING = st.one_of(
     st.lists(SCALARS, max_size=3),
     st.dictionaries(SCALARS, SCALARS, max_size=2),
 )
+
+
+# --- damage of files, and JSON of any form ------------------------------------------------------
+PLACE = st.integers(0, 999_999).map(lambda k: k / 10**6)
+DAMAGE = st.one_of(  # a place from 0 to 1, and what is done there
+    st.tuples(PLACE, st.integers(0, 7), st.just("flip")),
+    st.tuples(PLACE, st.integers(1, 9), st.just("digit")),
+    st.tuples(PLACE, st.integers(0, 255), st.just("cut")),
+    st.tuples(PLACE, st.integers(0, 255), st.just("insert")),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+def damaged(data: bytes, damage) -> bytes:
+    """The bytes with one thing done to them."""
+    place, value, what = damage
+    content = bytearray(data)
+    if what == "digit":
+        digits = [k for k, byte in enumerate(content) if chr(byte).isdigit()] or [0]
+        k = digits[min(int(place * len(digits)), len(digits) - 1)]
+        content[k] = ord("0") + (content[k] - ord("0") + value) % 10
+        return bytes(content)
+    k = min(int(place * len(content)), len(content) - 1)
+    if what == "flip":
+        content[k] ^= 1 << value
+    elif what == "cut":
+        del content[k:]
+    else:
+        content.insert(k, value)
+    return bytes(content)
 
 
 # --- rules ----------------------------------------------------------------------------------------

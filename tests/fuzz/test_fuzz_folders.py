@@ -1,0 +1,111 @@
+"""What lies in image folders and is no picture: a sentence with its name; nothing is written."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+from functools import cache
+
+import pytest
+from helpers import image_trees
+from helpers.fuzz import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fmlora_kit.streams.images import MOST_PIXELS
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no FIFOs, sockets and devices on Windows")
+NAMES = ("class", "train and test", "domain", "cub200", "random", "folders")
+
+
+@cache
+def bomb():
+    buffer, side = io.BytesIO(), int(MOST_PIXELS**0.5) + 1
+    Image.new("1", (side, side)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@cache
+def picture(kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, kind)
+    return buffer.getvalue()
+
+
+def bound(path):
+    with socket.socket(socket.AF_UNIX) as end:
+        here = os.getcwd()
+        os.chdir(path.parent)  # the name of a socket must be short
+        try:
+            end.bind(path.name)
+        finally:
+            os.chdir(here)
+
+
+PLANTED = {
+    "a FIFO": os.mkfifo if hasattr(os, "mkfifo") else None,
+    "a socket": bound,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "no bytes": lambda path: path.symlink_to("/dev/null"),
+    "a loop": lambda path: path.symlink_to(path.name),
+    "a link to nowhere": lambda path: path.symlink_to("nowhere"),
+    "a link to its folder": lambda path: path.symlink_to("."),
+    "a folder": lambda path: path.mkdir(),
+    "a bomb": lambda path: path.write_bytes(bomb()),
+    "a PPM": lambda path: path.write_bytes(picture("PPM")),
+    "a GIF": lambda path: path.write_bytes(picture("GIF")),
+    "half a PNG": lambda path: path.write_bytes(picture("PNG")[:40]),
+    "a program": lambda path: path.write_bytes(b"#!/bin/sh\nexit\n"),
+    "PostScript": lambda path: path.write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
+    ),
+    "nothing": lambda path: path.write_bytes(b""),
+}
+
+
+def names(root):
+    """All that lies below, told by name, kind and size."""
+    return sorted(
+        (str(p.relative_to(root)), p.lstat().st_mode, p.lstat().st_size) for p in walk(root)
+    )
+
+
+def walk(root):
+    for folder, inside, files in os.walk(root):
+        yield from (type(root)(folder) / name for name in (*inside, *files))
+
+
+def test_what_is_no_picture(judge, tmp_path):
+    trees = {name: image_trees.tree(folder(tmp_path, name), name) for name in NAMES}
+    whole = {name: image_trees.read(name, root).describe() for name, root in trees.items()}
+
+    @examples(100)
+    @given(st.sampled_from(NAMES), st.sampled_from(list(PLANTED)), st.booleans(), st.booleans())
+    def plant(name, what, instead, mapped):
+        root = tmp_path / "here" / trees[name].name
+        shutil.rmtree(tmp_path / "here", ignore_errors=True)
+        shutil.copytree(trees[name], root, symlinks=True)
+        path = root / image_trees.READERS[name].image
+        path = path if instead else path.with_name(f"extra{path.suffix}")
+        path.unlink(missing_ok=True)
+        PLANTED[what](path)
+        before = names(root)
+        decoded = {"decoded": tmp_path / "store"} if mapped else {}
+        judge(
+            f"{name} {what} {'instead' if instead else 'beside'}",
+            lambda: image_trees.read(name, root, **decoded).describe(),
+            (path.name, str(path)),
+            lambda found: not instead and found["crc32"] == whole[name]["crc32"],
+        )
+        assert names(root) == before
+        assert not list((tmp_path / "store").glob("*.npy")) or not instead
+
+    plant()
+
+
+def folder(tmp_path, name):
+    (tmp_path / name).mkdir()
+    return tmp_path / name
