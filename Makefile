@@ -19,7 +19,7 @@ LAB_SETTINGS := fmlora_kit/commands/jupyter/labconfig/default_setting_overrides.
 export PLOTLY_RENDERER := plotly_mimetype
 
 .PHONY: help env demo lab test test-browser fuzz lint notebooks site gallery pretrain pretrain-photos \
-    ablation compare bench clean
+    ablation compare bench workshop wheelhouse clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -60,6 +60,13 @@ site: $(READY)  ## make offline pages of the notebooks as they are stored: build
 
 gallery: $(READY)  ## draw the figures tagged for the README into notebooks/gallery (needs Chromium)
 	@$(PY) -m fmlora_kit site --gallery notebooks/gallery $(ARGS)
+
+workshop: $(READY)  ## notebooks and slides for an afternoon: build/workshop
+	@$(PY) -m fmlora_kit workshop build --force
+	@$(PY) -m fmlora_kit workshop slides
+
+wheelhouse: $(READY)  ## all that laptops without a network need, for a memory stick: build/wheelhouse
+	@$(PY) -m fmlora_kit workshop wheelhouse --out build/wheelhouse $(ARGS)
 
 pretrain: $(READY)  ## train the embedded backbone again (about 20 minutes on 2 cores), into data/
 	@$(PY) -m fmlora_kit pretrain glyph_vit $(ARGS)

@@ -18,6 +18,7 @@ from fmlora_kit.commands.arguments import one_line, suggest
 COMMANDS = {
     "demo": ("commands.demo", "train FM-LoRA and two others on one stream; make a page of it"),
     "lab": ("commands.lab", "open the notebooks in JupyterLab"),
+    "workshop": ("commands.workshop", "check a laptop; make what students get in an afternoon"),
     "compare": ("commands.compare", "every method on several streams, over several seeds"),
     "train": ("commands.train", "one run of one method into a folder"),
     "data": ("commands.data", "real images: list, show, check, or make up what there is"),

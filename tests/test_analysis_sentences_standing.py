@@ -4,7 +4,7 @@ import pytest
 from helpers.records import a_run, runs
 
 from fmlora_kit.analysis import compare_records, tied
-from fmlora_kit.analysis.sentences import lost_to, not_above, paired_gaps, standing
+from fmlora_kit.analysis.sentences import leaders, lost_to, not_above, paired_gaps, standing
 
 
 def test_tied_for_first():
@@ -68,3 +68,11 @@ def test_ties_that_allow_for_the_number_of_methods_are_more():
     assert tied(found, corrected=True) == ("fmlora", "l2p", "ewc_lora", "inflora")
     assert tied(found, corrected=True, among=("fmlora", "l2p")) == ("fmlora",)
     assert "first alone" in standing(found) and "tied" in standing(found, corrected=True)
+
+
+def test_the_leaders_of_some():
+    found = compare_records(runs())
+    mean = 100 * found.row("fmlora").mean("final_accuracy")
+    assert leaders(found, among=("fmlora", "l2p", "joint")).startswith(f"FM-LoRA, {mean:.1f} ± ")
+    assert leaders(found, among=("fmlora", "l2p", "joint")).endswith(" %; tied: L2P")
+    assert "tied" not in leaders(found, among=("ewc_lora",))

@@ -11,7 +11,11 @@ from fmlora_kit import __main__ as door
 from fmlora_kit import __version__
 from fmlora_kit.commands import arguments
 
-SUB = {"data": ("list", "show", "check", "fake"), "pretrain": ("glyph_vit", "photo_vit")}
+SUB = {
+    "data": ("list", "show", "check", "fake"),
+    "pretrain": ("glyph_vit", "photo_vit"),
+    "workshop": ("check", "build", "slides", "wheelhouse"),
+}
 ALL = [(name,) for name in door.COMMANDS]
 ALL += [(name, sub) for name, subs in SUB.items() for sub in subs]
 

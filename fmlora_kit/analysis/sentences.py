@@ -119,6 +119,14 @@ def standing(
     return f"{display_name(method)} is {ordinal(nth)} of {len(some)} by mean; {how}: {names}."
 
 
+def leaders(comparison: Comparison, *, among: Collection[str]) -> str:
+    """The first of some methods and those tied with it: `FM-LoRA, 73.2 ± 1.5 %; tied: RanPAC`."""
+    first, *others = tied(comparison, among=[m for m in among if m != BOUND])
+    mean = percent(comparison.row(first).final_accuracy, " %")
+    also = f"; tied: {' · '.join(map(display_name, others))}" if others else ""
+    return f"{display_name(first)}, {mean}{also}"
+
+
 def lost_to(comparison: Comparison, method: str = OURS) -> tuple[str, ...]:
     """The learners that end higher than a method, by an interval that leaves zero out."""
     ours = comparison.row(method)

@@ -2,6 +2,7 @@
 
     fmlora lab                       the first notebook
     fmlora lab 07                    another one, by how its name begins
+    fmlora lab w1                    the first of the workshop
     fmlora lab -- --no-browser       what stands behind -- is JupyterLab's
 
 JupyterLab is told to fetch no news and to look for no updates, in whatever environment it runs.
@@ -36,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.usage = "fmlora lab [NOTEBOOK] [-- options of JupyterLab]"
     asked = parser.parse_args(words[:cut])
     folder = find_notebooks()
-    found = sorted(folder.glob("*.ipynb"))
+    found = [*sorted(folder.glob("*.ipynb")), *sorted(folder.glob("workshop/*.ipynb"))]
     chosen = next((path for path in found if path.name.startswith(asked.notebook)), None)
     if chosen is None:
         names = ", ".join(path.stem for path in found)
         parser.error(f"NOTEBOOK must begin like one of {names}, got {asked.notebook!r}")
-    return open_lab(chosen, words[cut + 1 :])
+    return open_lab(chosen, folder.parent, words[cut + 1 :])
 
 
 def find_notebooks() -> Path:
@@ -53,8 +54,8 @@ def find_notebooks() -> Path:
     raise FileNotFoundError(NO_NOTEBOOKS.format(here))
 
 
-def open_lab(notebook: Path, options: Sequence[str] = ()) -> int:
-    """Run JupyterLab in this process, in the folder above the notebooks; or ImportError."""
+def open_lab(notebook: Path, root: Path, options: Sequence[str] = ()) -> int:
+    """Run JupyterLab in this process, in the folder ``root``; or ImportError."""
     paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
     os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
@@ -62,5 +63,4 @@ def open_lab(notebook: Path, options: Sequence[str] = ()) -> int:
         labapp = import_module("jupyterlab.labapp")
     except ModuleNotFoundError as error:
         raise ImportError(NO_LAB) from error
-    root = notebook.parent.parent
     return labapp.main([f"--ServerApp.root_dir={root}", str(notebook), *options]) or 0

@@ -44,26 +44,30 @@ def require(holds: bool, rule: str, got: object) -> None:
 def several(name: str, values: object) -> tuple:
     """The values as a tuple; raise `RecordError` if they are none, or a text or a dict."""
     fits = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
-    require(fits and getattr(values, "ndim", 1), f"{name} must be a list", shown(values))
+    if not fits or not getattr(values, "ndim", 1):
+        raise RecordError(f"{name} must be a list, got {shown(values)}")
     return tuple(values)
 
 
 def by_name(name: str, values: object) -> dict:
     """The values, if they are a dict; raise `RecordError` if they are not."""
-    require(isinstance(values, Mapping), f"{name} must be a dict", shown(values))
+    if not isinstance(values, Mapping):  # what is right is not shown: that takes time
+        raise RecordError(f"{name} must be a dict, got {shown(values)}")
     return dict(values)
 
 
 def real(name: str, value: object) -> float:
     """`value` as a float; raise `RecordError` if it is no number."""
     fits = isinstance(value, Real | np.number) and not isinstance(value, bool | np.complexfloating)
-    require(fits, f"{name} must be a number", shown(value))
+    if not fits:
+        raise RecordError(f"{name} must be a number, got {shown(value)}")
     return float(value)
 
 
 def whole(name: str, value: object) -> int:
     """`value` as an int; raise `RecordError` if it is no whole number."""
-    require(not isinstance(value, bool), f"{name} must be a whole number", shown(value))
+    if isinstance(value, bool):
+        raise RecordError(f"{name} must be a whole number, got {value}")
     try:
         return operator.index(value)
     except TypeError as error:

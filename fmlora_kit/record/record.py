@@ -68,9 +68,11 @@ class Record:
         for name in ("config", "versions"):
             content = plain_json(name, by_name(name, getattr(self, name)))
             put(self, name, ReadOnlyDict(content))
-        rule, tasks = "tasks must be a list of TaskResults", several("tasks", self.tasks)
+        tasks = several("tasks", self.tasks)
         put(self, "tasks", tasks)
-        require(all(isinstance(each, TaskResult) for each in tasks), rule, shown(tasks))
+        for each in tasks:
+            if not isinstance(each, TaskResult):
+                raise RecordError(f"tasks must be a list of TaskResults, got {shown(each)} in it")
         check_record(self)
 
     @classmethod
@@ -102,7 +104,8 @@ class Record:
 
     def with_task(self, result: TaskResult) -> Record:
         """This record with one more finished task."""
-        require(isinstance(result, TaskResult), "result must be a TaskResult", shown(result))
+        if not isinstance(result, TaskResult):
+            raise RecordError(f"result must be a TaskResult, got {shown(result)}")
         return replace(self, tasks=(*self.tasks, result))
 
     def until(self, n: int) -> Record:

@@ -119,7 +119,7 @@ class _Renderer(IPythonRenderer):
         return super().link(text, url, title)
 
 
-class _Exporter(HTMLExporter):
+class Exporter(HTMLExporter):
     """Notebook to an HTML fragment, without prompts."""
 
     def __init__(self):
@@ -127,6 +127,7 @@ class _Exporter(HTMLExporter):
         super().__init__(template_name="basic", **left_out)
 
     def markdown2html(self, source: str) -> str:
+        """As `to_html` does."""
         return to_html(source)
 
 
@@ -146,12 +147,12 @@ def read_page(path: Path) -> Page:
         raise ValueError(f"{path.name} must {rule}, got {first[:60]!r}")
     title = BeautifulSoup(to_html(first.splitlines()[0]), "html.parser").get_text().strip()
     asked = to_html(question[1]).strip().removeprefix("<p>").removesuffix("</p>")
-    figures = _take_figures(notebook)
-    body, _ = _Exporter().from_notebook_node(notebook)
+    figures = take_figures(notebook)
+    body, _ = Exporter().from_notebook_node(notebook)
     return Page(f"{path.stem}.html", title, asked, body, figures)
 
 
-def _take_figures(notebook: NotebookNode) -> dict[str, dict]:
+def take_figures(notebook: NotebookNode) -> dict[str, dict]:
     """Leave an element in the notebook where a figure or a widget was; return the figures."""
     figures: dict[str, dict] = {}
     for cell in notebook.cells:
