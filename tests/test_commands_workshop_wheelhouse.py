@@ -133,7 +133,7 @@ def stick(tmp_path, monkeypatch):
     listed = lambda words: ran.append(words) or 0  # noqa: E731
     monkeypatch.setattr(workshop_install.subprocess, "check_call", listed)
     monkeypatch.setattr(workshop_install.subprocess, "call", listed)
-    monkeypatch.setattr(workshop_install, "GIGABYTES", 0)
+    monkeypatch.setattr(workshop_install, "LEAST", 0)
     return folder, ran
 
 
@@ -168,10 +168,12 @@ def test_it_says_what_it_needs(stick, tmp_path, monkeypatch, capsys):
     folder, ran = stick
     usage = namedtuple("usage", "total used free")
     with monkeypatch.context() as patch:
-        patch.setattr(workshop_install, "GIGABYTES", 4)
+        (folder / "wheels").mkdir()
+        (folder / "wheels" / "torch.whl").write_bytes(b"0" * 10**6)
+        patch.setattr(workshop_install, "UNPACKED", 4000)  # as if it were 4 GB
         patch.setattr(workshop_install.shutil, "disk_usage", lambda place: usage(9, 9, 10**9))
         assert workshop_install.main([str(tmp_path / "mine")]) == 1
-    assert "must have 4 GB free, got 1.0 GB" in capsys.readouterr().err
+    assert "must have 4.0 GB free, got 1.0 GB" in capsys.readouterr().err
     made_for = {"python": "3.99", "platforms": ["windows"]}
     (folder / "made_for.json").write_text(json.dumps(made_for))
     assert workshop_install.main([]) == 1

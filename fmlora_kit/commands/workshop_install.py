@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-GIGABYTES = 4
+LEAST, UNPACKED = 1, 2.5  # gigabytes; how much larger an environment is than its wheels
 PLATFORMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
 
@@ -43,8 +43,10 @@ def obstacle(target):
         return f"was made for {', '.join(made_for['platforms'])}, got {platform}: ask for another"
     place = next(each for each in (target, *target.absolute().parents) if each.is_dir())
     free = shutil.disk_usage(place).free / 1e9
-    if free < GIGABYTES and not (target / ".venv").exists():
-        return f"the disk of {place} must have {GIGABYTES} GB free, got {free:.1f} GB"
+    packed = sum(wheel.stat().st_size for wheel in HERE.glob("wheels/*.whl")) / 1e9
+    room = max(LEAST, UNPACKED * packed)
+    if free < room and not (target / ".venv").exists():
+        return f"the disk of {place} must have {room:.1f} GB free, got {free:.1f} GB"
     return None
 
 

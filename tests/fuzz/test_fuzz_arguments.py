@@ -52,6 +52,7 @@ LEFT_OUT = (
     "class_distances",
     "gate_probabilities",
     "meta_prompt_similarity",
+    "explain_over_time",
 )
 EACH = 3  # values a parameter, and twice as many where it costs little
 
