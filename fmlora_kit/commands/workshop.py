@@ -27,7 +27,6 @@ ABOUT = "An afternoon's workshop: check a laptop, make what the students get."
 TITLE = "FM-LoRA in an afternoon"
 OUT = Path("build/workshop")
 PLATFORMS = ("linux", "macos", "windows")
-TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 CHECK = "fmlora workshop check --seconds 10"
 BUILD = "fmlora workshop build --out build/workshop --reading build/reading"
 SLIDES = "fmlora workshop slides --out build/workshop"
@@ -129,8 +128,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--platforms", type=names(list(PLATFORMS)), default=None, help=text)
     text = "version of the laptops' Python; default: this one's"
     add("--python", type=_version, default="{}.{}".format(*sys.version_info), help=text)
-    text = "where pip finds torch for Linux without CUDA; 'none': from PyPI, with CUDA (3 GB)"
-    add("--torch-index", default=TORCH_INDEX, help=text)
+    text = "the index that PyTorch's page names for Linux without CUDA; default: with CUDA (3 GB)"
+    add("--torch-index", default="none", help=text)
     return parser.parse_args(arguments)
 
 
