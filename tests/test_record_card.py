@@ -87,7 +87,7 @@ def test_the_card_of_fmlora_says_it_all():
         "AdamW, weight decay 0, learning rate cosine per task, gradient norm at most 1, "
         "images per batch 16, epochs per task 2"
     )
-    assert card["learning rates"] == "lr 0.005, head_lr 0.005, drs.lr 0.1, dmp.lr 0.005"
+    assert card["learning rates"] == "lr 0.002, head_lr 0.005, drs.lr 0.1, dmp.lr 0.005"
     assert "flora.max_rank 8, flora.alpha None, flora.bases task1" in card["other options"]
     assert "dmp.length 2" in card["other options"] and "lr" not in card["other options"]
     assert (card["device"], card["numbers"]) == ("cpu", "float32")

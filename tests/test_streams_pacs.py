@@ -65,7 +65,7 @@ def test_some_domains_in_another_order(tree):
 
 
 def test_partial_data_are_marked_down_to_the_record_and_the_joint_stream(tree, tmp_path):
-    stream = pacs(tree, image_size=8, n_train=3)
+    stream = pacs(tree, image_size=32, n_train=3)
     note = (
         "140 of 9,991 images; images of 40 pixels instead of 227; "
         "at most 3 training images per class"

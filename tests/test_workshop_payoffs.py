@@ -9,6 +9,7 @@ from helpers.workshop_answers import MISTAKES, RIGHT
 import fmlora_kit as fk
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.analysis import accuracy
+from fmlora_kit.methods import HeadOptions
 from fmlora_kit.workshop import payoffs, runs
 from fmlora_kit.workshop.checks import PROBES
 from fmlora_kit.workshop.judge import Result
@@ -48,7 +49,8 @@ def tiny():
         if method == "sequential_lora":
             return fk.SequentialLoRA(backbone, stream.n_classes, rank=2)
         flora = fk.FLoRA(max_rank=8, maps=("q", "v"), protect=0.0)
-        return fk.FMLoRA(backbone, stream.n_classes, flora=flora, drs=fk.DRS(), step="novelty")
+        options = {"flora": flora, "step": "novelty", "lr": 5e-3, "head": HeadOptions("lda")}
+        return fk.FMLoRA(backbone, stream.n_classes, drs=fk.DRS(), **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "stream", lambda: stream)

@@ -18,7 +18,7 @@ def test_the_small_runs_say_every_option_that_bears_on_a_number():
     }
     assert described["step"] == "novelty" and described["head"]["kind"] == "lda"
     assert described["precision"] == "float64"
-    assert runs.model(rank=4, protect=0.5).flora == fk.FLoRA(4, protect=0.5)
+    assert runs.model(rank=4, protect=0.5).flora == fk.FLoRA(4, protect=0.5, maps=("q", "v"))
     assert runs.model(head="cosine").head.kind == "cosine"
     assert runs.model("sequential_lora").name == "sequential_lora"
     assert [task.name for task in runs.stream()] == ["Latin", "Georgian", runs.REPEATED]
