@@ -46,7 +46,7 @@ def progress_bar(
                 bar.write(show(line), file=sys.stdout)
             task = re.search(r": task \d+/(\d+)", line)
             bar.set_postfix_str(line.partition(":")[0], refresh=False)
-            bar.update(1 / int(task[1]) if task else 1)
+            bar.update(min(1 / int(task[1]) if task else 1, bar.total - bar.n))
 
         yield say
 
