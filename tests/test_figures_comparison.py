@@ -66,6 +66,17 @@ def test_a_panel_per_stream():
     assert list(two.layout.yaxis2.ticktext) == ["L2P", "EWC on LoRA"]
 
 
+@pytest.mark.parametrize("n_methods", [1, 3, 17])
+def test_panels_leave_room_for_ticks_and_names(n_methods):
+    made = compare_records([a_run(f"method {k}") for k in range(n_methods)])
+    layout = comparison_dots({name: made for name in "abcde"}).layout
+    inside = layout.height - layout.margin.t - layout.margin.b
+    spans = [layout[axis].domain for axis in ("yaxis", "yaxis3", "yaxis5")]  # from the top down
+    for upper, lower in zip(spans, spans[1:], strict=False):
+        assert (upper[0] - lower[1]) * inside >= 55  # pixels
+    assert all((high - low) * inside >= 20 * n_methods for low, high in spans)
+
+
 def test_the_legend_names_what_is_there(figure):
     assert [t.name for t in figure.data if t.x == (None,)] == [
         "FM-LoRA",

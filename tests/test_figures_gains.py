@@ -6,6 +6,7 @@ from helpers.records import plausible_record
 
 from fmlora_kit.analysis import compare_records, metrics
 from fmlora_kit.figures.gains import heads_by_adaptation, lead_by_length
+from fmlora_kit.figures.style import FRACTION_SCALE
 
 
 def runs(method, n_tasks=3, fall=0.0, seeds=(0, 1, 2)):
@@ -52,6 +53,8 @@ def test_heads_and_adaptations_cross_and_are_sorted():
         label = f"{['nothing', 'all'][row]}; {heads[head]}"
         assert np.isnan(value) if label not in means else value == pytest.approx(means[label], 1e-3)
     assert np.isnan(np.array(cells.z, dtype=float)).sum() == 1
+    colors = tuple(tuple(stop) for stop in cells.colorscale)
+    assert colors == FRACTION_SCALE  # on which numbers are legible, which test_figures_style holds
 
 
 def test_other_comparisons_are_refused():

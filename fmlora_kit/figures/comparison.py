@@ -23,6 +23,8 @@ _OURS_STYLE = {"color": OKABE_ITO[1], "symbol": "diamond", "size": 11}
 _OTHER_STYLE = {"color": OKABE_ITO[0], "symbol": "circle", "size": 8}
 _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
 _ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
+_GAP = 58  # pixels between two panels: the upper one's ticks, the lower one's name
+_ABOVE, _BELOW = 90, 85  # pixels
 
 
 @draws(Comparison, alone=False, forms=(Mapping,))
@@ -37,12 +39,14 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
         raise ValueError("comparisons must hold at least one comparison, got none")
     n_cols = min(2, len(comparisons))
     n_rows = math.ceil(len(comparisons) / n_cols)
+    tallest = max(len(comparison.learners) for comparison in comparisons.values())
+    inside = n_rows * (25 + _ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
     figure = make_subplots(
         rows=n_rows,
         cols=n_cols,
         subplot_titles=tuple(comparisons),
         horizontal_spacing=0.19,
-        vertical_spacing=0.15 / n_rows if n_rows > 1 else 0,
+        vertical_spacing=_GAP / inside if n_rows > 1 else 0,
         specs=[
             [{} if n_cols * row + col < len(comparisons) else None for col in range(n_cols)]
             for row in range(n_rows)
@@ -55,12 +59,11 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
             figure.update_xaxes(title_text="final accuracy, %", **at)
     figure.update_annotations(font_size=13.5)
     _add_legend(figure, comparisons)
-    tallest = max(len(comparison.learners) for comparison in comparisons.values())
     figure.update_layout(
         template=TEMPLATE,
         title={"text": "Final accuracy", "subtitle": {"text": _subtitle(comparisons)}},
-        height=160 + n_rows * (40 + _ROW * tallest),
-        margin={"t": 90, "l": 140, "b": 85},
+        height=_ABOVE + inside + _BELOW,
+        margin={"t": _ABOVE, "l": 140, "b": _BELOW},
         legend={"orientation": "h", "y": 0, "yref": "container", "x": 0.5, "xanchor": "center"},
     )
     return figure

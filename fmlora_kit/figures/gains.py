@@ -11,7 +11,7 @@ from fmlora_kit.analysis.comparison import Comparison, difference
 from fmlora_kit.analysis.names import OURS, display_name
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import cell_texts, task_map
-from fmlora_kit.figures.style import INK, method_styles, new_figure
+from fmlora_kit.figures.style import FRACTION_SCALE, INK, method_styles, new_figure
 
 _DODGE = 0.07  # of the distance between two lengths, so that intervals do not hide each other
 
@@ -93,9 +93,7 @@ def heads_by_adaptation(comparison: Comparison) -> go.Figure:
         ("what adapts", "head"),
         text=cell_texts(values, 1),
         bar="%",
-        colorscale="Blues",
-        zmin=float(np.nanmin(values)) - 5,  # so that texts stay legible on the darkest cell
-        zmax=float(np.nanmax(values)) + 10,
+        colorscale=FRACTION_SCALE,
         hover="<b>%{customdata[0]}</b>, %{customdata[1]}: %{z:.1f} %",
     )
     return figure
