@@ -72,6 +72,7 @@ def try_it(target, program):
     status = subprocess.call([str(program), "workshop", "check", "--folder", str(target)])
     if not status:
         print(f"Begin with:\n  cd {target}\n  {program} lab w1")
+        print(f"Ask again whether it is ready:\n  {program} workshop check")
     return status
 
 
