@@ -37,6 +37,20 @@ def test_the_first_notebook_from_anywhere(opened, tmp_path, monkeypatch):
     assert os.environ["PLOTLY_RENDERER"] == "plotly_mimetype"
 
 
+def test_the_workshop_as_students_have_it_once_it_is_built(opened, tmp_path, monkeypatch):
+    for place in ("notebooks", "notebooks/workshop", lab.BUILT):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "notebooks" / "01_a.ipynb").touch()
+    (tmp_path / "notebooks" / "workshop" / "w1_a.ipynb").touch()
+    monkeypatch.setattr(lab, "find_notebooks", lambda: tmp_path / "notebooks")
+    assert main(["lab", "w1"]) == 0
+    (tmp_path / lab.BUILT / "w1_a.ipynb").touch()
+    assert main(["lab", "w1"]) == 0
+    root = f"--ServerApp.root_dir={tmp_path}"
+    solved, built = (tmp_path / p / "w1_a.ipynb" for p in ("notebooks/workshop", lab.BUILT))
+    assert opened == [[root, str(solved)], [root, str(built)]]
+
+
 def test_jupyterlab_fetches_no_news(opened):
     assert main(["lab", "01"]) == 0
     first, second = os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep)

@@ -3,6 +3,7 @@
 import json
 import re
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from helpers.workshop import figure_output, tagged, workshop_notebook, write_notebook
@@ -95,3 +96,11 @@ def test_the_notebook_is_left_as_it_is():
     before = str(notebook)
     slides.screens_of(notebook)
     assert str(notebook) == before
+
+
+def test_links_lead_outside_or_are_text(tmp_path):
+    cell = tagged(new_markdown_cell("# A\n\n[W2](w2.ipynb), [paper](https://arxiv.org/)"), "slide")
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "w1.ipynb")
+    page = BeautifulSoup(slides.slides([tmp_path / "w1.ipynb"], "A"), "html.parser").main
+    hrefs = [a["href"] for a in page.find_all("a") if not a["href"].startswith("#")]
+    assert hrefs == ["https://arxiv.org/"] and "W2, paper" in page.get_text()

@@ -80,6 +80,6 @@ def test_the_set_up_names_what_there_is():
     assert "SETUP.md" in AGAIN and "fmlora workshop check" in SETUP
     for platform in workshop.PLATFORMS:
         assert f"`{platform}`" in SETUP
-    for words in re.findall(r"^fmlora (workshop [^\n#]+)|`fmlora (workshop \w[^`]+)`", SETUP):
+    for words in re.findall(r"^fmlora (workshop [^\n#]+)|`fmlora (workshop \w[^`]+)`", SETUP, re.M):
         parts = " ".join(words).split()
         assert parts[1] in ("check", "build", "slides", "wheelhouse")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import models
+from timm.layers import SwiGLU
 
 import fmlora_kit as fk
 from fmlora_kit.adapters.flora import BASES
@@ -18,6 +19,13 @@ def learned(**options):
     stream = models.stream()
     model = models.fmlora(**options)
     return model, models.learn(model, stream)
+
+
+def test_it_adapts_the_linear_maps_that_there_are():
+    model = fk.FMLoRA(models.vit(embed_dim=64, mlp_layer=SwiGLU), 6)
+    assert model.flora.maps == ("q", "k", "v", "proj", "fc2")
+    assert model.describe()["flora"]["maps"] == model.flora.maps
+    models.learn(model, models.stream(2))
 
 
 def test_by_default_it_learns_on_with_all_maps_and_follows_its_features():

@@ -1,76 +1,45 @@
 """What lies in an image folder and is no picture: a sentence each; nothing waits or is written."""
 
 import os
-import socket
 
 import numpy as np
 import pytest
+from helpers.planted import PLANTED
 from PIL import Image
 
 from fmlora_kit.streams import image_folder
 from fmlora_kit.streams.disk import open_regular, read_lines
-from fmlora_kit.streams.images import MOST_PIXELS, read_images
+from fmlora_kit.streams.images import read_images
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no FIFOs, sockets and devices on Windows")
-
-
-def fifo(path):
-    os.mkfifo(path)
-
-
-def listening(path):
-    with socket.socket(socket.AF_UNIX) as end:
-        here = os.getcwd()
-        os.chdir(path.parent)  # the name of a socket must be short
-        try:
-            end.bind(path.name)
-        finally:
-            os.chdir(here)
-
-
-def device(path):
-    path.symlink_to("/dev/zero")
-
-
-def loop(path):
-    path.symlink_to(path)
-
-
-def bomb(path):
-    side = int(MOST_PIXELS**0.5) + 1
-    Image.new("1", (side, side)).save(path)
-
-
-def disguised(path):
-    Image.new("RGB", (4, 4)).save(path, format="PPM")
 
 
 @pytest.mark.parametrize(
     ("plant", "reason"),
     [
-        (fifo, "it is a FIFO"),
-        (listening, "it is a socket"),
-        (device, "it is a device"),
-        (loop, "symbolic links"),
-        (bomb, "at most 67 megapixels are taken"),
-        (disguised, "cannot identify image file"),
+        ("a FIFO", "it is a FIFO"),
+        ("a socket", "it is a socket"),
+        ("a device", "it is a device"),
+        ("a loop", "symbolic links"),
+        ("a bomb", "at most 67 megapixels are taken"),
+        ("a PPM", "cannot identify image file"),
     ],
 )
 def test_what_is_no_picture_is_refused_by_name(plant, reason, tmp_path):
-    plant(tmp_path / "a.png")
+    PLANTED[plant](tmp_path / "a.png")
     with pytest.raises((ValueError, OSError), match=rf"a\.png.*{reason}") as error:
         read_images([tmp_path / "a.png"], 8)
     assert len(str(error.value).splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize("plant", [fifo, listening, device, loop])
+@pytest.mark.parametrize("plant", ["a FIFO", "a socket", "a device", "a loop"])
 def test_a_folder_of_images_with_such_a_file_neither_waits_nor_takes_it(plant, tmp_path):
     for part in ("train", "test"):
         for name in ("cat", "dog"):
             (tmp_path / part / name).mkdir(parents=True)
             Image.new("RGB", (8, 8)).save(tmp_path / part / name / "0.png")
-    plant(tmp_path / "train" / "cat" / "1.png")
+    PLANTED[plant](tmp_path / "train" / "cat" / "1.png")
     try:
         stream = image_folder(tmp_path, n_tasks=1, image_size=8)
     except (ValueError, OSError) as error:

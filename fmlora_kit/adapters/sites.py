@@ -58,6 +58,19 @@ def find_sites(
     return tuple(sites)
 
 
+def linear_maps(vit: VisionTransformer) -> tuple[str, ...]:
+    """Those of `MAPS` that every block of ``vit`` has: a gated MLP, for one, has no "fc1"."""
+    fused = ("q", "k", "v")
+    return fused + tuple(
+        name for name in MAPS if name not in fused and all(_map(b, name) for b in vit.blocks)
+    )
+
+
+def _map(block: nn.Module, name: str) -> nn.Linear | None:
+    module = getattr(block.attn if name == "proj" else block.mlp, name, None)
+    return module if isinstance(module, nn.Linear) else None
+
+
 def _site(block: nn.Module, i: int, name: str) -> Site:
     if name in "qkv":
         path, module, k = "attn.qkv", block.attn.qkv, "qkv".index(name)
@@ -65,8 +78,8 @@ def _site(block: nn.Module, i: int, name: str) -> Site:
         rows = slice(k * d, (k + 1) * d)
     else:
         path = f"attn.{name}" if name == "proj" else f"mlp.{name}"
-        module = getattr(block.attn if name == "proj" else block.mlp, name, None)
-        if not isinstance(module, nn.Linear):
+        module = _map(block, name)
+        if module is None:
             raise ValueError(f"map {name!r} must be a linear layer of block {i}, got none")
         rows = slice(0, module.out_features)
     sizes = module.in_features, rows.stop - rows.start

@@ -110,12 +110,12 @@ def standing(
     some = compared if among is None else [m for m in compared if m in among or m == method]
     rows = [comparison.row(label) for label in some]
     nth = 1 + sum(row.mean("final_accuracy") > mean for row in rows)
-    leaders = tied(comparison, among=some, corrected=corrected)
+    first = tied(comparison, among=some, corrected=corrected)
     if max(len(row.seeds) for row in rows) == 1:
         how = "first (one seed: ties are not known)"
     else:
-        how = "tied for first" if len(leaders) > 1 else "first alone"
-    names = " · ".join(map(display_name, leaders))
+        how = "tied for first" if len(first) > 1 else "first alone"
+    names = " · ".join(map(display_name, first))
     return f"{display_name(method)} is {ordinal(nth)} of {len(some)} by mean; {how}: {names}."
 
 

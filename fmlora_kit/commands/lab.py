@@ -2,7 +2,7 @@
 
     fmlora lab                       the first notebook
     fmlora lab 07                    another one, by how its name begins
-    fmlora lab w1                    the first of the workshop
+    fmlora lab w1                    the first of the workshop, as students have it once it is built
     fmlora lab -- --no-browser       what stands behind -- is JupyterLab's
 
 JupyterLab is told to fetch no news and to look for no updates, in whatever environment it runs.
@@ -20,6 +20,7 @@ from fmlora_kit.commands.arguments import make_parser
 
 SETTINGS = Path(__file__).parent / "jupyter"  # holds labconfig/, which JupyterLab reads
 FIRST = "01_*.ipynb"
+BUILT = Path("build/workshop")  # where `fmlora workshop build` puts the students' notebooks
 NO_NOTEBOOKS = (
     "the notebooks come with the source of fmlora_kit, not with the installed package: there are "
     "none in {} or above it. Fetch the source, and run fmlora lab inside of it"
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.usage = "fmlora lab [NOTEBOOK] [-- options of JupyterLab]"
     asked = parser.parse_args(words[:cut])
     folder = find_notebooks()
-    found = [*sorted(folder.glob("*.ipynb")), *sorted(folder.glob("workshop/*.ipynb"))]
+    built, solved = folder.parent / BUILT, folder / "workshop"  # nobody is shown a solution unasked
+    workshop = sorted((built if any(built.glob("*.ipynb")) else solved).glob("*.ipynb"))
+    found = [*sorted(folder.glob("*.ipynb")), *workshop]
     chosen = next((path for path in found if path.name.startswith(asked.notebook)), None)
     if chosen is None:
         names = ", ".join(path.stem for path in found)

@@ -20,12 +20,11 @@ from pathlib import Path
 
 from fmlora_kit.checks import shown
 from fmlora_kit.commands.arguments import add_command, folder, make_parser, names, out_folder, whole
-from fmlora_kit.commands.lab import find_notebooks
+from fmlora_kit.commands.lab import BUILT, find_notebooks
 from fmlora_kit.commands.workshop_check import NotReadyError, looks
 
 ABOUT = "An afternoon's workshop: check a laptop, make what the students get."
 TITLE = "FM-LoRA in an afternoon"
-OUT = Path("build/workshop")
 PLATFORMS = ("linux", "macos", "windows")
 CHECK = "fmlora workshop check --seconds 10"
 BUILD = "fmlora workshop build --out build/workshop --reading build/reading"
@@ -118,7 +117,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for each in (building, showing):
         text = "folder of the solved notebooks; default: that of the checkout"
         each.add_argument("--notebooks", type=folder, help=text)
-        each.add_argument("--out", type=out_folder, default=OUT, help="default: %(default)s")
+        each.add_argument("--out", type=out_folder, default=BUILT, help="default: %(default)s")
     add = building.add_argument
     add("--reading", type=out_folder, help="also the numbered notebooks without outputs, there")
     add("--force", action="store_true", help="write over notebooks that are there")

@@ -82,8 +82,9 @@ _NO_LISTS = (str, bytes, bytearray, Mapping)
 def _checked(name: str, value: object, kind: type, alone: bool, forms: tuple) -> object:
     """The value, if it is of the kind or in one of the forms; an iterable comes back as a list."""
     one = f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
-    words = [one] * alone + [f"{kind.__name__}s by label"] * (Mapping in forms)
-    rule = " or ".join(words + [f"a list of {kind.__name__}s"] * (list in forms))
+    more = f"{kind.__name__.removesuffix('s')}s"  # Records, Explanations
+    words = [one] * alone + [f"{more} by label"] * (Mapping in forms)
+    rule = " or ".join(words + [f"a list of {more}"] * (list in forms))
     if alone and isinstance(value, kind):
         return value
     if isinstance(value, Mapping) and Mapping in forms:

@@ -13,7 +13,7 @@ small feature subspace per task (DRS novelty) and, with ``protect``, an R x R mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Annotated
 
@@ -35,8 +35,8 @@ from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.head import SET_AFTERWARDS
 from fmlora_kit.adapters.outer_step import STEPS, outer_step
 from fmlora_kit.adapters.protection import protection
-from fmlora_kit.adapters.sites import MAPS, attach, base_weight, find_sites
-from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, fail, one_of
+from fmlora_kit.adapters.sites import attach, base_weight, find_sites, linear_maps
+from fmlora_kit.checks import Count, Positive, Share, Weight, check_fields, checked, fail, one_of
 from fmlora_kit.methods.base import HeadOptions, Method, factors_of, numpy, tensor
 from fmlora_kit.streams.task import Task
 
@@ -54,7 +54,7 @@ class FLoRA:
         protect: share of earlier tasks' energy inside the core that new updates keep away from
             [ours].
         fold: share of a later task's pair that enters the core: the outer step "parts" [ours].
-        maps: which linear maps of each block are adapted.
+        maps: which linear maps of each block are adapted; None: all that every block has.
         blocks: which blocks are adapted, rising; None: every one. The meta-prompt enters before
             the first of them, so that all before it is the frozen backbone alone [ours].
     """
@@ -64,7 +64,7 @@ class FLoRA:
     bases: Annotated[str, one_of(shared.BASES)] = "task1"
     protect: Share = 0.0
     fold: Share = 0.25
-    maps: tuple[str, ...] = MAPS
+    maps: tuple[str, ...] | None = None
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -171,7 +171,10 @@ class FMLoRA(Method):
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
-        self.set_options(flora=FLoRA() if flora is None else flora, drs=drs, dmp=dmp, step=step)
+        flora = checked("flora", flora, FLoRA | None) or FLoRA()
+        if flora.maps is None:
+            flora = replace(flora, maps=linear_maps(self.vit))
+        self.set_options(flora=flora, drs=drs, dmp=dmp, step=step)
         rank = self.flora.max_rank
         alpha = float(rank if self.flora.alpha is None else self.flora.alpha)
         self.sites = find_sites(self.vit, self.flora.maps, self.flora.blocks)

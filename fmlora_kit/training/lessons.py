@@ -27,7 +27,6 @@ from fmlora_kit.record import Record, RecordError, load_briefs, load_records
 from fmlora_kit.record.card import COMPUTES
 from fmlora_kit.streams import Stream
 from fmlora_kit.streams.catalogue import PRESETS
-from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.streams.rendering import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
 
@@ -69,7 +68,7 @@ def record(
     record has a folder of its own in ``folder``, which must be writable.
     """
     learner = model(stream, method, seed=seed)
-    place = as_path("folder", folder).absolute() / f"{stream.name}-{method}-{seed}"
+    place = checks.as_path("folder", folder).absolute() / f"{stream.name}-{method}-{seed}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         fresh = start_record(learner, stream, BUDGET)
@@ -93,7 +92,7 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
     message lists those that are. `make compare` puts its own into "../build/compare".
     """
     shipped = [place / "compare" for place in DATA_FOLDERS]
-    folders = shipped if folder is None else [as_path("folder", folder)]
+    folders = shipped if folder is None else [checks.as_path("folder", folder)]
     there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
     there.pop("summary", None)
     if name not in there:
@@ -105,7 +104,7 @@ def comparison_records(name: str, folder: str | Path | None = None) -> tuple[Rec
 def study(name: str, folder: str | Path | None = None) -> dict:
     """A study of `fmlora ablation`, as `Comparison.to_json` gave it: shipped, or in ``folder``."""
     shipped = [place / "compare" / "studies" for place in DATA_FOLDERS]
-    folders = shipped if folder is None else [as_path("folder", folder)]
+    folders = shipped if folder is None else [checks.as_path("folder", folder)]
     there = {file.stem: file for place in folders for file in sorted(place.glob("*.json"))}
     file = there[checks.choice("name", name, there)]
     return json.loads(file.read_text(encoding="utf-8"))
@@ -124,7 +123,7 @@ def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
         ValueError: a number without a link to its source, of an unknown preset, or not in %.
     """
     places = [folder / "published.json" for folder in DATA_FOLDERS]
-    found = next(p for p in places if p.is_file()) if file is None else as_path("file", file)
+    found = next(p for p in places if p.is_file()) if file is None else checks.as_path("file", file)
     document = json.loads(found.read_text(encoding="utf-8"))
     document.setdefault("logs", [])
     for entry in document["accuracies"]:
@@ -142,7 +141,7 @@ def published_results(file: str | Path | None = None) -> dict[str, list[dict]]:
 
 def paper_records(folder: str | Path = "../build/paper") -> tuple[Record, ...]:
     """All readable records below ``folder``; none if there is no such folder."""
-    folder = as_path("folder", folder)
+    folder = checks.as_path("folder", folder)
     return tuple(load_records(folder).records.values()) if folder.is_dir() else ()
 
 
@@ -152,7 +151,7 @@ def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench")
     That is "backbone", "image_size", "device", "batch_size", "task", "seconds" (median) and
     "gigabytes" (peak); None if ``folder`` has no summary, or the method is not in it.
     """
-    file = as_path("folder", folder) / "summary.json"
+    file = checks.as_path("folder", folder) / "summary.json"
     summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"steps": []}
     rows = [row for row in summary["steps"] if row["side"] == method]
     if not rows:
@@ -189,7 +188,7 @@ def ship(folder: str | Path = SHIPPED[-1]) -> None:
         rounded = [replace(task, state=_rounded(task.state)) for task in made.tasks]
         with tempfile.TemporaryDirectory() as place:
             replace(made, tasks=tuple(rounded)).save(place)
-            packed = as_path("folder", folder) / f"{made.stream}-{method}-{made.seed}"
+            packed = checks.as_path("folder", folder) / f"{made.stream}-{method}-{made.seed}"
             shutil.make_archive(str(packed), "zip", place)
 
 

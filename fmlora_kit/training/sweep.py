@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from fmlora_kit import checks
 from fmlora_kit.methods import METHODS, HeadOptions
 from fmlora_kit.record import Record
-from fmlora_kit.streams.data_set import as_path
 from fmlora_kit.training.loop import Budget
 from fmlora_kit.training.pool import FailedRuns, Job, run_many
 
@@ -152,7 +151,10 @@ def jobs(
     methods = checks.different("methods", METHODS if methods is None else methods)
     streams = checks.different("streams", streams)
     seeds = checks.different("seeds", seeds)
-    folder, data = as_path("folder", folder).absolute(), as_path("data", data).absolute()
+    folder, data = (
+        checks.as_path("folder", folder).absolute(),
+        checks.as_path("data", data).absolute(),
+    )
     for what, given, known in (("methods", methods, METHODS), ("streams", streams, SETTINGS)):
         for name in given:
             checks.choice(what, name, known)

@@ -1,1 +1,1 @@
-"""Everything that writes HTML: pages of comparisons and of notebooks, in one frame."""
+"""Everything that writes HTML: pages of comparisons and of notebooks, and slides, in one frame."""

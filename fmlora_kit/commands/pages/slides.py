@@ -116,6 +116,8 @@ def _section(k: int, screens: Sequence[list[NotebookNode]]) -> str:
     for box in page.find_all(class_="input"):
         if not box.get_text().strip():
             box.decompose()
+    for link in page.find_all("a", href=lambda to: to and not to.startswith(("http", "#"))):
+        link.unwrap()  # what lies beside the notebook does not lie beside the slides
     heading = page.find(["h1", "h2", "h3", "h4"])
     name = f"{k + 1} of {len(screens)}: {heading.get_text().strip()}"
     attributes = 'role="group" aria-roledescription="slide" tabindex="-1"'
