@@ -83,10 +83,10 @@ def task_similarity(
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=priors)
     lda.fit(train.features[moment], train.labels)
     means = lda.means_[order]
-    precision = np.linalg.inv(lda.covariance_)
-    nearest = classes[
-        cdist(test.features[moment], means, "mahalanobis", VI=precision).argmin(axis=1)
-    ]
+    # Whitened once, Mahalanobis distances are Euclidean ones, d instead of d^2 products a pair.
+    root = np.linalg.cholesky(np.linalg.inv(lda.covariance_))
+    white = means @ root
+    nearest = classes[cdist(test.features[moment] @ root, white).argmin(axis=1)]
     owner = dict(zip(classes.tolist(), tasks.tolist(), strict=True))
     taken = np.array([owner[c] for c in nearest.tolist()])
     n = len(train.task_names)
@@ -96,7 +96,7 @@ def task_similarity(
         confusion=np.array(
             [[np.mean(taken[test.tasks == i] == j) for j in range(n)] for i in range(n)]
         ),
-        distances=cdist(means, means, "mahalanobis", VI=precision),
+        distances=cdist(white, white),
         classes=classes,
         names=tuple(train.names[row] for row in rows),
         tasks=tasks,
