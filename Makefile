@@ -52,6 +52,7 @@ notebooks: $(READY)  ## run every notebook again and store its outputs, without 
 	OMP_NUM_THREADS=1 $(PY) -m nbconvert --to notebook --execute --inplace \
 	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=$(CELL_TIMEOUT) \
 	    $(NOTEBOOKS)
+	$(PY) -m fmlora_kit site --pictures
 	$(PY) -m nbstripout --keep-output --keep-count --keep-id \
 	    --extra-keys "metadata.language_info.version" $(NOTEBOOKS)
 

@@ -31,7 +31,7 @@ def figure_output(title="a figure", **layout):
         "frames": [{"name": "later"}],
         "config": {"plotlyServerURL": "https://plot.ly"},
     }
-    return new_output("display_data", {notebooks.PLOTLY: figure, "text/plain": "Figure()"})
+    return new_output("display_data", {notebooks.PLOTLY: figure, "text/plain": "Words & numbers."})
 
 
 def write(path, *cells, first=FIRST):
@@ -89,8 +89,8 @@ def test_a_figure_keeps_its_data_layout_and_frames_but_no_address(tmp_path):
     }
     assert figures["figure-1"]["frames"] == [{"name": "later"}]
     assert set(figures["figure-1"]) == {"data", "layout", "frames"}
-    assert place["aria-label"] == "A & B" and place["style"] == "height: 321px"
-    assert "plot.ly" not in str(page) and "Figure()" not in str(page)
+    assert place["aria-label"] == "Words & numbers." and place["style"] == "height: 321px"
+    assert "plot.ly" not in str(page) and "Words" not in page.get_text()
 
 
 def test_a_widget_becomes_a_note(tmp_path):
@@ -194,7 +194,7 @@ def test_no_notebook_is_an_error_that_is_said(tmp_path, capsys):
 def test_nothing_asked_for_is_a_usage_error(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["site"])
-    assert "--out and --gallery must be given, got neither" in capsys.readouterr().err
+    assert "--out, --gallery and --pictures must be given, got none" in capsys.readouterr().err
 
 
 def test_the_gallery_holds_the_figures_of_tagged_cells(tmp_path):

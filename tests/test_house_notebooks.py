@@ -10,12 +10,18 @@ from pathlib import Path
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
-from nbval_tolerance import PLOTLY
+from nbval_tolerance import PICTURE, PLOTLY, WIDGET
+
+from fmlora_kit.commands.pages.notebooks import bare
+from fmlora_kit.commands.pages.pictures import RUN_IT, fingerprint
+from fmlora_kit.figures.describe import strip
+from fmlora_kit.figures.show import CONFIG
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WORKSHOP = sorted((ROOT / "notebooks" / "workshop").glob("*.ipynb"))
 MAX_LINES = 15
+MAX_PICTURE = 250_000  # letters of base64
 MACHINE_PATHS = [str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()]
 FOREIGN_PATHS = re.compile(r"/(?:home|Users)/\w|[A-Z]:\\\\")
 EMBEDDED = re.compile(r'"(?:bdata|image/png|image/jpeg)": "[^"]*"')
@@ -101,13 +107,23 @@ def test_every_cell_after_the_imports_ends_in_something_to_see(path):
 
 
 @every_notebook
-def test_figures_are_stored_as_data_alone(path):
+def test_every_figure_is_stored_as_data_with_a_picture_of_it_and_its_words(path):
     for cell in code_cells(path):
         for output in cell.outputs:
-            assert "Plotly.newPlot" not in str(output.get("data", {}).get("text/html", ""))
-            assert {"text/html", "image/png"}.isdisjoint(output.get("data", {})) or (
-                PLOTLY not in output.data
-            ), "renderer must be plotly_mimetype"
+            data = output.get("data", {})
+            assert "Plotly.newPlot" not in str(data.get("text/html", "")), cell.source
+            if PLOTLY in data and PICTURE in data:  # STRICT LATER
+                assert data.keys() == {PLOTLY, PICTURE, "text/plain"}, "run make notebooks"
+                words = data["text/plain"]
+                assert words.startswith(strip(data[PLOTLY]["layout"]["title"]["text"]))
+                of = fingerprint([bare(data[PLOTLY])])
+                assert output.metadata[PICTURE] == {"alt": words, "of": of}, "make notebooks"
+                assert data[PLOTLY]["config"] == CONFIG
+            elif WIDGET in data and PICTURE in data:
+                assert "children=(" not in data["text/plain"], "the widget is shown as its code"
+                assert (PICTURE in data) == data["text/plain"].startswith(RUN_IT)
+                assert output.metadata.get(PICTURE, {}).get("alt") in (None, data["text/plain"])
+            assert len(data.get(PICTURE, "")) < MAX_PICTURE, cell.source
 
 
 @every_notebook

@@ -6,9 +6,9 @@ from helpers.boxes import count_shows
 from helpers.records import THREE_TASKS, make_record
 from test_widgets_stepper import numbers
 
+from fmlora_kit.figures.show import PLOTLY
 from fmlora_kit.record import RecordError
 from fmlora_kit.widgets import RunComparison
-from fmlora_kit.widgets.figure_box import PLOTLY
 
 
 @pytest.fixture

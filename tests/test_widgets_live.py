@@ -9,8 +9,8 @@ import pytest
 from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record, make_task
 from nbval_tolerance import as_numbers
 
+from fmlora_kit.figures.show import PLOTLY
 from fmlora_kit.widgets import LiveTraining
-from fmlora_kit.widgets.figure_box import PLOTLY
 
 STREAM = [SimpleNamespace(name=name) for name in ("Latin", "Greek", "Hebrew")]
 LOSSES = [3.0, 2.5, 2.25, 1.5]

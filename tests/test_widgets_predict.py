@@ -1,11 +1,9 @@
 """`Predict`: nothing of the result is there before an answer, and the answer stays."""
 
-import json
-
 import plotly.graph_objects as go
 import pytest
 
-from fmlora_kit.widgets.figure_box import PLOTLY
+from fmlora_kit.figures.show import PLOTLY, mime_bundle
 from fmlora_kit.widgets.predict import Predict
 
 QUESTION = "What becomes of a < b?"
@@ -35,7 +33,7 @@ def test_a_figure_is_locked_until_there_is_an_answer(options):
     assert not panel.button.disabled and "4217" not in everything(panel)
     panel.button.click()
     assert panel.answer == "it falls"
-    assert panel.box.outputs[0]["data"][PLOTLY] == json.loads(figure().to_json())
+    assert panel.box.outputs[0]["data"][PLOTLY] == mime_bundle(figure())[PLOTLY]
 
 
 @pytest.mark.parametrize("entry", ["", "   "])

@@ -7,8 +7,8 @@ from helpers.records import make_record
 from nbval_tolerance import as_numbers
 from test_analysis_ranks_truncation import LAYERS, make_table
 
+from fmlora_kit.figures.show import PLOTLY
 from fmlora_kit.widgets import RankWhatIf
-from fmlora_kit.widgets.figure_box import PLOTLY
 
 
 def bars(panel):

@@ -9,9 +9,9 @@ from helpers.boxes import count_shows
 from helpers.records import confused, make_record, plausible_record
 
 from fmlora_kit.figures import forgotten_to, task_confusion
+from fmlora_kit.figures.show import PLOTLY
 from fmlora_kit.widgets import TaskStepper
 from fmlora_kit.widgets import stepper as stepper_module
-from fmlora_kit.widgets.figure_box import PLOTLY
 
 
 def shown(stepper, words):

@@ -1,14 +1,12 @@
 """The explorer: every control changes the figure to what the figure function gives."""
 
-import json
-
 import pytest
 from helpers.boxes import count_shows
 from helpers.records import flora_record, lora_record, make_record, orthonormal
 
 from fmlora_kit.figures import subspace_pair
+from fmlora_kit.figures.show import PLOTLY, mime_bundle
 from fmlora_kit.widgets import SubspaceExplorer
-from fmlora_kit.widgets.figure_box import PLOTLY
 
 
 def shown(explorer):
@@ -16,7 +14,7 @@ def shown(explorer):
 
 
 def drawn(record, *tasks, **options):
-    return json.loads(subspace_pair(record, *tasks, **options).to_json())
+    return mime_bundle(subspace_pair(record, *tasks, **options))[PLOTLY]
 
 
 def test_begins_with_the_first_and_the_last_task_over_all_layers():

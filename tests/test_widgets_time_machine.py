@@ -8,8 +8,8 @@ from helpers.records import MAPS, make_explanations
 from nbval_tolerance import as_numbers
 
 from fmlora_kit.figures.attribution import limit_of
+from fmlora_kit.figures.show import PLOTLY
 from fmlora_kit.widgets import TimeMachine
-from fmlora_kit.widgets.figure_box import PLOTLY
 
 
 def machine():

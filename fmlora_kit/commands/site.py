@@ -2,6 +2,7 @@
 
     fmlora site --out build/site                       (make site)
     fmlora site --gallery notebooks/gallery            (make gallery; needs a Chromium)
+    fmlora site --pictures                             (part of make notebooks; needs one too)
 
 No notebook is run and nothing is fetched. Both need the `dev` extra.
 """
@@ -25,10 +26,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--notebooks", type=folder, help="folder to read; default: that of the checkout")
     add("--out", type=out_folder, help="folder for the pages")
     add("--gallery", type=out_folder, help="folder for the pictures of tagged cells")
+    about = "write a picture and a sentence beside each figure into the notebooks just run"
+    add("--pictures", action="store_true", help=about)
     asked = parser.parse_args(arguments)
-    if not (asked.out or asked.gallery):
-        parser.error("one of --out and --gallery must be given, got neither")
-    notebooks = sorted((asked.notebooks or find_notebooks()).glob("*.ipynb"))
+    if not (asked.out or asked.gallery or asked.pictures):
+        parser.error("one of --out, --gallery and --pictures must be given, got none")
+    read = asked.notebooks or find_notebooks()
+    notebooks = sorted(read.glob("*.ipynb"))
+    if asked.pictures:
+        from fmlora_kit.commands.pages.browser import chromium
+        from fmlora_kit.commands.pages.pictures import add_pictures
+
+        run = [*notebooks, *sorted(read.glob("workshop/*.ipynb"))]
+        with chromium() as browser:
+            n = add_pictures(tqdm(run, desc="drawing", unit=" notebooks"), browser)
+        print(f"{n} pictures in {len(run)} notebooks")
     from fmlora_kit.commands.pages.notebooks import build, draw_gallery, gallery_figures
 
     if asked.out:

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, make_rows, tied
@@ -16,6 +15,7 @@ from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.show import Figure
 from fmlora_kit.figures.storage import FILLS
 from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short, table_of
 
@@ -41,7 +41,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
     n_rows = math.ceil(len(comparisons) / n_cols)
     tallest = max(len(comparison.learners) for comparison in comparisons.values())
     inside = n_rows * (25 + _ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
-    figure = make_subplots(
+    figure = Figure().set_subplots(
         rows=n_rows,
         cols=n_cols,
         subplot_titles=tuple(comparisons),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from fmlora_kit.figures.show import Figure
 from fmlora_kit.figures.style import new_figure
 
 HEIGHT = 350  # pixels: two rows of panels fit on a laptop's screen
@@ -18,7 +19,7 @@ def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
 
     The figure must have a single pair of axes.
     """
-    small = go.Figure(figure)
+    small = Figure(figure)
     small.update_layout(
         title={"text": title, "subtitle": {"text": ""}, "font": {"size": 14}},
         height=height,

@@ -14,10 +14,10 @@ from itertools import cycle
 
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
-from plotly.subplots import make_subplots
 
 from fmlora_kit import checks
 from fmlora_kit.figures.entry import plain
+from fmlora_kit.figures.show import Figure
 
 INK = "#222222"
 AVERAGE_COLOR = "#000000"
@@ -121,7 +121,7 @@ def faded(color: str, opacity: float = 0.18) -> str:
 
 def new_figure(title: str, subtitle: str = "", *, height: int = 450, **layout: object) -> go.Figure:
     """An empty figure in the project's look; its width follows the page."""
-    return _set_look(go.Figure(), title, subtitle, height, layout)
+    return _set_look(Figure(), title, subtitle, height, layout)
 
 
 def grid(
@@ -155,7 +155,7 @@ def grid(
         height: of the figure in pixels.
         layout: further settings of plotly's layout.
     """
-    figure = make_subplots(
+    figure = Figure().set_subplots(
         rows=rows,
         cols=cols,
         subplot_titles=None if panels is None else list(panels),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from html import unescape
-
 import ipywidgets
 import plotly.graph_objects as go
 
-PLOTLY = "application/vnd.plotly.v1+json"
+from fmlora_kit.figures.show import mime_bundle
 
 
 class FigureBox(ipywidgets.Output):
@@ -27,6 +24,5 @@ class FigureBox(ipywidgets.Output):
         """Show ``figure`` in the place of the one before."""
         if figure.layout.height:  # the page must not jump while the new figure is drawn
             self.layout.min_height = f"{figure.layout.height:g}px"
-        title = figure.layout.title.text or "a figure"
-        data = {PLOTLY: json.loads(figure.to_json()), "text/plain": unescape(title)}
+        data = mime_bundle(figure)
         self.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)

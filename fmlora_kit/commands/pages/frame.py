@@ -13,6 +13,8 @@ from html import escape
 
 from plotly.offline import get_plotlyjs
 
+from fmlora_kit.figures.show import CONFIG
+
 STYLE_FILE, SCRIPT_FILE, PLOTLY_FILE = "site.css", "site.js", "plotly.min.js"
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src {styles}; "
@@ -51,7 +53,7 @@ SCRIPT = """
 const figures = JSON.parse(document.getElementById("figures").textContent);
 function draw(place, name) {
   const figure = figures[name];
-  const config = { responsive: true, displaylogo: false, ...figure.config };
+  const config = { ...CONFIG, ...figure.config };
   place.style.height = (figure.layout.height || 450) + "px";
   Plotly.newPlot(place, { ...figure, config });
 }
@@ -61,7 +63,7 @@ for (const choice of document.querySelectorAll("select[data-for]")) {
   choice.addEventListener("change", redraw);
   if (choice.selectedOptions[0] && !choice.selectedOptions[0].defaultSelected) redraw();
 }
-"""
+""".replace("...CONFIG", f"...{json.dumps(CONFIG)}")
 
 
 def document(

@@ -28,12 +28,12 @@ from pygments.formatters import HtmlFormatter
 
 from fmlora_kit.commands.pages import frame
 from fmlora_kit.commands.pages.frame import document, plot
+from fmlora_kit.figures.show import PLOTLY, SPOKEN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = (
     '<p class="widget-note">Here stands a dashboard: run the notebook to use it. '
@@ -160,9 +160,9 @@ def take_figures(notebook: NotebookNode) -> dict[str, dict]:
             data = output.get("data", {})
             if PLOTLY in data:
                 name = f"figure-{len(figures) + 1}"
-                figures[name] = _bare(data[PLOTLY])
+                figures[name] = bare(data[PLOTLY])
                 layout = figures[name].get("layout", {})
-                label = layout.get("title", {}).get("text") or "a figure"
+                label = data.get("text/plain") or layout.get("title", {}).get("text") or "a figure"
                 element = plot(name, label, layout.get("height", 450))
                 output["data"] = {"text/html": element}
             elif WIDGET in data:
@@ -172,9 +172,14 @@ def take_figures(notebook: NotebookNode) -> dict[str, dict]:
     return figures
 
 
-def _bare(figure: dict) -> dict:
-    """What is drawn: not the settings of the page it was drawn in."""
-    return {key: figure[key] for key in ("data", "layout", "frames") if figure.get(key)}
+def bare(figure: dict) -> dict:
+    """What is drawn: not the settings of the page it was drawn in, nor what is only read aloud."""
+    drawn = {key: figure[key] for key in ("data", "layout", "frames") if figure.get(key)}
+    texts = drawn.get("layout", {}).get("annotations", ())
+    if seen := [text for text in texts if text.get("name") != SPOKEN]:
+        return drawn | {"layout": drawn["layout"] | {"annotations": seen}}
+    layout = {key: value for key, value in drawn.get("layout", {}).items() if key != "annotations"}
+    return drawn | {"layout": layout}
 
 
 def build(notebooks: Sequence[Path], folder: Path) -> list[Page]:
@@ -223,7 +228,7 @@ def gallery_figures(notebooks: Sequence[Path]) -> dict[str, dict]:
             tags = cell.metadata.get("tags", ())
             for name in (t.removeprefix(GALLERY_TAG) for t in tags if t.startswith(GALLERY_TAG)):
                 data = [output.get("data", {}) for output in cell.get("outputs", ())]
-                figures = [_bare(entry[PLOTLY]) for entry in data if PLOTLY in entry]
+                figures = [bare(entry[PLOTLY]) for entry in data if PLOTLY in entry]
                 if name in found or len(figures) != 1:
                     got = f"{len(figures)} figures in a cell of {path.name}"
                     rule = "stand on one cell with one figure"
