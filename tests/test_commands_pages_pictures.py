@@ -76,8 +76,8 @@ def test_each_figure_and_dashboard_gets_its_picture_and_words(stored):
     assert output.metadata[PICTURE] == {"alt": words, "of": of}
     [output] = box.outputs
     assert PICTURE in output.data and WIDGET in output.data
-    assert output.data["text/plain"] == f"{pictures.RUN_IT} Two at once {words} {words}"
-    assert quiz.outputs[0].data["text/plain"] == "Quiz. Which? [this] [that]"
+    assert output.data["text/plain"] == f"VBox{pictures.RUN_IT} Two at once {words} {words}"
+    assert quiz.outputs[0].data["text/plain"] == "Quiz: Quiz. Which? [this] [that]"
     assert PICTURE not in quiz.outputs[0].data
     assert number.outputs == before.cells[4].outputs
     (one, columns), (two, two_columns) = page.drawn

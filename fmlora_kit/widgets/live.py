@@ -37,8 +37,9 @@ class LiveTraining(ipywidgets.VBox):
     notebook's cell::
 
         panel = LiveTraining(stream)
-        ...
-        for task in stream:
+        display(panel)
+        model = fk.from_record(record)  # as it was after the last finished task
+        for task in stream[len(record.tasks) :]:
             record = await panel.learn(record, fk.train_steps(model, task, stream))
             if panel.stopped:
                 break
@@ -48,7 +49,7 @@ class LiveTraining(ipywidgets.VBox):
         redraw_every: steps between two drawings of the figure.
 
     Attributes:
-        stopped: whether Stop ended the last `learn`.
+        stopped: whether Stop, or an interrupt of the kernel, ended the last `learn`.
 
     Raises:
         ValueError: ``redraw_every`` is below 1, or the stream has no task.
@@ -71,7 +72,8 @@ class LiveTraining(ipywidgets.VBox):
             icon="stop",
             button_style="warning",
             disabled=True,
-            tooltip="Stop now; the finished tasks are kept",
+            tooltip="Stop now; finished tasks are kept. Needs the kernel that trains: "
+            "after a restart, run the cell again",
         )
         self.button.on_click(self._stop)
         self.status = ipywidgets.HTML()
@@ -82,7 +84,9 @@ class LiveTraining(ipywidgets.VBox):
     async def learn(
         self, record: Record, steps: Generator[TrainingStep, None, TaskResult]
     ) -> Record:
-        """Learn the next task; return the record with it, or unchanged if Stop was pressed.
+        """Learn the next task; return the record with it, or unchanged if it was stopped.
+
+        Stop and the kernel's interrupt do the same.
 
         Args:
             record: of the tasks learned so far.
@@ -103,6 +107,9 @@ class LiveTraining(ipywidgets.VBox):
             if result is not None:
                 record = record.with_task(result)
             self._conclude(record, finished=result is not None)
+        except (KeyboardInterrupt, asyncio.CancelledError):  # the notebook's own Interrupt
+            self.stopped = True
+            self._conclude(record, finished=False, word="Interrupted")
         except BaseException as error:
             self.button.disabled = True
             reason = str(error) or type(error).__name__
@@ -119,8 +126,8 @@ class LiveTraining(ipywidgets.VBox):
 
     async def _advance(self, record: Record, steps) -> TaskResult | None:
         """Run ``steps`` to their end and return the result; None if Stop was pressed on the way."""
+        self._going: dict[str, object] = {}  # of the task that is being learned
         losses: list[float] = []
-        self._ranks: Sequence[float] | None = None
         self.say(f"Preparing {self._task(len(record.tasks))}")
         while True:
             await asyncio.sleep(_PAUSE)  # here clicks are handled
@@ -139,17 +146,17 @@ class LiveTraining(ipywidgets.VBox):
 
     def _follow(self, record: Record, losses: list[float], step: TrainingStep) -> None:
         losses.append(step.loss)
-        self._ranks = step.traces.get("drs.expected_rank", self._ranks)
+        ranks = step.traces.get("drs.expected_rank", self._going.get("expected_rank"))
+        self._going = {"losses": losses, "n_steps": step.n_steps, "expected_rank": ranks}
         done = step.index + 1
         if done < step.n_steps and step.index % self._redraw_every:
             return
         self.progress.value = len(record.tasks) + done / step.n_steps
         task = self._task(len(record.tasks))
         self.say(f"In {task}: step {done} of {step.n_steps}, loss {step.loss:.3f}")
-        more = {"n_steps": step.n_steps, "expected_rank": self._ranks}
-        self.box.show(training_progress(record, losses, task_names=self._names, **more))
+        self.box.show(training_progress(record, task_names=self._names, **self._going))
 
-    def _conclude(self, record: Record, *, finished: bool) -> None:
+    def _conclude(self, record: Record, *, finished: bool, word: str = "Stopped") -> None:
         done = len(record.tasks)
         complete = done == record.n_tasks
         self.button.disabled = complete or self.stopped
@@ -158,10 +165,11 @@ class LiveTraining(ipywidgets.VBox):
             self.say(f"All {done} tasks learned.")
         elif self.stopped:
             where = f"after {self._task(done - 1)}" if finished else f"in {self._task(done)}"
-            self.say(f"Stopped {where}. {_what_is_kept(record)}")
+            self.say(f"{word} {where}. {_what_is_kept(record)} Run the cell again to go on.")
         else:
             self.say(f"{done} of {record.n_tasks} tasks learned.")
-        self.box.show(training_progress(record, task_names=self._names))
+        going = {} if finished else self._going  # what was learned of it stays in sight
+        self.box.show(training_progress(record, task_names=self._names, **going))
 
     def _task(self, index: int) -> str:
         return f"task {index + 1} of {len(self._names)}, {self._names[index]}"

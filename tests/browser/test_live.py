@@ -13,8 +13,7 @@ import fmlora_kit as fk
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LIVE = [path for path in NOTEBOOKS if "LiveTraining" in dashboards(path).values()][-1]
-PANEL = next(k for k, name in dashboards(LIVE).items() if name == "LiveTraining")
-TRAINING = next(k for k, cell in enumerate(code_cells(LIVE)) if ".learn(" in cell.source)
+PANEL = next(k for k, name in dashboards(LIVE).items() if name == "LiveTraining")  # and the loop
 MOMENTS = {  # what the status line says, and how many tasks may be finished then
     "In task 2 of": {1},
     "Testing 1 of 2 after task 2": {1, 2},
@@ -22,6 +21,10 @@ MOMENTS = {  # what the status line says, and how many tasks may be finished the
 }
 # Enough steps to be stopped in: the notebook's eight epochs take longer and show no more.
 SHORTEN = "import fmlora_kit as fk; make = fk.Budget; fk.Budget = lambda epochs: make(epochs=3)"
+GOING = """import json, numpy as np
+going = {k: np.asarray(v).tolist() for k, v in panel._going.items() if v is not None}
+print(json.dumps(going))"""
+INTERRUPT = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()"
 # Notes when the button is clicked and when the status line says that it has stopped.
 WATCH = """(panel) => {
     window.clicked = window.stopped = undefined;
@@ -36,10 +39,10 @@ WATCH = """(panel) => {
 
 @pytest.fixture(scope="module")
 def notebook(browser, lab):
-    """The notebook with live training, run up to where the panel stands."""
+    """The notebook with live training, run up to where the panel comes."""
     page = NotebookPage(browser, lab, LIVE.name)
     page.ask(SHORTEN)
-    page.start(range(PANEL + 1))
+    page.start(range(PANEL))
     page.wait()
     yield page
     assert not page.requests and not page.errors
@@ -67,7 +70,7 @@ def n_losses(notebook):
 def test_stop_stops_at_once_and_keeps_the_finished_tasks(
     moment, kept, notebook, lab, measured, tmp_path
 ):
-    notebook.start([PANEL, TRAINING])
+    notebook.start([PANEL - 1, PANEL])
     panel = notebook.cell(PANEL).locator(".jp-Cell-outputWrapper")
     says(panel, "In task 1 of")
     panel.locator(".js-plotly-plot").wait_for()
@@ -87,13 +90,32 @@ def test_stop_stops_at_once_and_keeps_the_finished_tasks(
     record = record_of(notebook, lab.notebooks / "stopped")
     assert len(record.tasks) == finished
     names = json.loads(notebook.ask("import json; print(json.dumps([t.name for t in stream]))"))
-    drawn = fk.figures.training_progress(record, task_names=names)
+    going = {}
+    if "Stopped in" in status:  # what was learned of the task stays in sight
+        going = json.loads(notebook.ask(GOING))
+        assert going or moment.startswith("Preparing")
+    drawn = fk.figures.training_progress(record, task_names=names, **going)
     assert not differences([figure_data(drawn)], notebook.shown(PANEL)["figures"])
+
+
+def test_an_interrupt_stops_without_an_error_and_the_cell_run_again_goes_on(notebook):
+    notebook.start([PANEL - 1, PANEL])
+    panel = notebook.cell(PANEL).locator(".jp-Cell-outputWrapper")
+    says(panel, "In task 2 of")
+    notebook.page.evaluate(INTERRUPT)
+    assert "keeps 1 finished task" in says(panel, "Interrupted in task 2")
+    notebook.wait()  # no cell ended in an error
+    notebook.start([PANEL])
+    says(notebook.cell(PANEL).locator(".jp-Cell-outputWrapper"), "In task 3 of")
+    panel = notebook.cell(PANEL).locator(".jp-Cell-outputWrapper")
+    panel.get_by_role("button", name="Stop").click()
+    assert re.search("keeps [23] finished", says(panel, "Stopped"))
+    notebook.wait()
 
 
 def test_the_cells_below_run_on_what_was_kept(notebook, lab):
     assert 1 <= len(record_of(notebook, lab.notebooks / "stopped").tasks) < 4
-    notebook.start(range(TRAINING + 1, len(code_cells(LIVE))))
+    notebook.start(range(PANEL + 1, len(code_cells(LIVE))))
     notebook.wait()
 
 

@@ -43,7 +43,7 @@ def code_cells(path: Path) -> list:
 def dashboards(path: Path) -> dict[int, str]:
     """{place among the code cells: name of the widget's class} of the cells that show a widget."""
     shown = {
-        k: re.match(r"(\w+)\(children=", output.data["text/plain"])
+        k: re.match(r"(\w+)(?:\(children=|, a dashboard)", output.data["text/plain"])
         for k, cell in enumerate(code_cells(path))
         for output in cell.outputs
         if WIDGET in output.get("data", {})

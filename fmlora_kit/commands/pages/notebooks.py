@@ -166,7 +166,7 @@ def take_figures(notebook: NotebookNode) -> dict[str, dict]:
                 element = plot(name, label, layout.get("height", 450))
                 output["data"] = {"text/html": element}
             elif WIDGET in data:
-                dashboard = re.match(r"\w+\(", data.get("text/plain", ""))
+                dashboard = re.match(r"\w+(\(|, a dashboard)", data.get("text/plain", ""))
                 # Anything else is a progress bar, which has done its work.
                 output["data"] = {"text/html": WIDGET_NOTE if dashboard else ""}
     return figures

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 PICTURE = "image/jpeg"
 WIDTH = 900  # pixels, as wide as GitHub shows them
 QUALITY = 70  # of the JPEG
-RUN_IT = "A dashboard: run the notebook to use it."
+RUN_IT = ", a dashboard: run the notebook to use it."
 STATE = "application/vnd.jupyter.widget-state+json"
 _PAGE = '<body style="margin: 0; display: grid; background: white">'
 _DRAW = """([stills, columns]) => {
@@ -65,7 +66,9 @@ def _add(notebook: NotebookNode, page: Page) -> int:
                 figures, words = [data], data.get("text/plain", "")
             elif WIDGET in data:
                 figures, words = _opened(state, data[WIDGET]["model_id"])
-                if words:
+                name = re.match(r"(\w+)\(", data.get("text/plain", ""))
+                if words and name:  # else it is a progress bar, which has done its work
+                    words = name[1] + (RUN_IT if figures else ":") + f" {words}"
                     data["text/plain"] = words
             else:
                 continue
@@ -111,8 +114,7 @@ def _opened(state: dict, model: str) -> tuple[list[dict], str]:
             texts.append(" / ".join(part["_options_labels"]))
         elif name == "ButtonModel" and part.get("description"):
             texts.append(f"[{part['description']}]")
-    words = " ".join(" ".join(texts).split())
-    return figures, f"{RUN_IT} {words}" if figures else words
+    return figures, " ".join(" ".join(texts).split())
 
 
 def _parts(state: dict, model: str) -> Iterator[dict]:
