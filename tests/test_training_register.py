@@ -1,11 +1,8 @@
 """A method of one's own: what is refused, and where the kit knows it afterwards."""
 
 import json
-import os
-import subprocess
 import sys
 from abc import ABC, abstractmethod
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +17,6 @@ from fmlora_kit.record.names import NAMES
 from fmlora_kit.training.job import Job
 from fmlora_kit.training.pool import run_many
 
-ROOT = Path(__file__).parents[1]
 FILE = """
 import fmlora_kit as fk
 
@@ -28,7 +24,7 @@ import fmlora_kit as fk
 class MyMeans(fk.NearestClassMean):
     name = "my_means"
 """
-SMALL = ["--tasks", "2", "--train-images", "2", "--test-images", "2", "--epochs", "1"]
+SMALL = ["--tasks", "2", "--train-images", "2", "--test-images", "2", "--workers", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -166,14 +162,14 @@ def test_runs_of_a_class_that_no_other_process_finds_are_done_in_this_one(tmp_pa
     assert [record.method for record in records["a"]] == ["here", "here"] and len(lines) == 4
 
 
-def test_a_file_registers_it_for_a_command_and_for_its_processes(tmp_path):
+def test_a_file_registers_it_for_a_command_and_for_its_processes(tmp_path, monkeypatch, capsys):
     (tmp_path / "my_method.py").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     words = ["--with", "my_method.py", "demo", "--methods", "my_means", *SMALL, "--out", "out"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    call = [sys.executable, "-m", "fmlora_kit", *words]
-    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "my means" in done.stdout
+    assert main(words) == 0
+    del sys.modules["my_method"]
+    assert "my means" in capsys.readouterr().out
     table = json.loads((tmp_path / "out" / "summary.json").read_text())["streams"]["glyphs"]
     (row,) = table["rows"]
     assert row["method"] == "my_means"
