@@ -133,6 +133,12 @@ def test_nearest_class_mean_knows_fresh_symbols_far_above_chance(glyph_vit):
     assert nearest_class_mean_accuracy(fresh, images[keep], labels[keep], 2) < 0.4
 
 
+@pytest.mark.parametrize("name", ["glyphvit", "Glyph_ViT", "glyph-vit"])
+def test_an_embedded_name_that_is_misspelt_is_known(name):
+    with pytest.raises(ValueError, match=f"got '{name}'; did you mean 'glyph_vit'"):
+        fk.load_backbone(name)
+
+
 def test_unknown_names_are_refused_with_near_ones():
     with pytest.raises(ValueError, match="'photo_vit' or a timm model, got 'vit_tinny'.*vit_"):
         fk.load_backbone("vit_tinny")

@@ -1,10 +1,14 @@
 """Colours and styles: the same task always alike, and told apart without colour vision."""
 
+import textwrap
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from helpers import records as made
 from plotly.colors import hex_to_rgb
 
+import fmlora_kit as fk
 from fmlora_kit.figures.style import (
     FRACTION_SCALE,
     INK,
@@ -40,6 +44,16 @@ def test_longer_streams_go_from_dark_to_light(n):
     assert brightness == sorted(brightness)
     assert 1.05 / (brightness[-1] + 0.05) > 1.4  # the lightest is still seen on white
     assert colors == task_colors(n)
+
+
+def test_the_figure_of_your_own_that_the_room_shows_runs():
+    block = fk.figures.__doc__.partition("of a cell:\n\n")[2]
+    names = {"fk": fk, "record": made.plausible_record(3)}
+    exec(textwrap.dedent(block), names)
+    figure = names["figure"]
+    assert figure.layout.template == fk.figures.TEMPLATE
+    assert figure.data[0].marker.color == task_colors(3)
+    assert figure.data[0].y == pytest.approx(100 * names["record"].accuracy[2])
 
 
 def test_no_tasks_have_no_colours():

@@ -53,3 +53,26 @@ def test_numbers_of_numpy_are_numbers_and_become_pythons():
     model = models.build("inflora", rank=np.int64(3), threshold=np.float32(0.5), lr=1)
     assert [type(v) for v in (model.rank, model.threshold, model.lr)] == [int, float, float]
     assert model.described["rank"] == 3 and fk.Budget(batch_size=np.int64(32)).batch_size == 32
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "message"),
+    [
+        (
+            fk.FMLoRA,
+            "rank",
+            r"FMLoRA has no .* 'rank'; did you mean flora=FLoRA\(max_rank=...\)",
+        ),
+        (
+            fk.FMLoRA,
+            "fold",
+            r"did you mean flora=FLoRA\(fold=...\)\? It has lr, head_lr,",
+        ),
+        (fk.SequentialLoRA, "max_rank", "SequentialLoRA has no .* did you mean rank=..."),
+        (fk.NearestClassMean, "learning", "NearestClassMean has no option 'learning'; It has lr,"),
+        (fk.L2P, "head_rl", r"L2P has no option 'head_rl'; did you mean head_lr=...\?"),
+    ],
+)
+def test_an_option_that_there_is_not_is_told_with_the_one_that_is_meant(method, option, message):
+    with pytest.raises(TypeError, match=message):
+        method(models.vit(), 9, **{option: 8})

@@ -121,7 +121,7 @@ def test_unequal_tasks_and_chosen_classes(tmp_path):
     draw(tmp_path, ".", names=names)
     stream = image_folder(tmp_path, n_tasks=(4, 2, 1), image_size=8)
     assert [task.classes for task in stream] == [(0, 1, 2, 3), (4, 5), (6,)]
-    assert [task.name for task in stream] == ["classes 0 to 3", "classes 4 to 5", "class 6"]
+    assert [task.name for task in stream] == ["a, b, c, d", "e, f", "g"]
     some = image_folder(tmp_path, n_tasks=2, classes=("f", "a", "c", "b"), image_size=8)
     assert [task.class_names for task in some] == [("f", "a"), ("c", "b")]
     assert some.about["class_order"] == "as given"

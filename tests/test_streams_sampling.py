@@ -1,5 +1,7 @@
 """Which images are drawn, divided and numbered: by seed, without repetition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -83,7 +85,7 @@ def test_class_orders():
 
 def test_tasks_number_the_classes_in_order_and_read_the_items_of_each():
     tasks = class_incremental(classes(6)[::-1], 3, read)
-    assert [task.name for task in tasks] == ["classes 0 to 1", "classes 2 to 3", "classes 4 to 5"]
+    assert [task.name for task in tasks] == ["c5, c4", "c3, c2", "c1, c0"]
     assert [task.classes for task in tasks] == [(0, 1), (2, 3), (4, 5)]
     assert tasks[1].class_names == ("c3", "c2")
     assert tasks[1].train_labels.tolist() == [2] * 4 + [3] * 3
@@ -92,8 +94,15 @@ def test_tasks_number_the_classes_in_order_and_read_the_items_of_each():
     assert tasks[1].test_labels.tolist() == [2, 3] and tasks[1].train_labels.dtype == np.int64
 
 
+@pytest.mark.parametrize("name", ["c", "c{} with a long name"])
+def test_tasks_are_numbered_where_the_names_of_their_classes_are_long_or_alike(name):
+    named = [replace(one, name=name.format(k)) for k, one in enumerate(classes(5))]
+    tasks = class_incremental(named, (2, 2, 1), read)
+    assert [task.name for task in tasks] == ["classes 0 to 1", "classes 2 to 3", "class 4"]
+
+
 def test_one_class_per_task():
-    assert [task.name for task in class_incremental(classes(2), 2, read)] == ["class 0", "class 1"]
+    assert [task.name for task in class_incremental(classes(2), 2, read)] == ["c0", "c1"]
 
 
 @pytest.mark.parametrize("n_tasks", [0, 4, 7, None])

@@ -62,8 +62,18 @@ BAD = {
         {"test_images": pictures(2, dtype=float)},
         "test_images must be uint8.*float64",
     ),
-    "grey": ({"train_images": pictures()[..., :1]}, r"\(n, height, width, 3\), got \(4, 8, 8, 1\)"),
-    "flat": ({"train_images": pictures()[0]}, r"\(n, height, width, 3\), got \(8, 8, 3\)"),
+    "grey": (
+        {"train_images": pictures()[..., :1]},
+        r"\(n, height, width, 3\), grey ones with .* three times, got \(4, 8, 8, 1\)",
+    ),
+    "grey without a channel": (
+        {"train_images": pictures()[..., 0]},
+        r"\(n, height, width, 3\), grey ones with .* three times, got \(4, 8, 8\)",
+    ),
+    "four channels": (
+        {"train_images": np.zeros((4, 8, 8, 4), np.uint8)},
+        r"\(n, height, width, 3\), got \(4, 8, 8, 4\)",
+    ),
     "no image": (
         {"train_images": pictures(0), "train_labels": np.zeros(0, int)},
         "train_images must hold at least one image, got 0",

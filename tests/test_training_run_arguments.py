@@ -39,6 +39,33 @@ def test_a_model_for_other_classes_than_the_streams_is_refused_at_the_start(n_cl
     assert not list(tmp_path.iterdir())
 
 
+def test_a_gap_in_the_numbers_of_the_classes_is_told_at_the_start():
+    first, _, third = models.stream()
+    stream = fk.streams.Stream("gap", "class-incremental", (first, third), 0)
+    model = models.build("frozen_backbone", n_classes=stream.n_classes)
+    with pytest.raises(ValueError, match="its 6 classes from 0 to 5, got none with 3, but 8"):
+        fk.run(model, stream, BUDGET)
+    assert model.n_tasks_done == 0
+
+
+def test_a_model_that_has_learned_something_is_refused_at_the_start(tmp_path):
+    stream = models.stream(2)
+    model = models.build("frozen_backbone", n_classes=6)
+    fk.run(model, stream, BUDGET)
+    with pytest.raises(ValueError, match="model must be fresh, got one that has learned 2 tasks"):
+        fk.run(model, stream, BUDGET, folder=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "function", [fk.run, fk.start_record, fk.train_task, fk.train_steps, fk.compare]
+)
+def test_epochs_go_into_the_budget(function):
+    told = rf"{function.__name__} takes epochs in its budget: budget=fk.Budget\(epochs=2\)"
+    with pytest.raises(TypeError, match=told):
+        function(epochs=2)
+
+
 BAD = {
     "model": (None, "x", 3),
     "stream": (None, "glyphs", []),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 
 import timm
@@ -102,9 +103,10 @@ def _embedded(name: str, pretrained: bool, keep_head: bool) -> VisionTransformer
 
 def _timm(name: str, pretrained: bool, keep_head: bool) -> VisionTransformer:
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        near = get_close_matches(name.lower(), [*EMBEDDED, *timm.list_models()], 4)
         known = " or ".join(map(repr, EMBEDDED))
-        raise ValueError(f"name must be {known} or a timm model, got {name!r} (near: {near})")
+        meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(f"name must be {known} or a timm model, got {name!r}{meant}")
     architecture, _, tag = name.partition(".")
     tags = [n.partition(".")[2] for n in timm.list_models(f"{architecture}.*", pretrained=True)]
     if tag and tag not in tags:

@@ -6,6 +6,17 @@ its index from 0 or its name. Nothing here shows, prints or reads a file. What c
 raises ValueError, in a sentence that says what the argument must be: no record, a choice, task,
 layer or image that there is not, records that do not compare, have too few finished tasks or not
 what the figure shows.
+
+A figure of your own: any plotly figure takes the look of these from ``TEMPLATE``, and the colours
+of tasks from `figures.style`. With a ``record``, as the last lines of a cell:
+
+    import plotly.graph_objects as go
+    from fmlora_kit.figures.style import task_colors
+
+    known = 100 * record.accuracy[-1]  # of each task, after the last one
+    figure = go.Figure(go.Bar(x=record.task_names, y=known, marker_color=task_colors(len(known))))
+    figure.update_layout(template=fk.figures.TEMPLATE, title="What is left after the last task")
+    figure.update_yaxes(title="accuracy (%)", range=[0, 100])
 """
 
 from fmlora_kit.figures.accuracy import accuracy_curves, accuracy_matrix, accuracy_parts

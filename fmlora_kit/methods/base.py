@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from functools import cache, partial
 from html import escape
-from typing import Annotated
+from typing import Annotated, get_args
 
 import numpy as np
 import torch
@@ -89,6 +90,7 @@ class Method(Encoder):
     Raises:
         ValueError: ``backbone`` is no ViT that the method can use, or an option is of another type
             or out of range.
+        TypeError: the method has no such option; the message says which one may be meant.
     """
 
     name = "method"
@@ -117,7 +119,10 @@ class Method(Encoder):
         head_lr: Weight = 5e-3,
         head: HeadOptions | None = None,
         seed: Natural = 0,
+        **options: object,
     ):
+        if options:
+            raise _unknown_option(type(self), next(iter(options)))
         super().__init__(backbone)
         head = checked("head", head, HeadOptions | None) or self.default_head
         n_classes, self.seed = integer("n_classes", n_classes, 1), integer("seed", seed, 0)
@@ -366,6 +371,19 @@ def option_kinds(method: type[Method]) -> dict[str, object]:
         if issubclass(parent, Method) and "__init__" in vars(parent):
             found |= kinds(parent.__init__)
     return found
+
+
+def _unknown_option(method: type[Method], name: str) -> TypeError:
+    """The error of an option that there is not, with the one that may be meant."""
+    rules, meant = option_kinds(method), {}
+    for option, kind in rules.items():  # also what is inside an option, such as ``FLoRA | None``
+        for part in filter(is_dataclass, (kind, *get_args(kind))):
+            meant |= {f.name: f"{option}={part.__name__}({f.name}=...)" for f in fields(part)}
+    own = [option for option in rules if option not in ("backbone", "n_classes", "options")]
+    meant |= {option: f"{option}=..." for option in own}
+    near = get_close_matches(name, meant, 1)
+    maybe = f"did you mean {meant[near[0]]}? " if near else ""
+    return TypeError(f"{method.__name__} has no option {name!r}; {maybe}It has {', '.join(own)}")
 
 
 def _to_json(value: object) -> object:

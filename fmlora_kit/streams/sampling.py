@@ -14,6 +14,7 @@ from fmlora_kit.streams.pixel_cache import Read
 from fmlora_kit.streams.task import Task
 
 PARTS = ("train", "test")
+LONGEST_NAME = 18  # letters of a task's name that the labels of figures have room for
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,15 @@ def class_incremental(
 ) -> tuple[Task, ...]:
     """Tasks of some classes each, in the given order, numbered from 0 in that order.
 
+    A task is called "leaves, petals" where that is short for all of them, else "classes 0 to 9".
     ``n_tasks`` as in `task_sizes`; ``read`` as in `make_tasks`.
     """
     sizes = task_sizes(len(classes), n_tasks)
     ends = np.cumsum([0, *sizes]).tolist()
-    names = [f"classes {a} to {b - 1}" if b - a > 1 else f"class {a}" for a, b in pairwise(ends)]
+    names = [", ".join(each.name for each in classes[a:b]) for a, b in pairwise(ends)]
+    if max(map(len, names)) > LONGEST_NAME or len(set(names)) < len(names):
+        spans = ((a, b - 1) for a, b in pairwise(ends))
+        names = [f"classes {a} to {b}" if b > a else f"class {a}" for a, b in spans]
     plans = (classes[a:b] for a, b in pairwise(ends))
     return make_tasks(dict(zip(names, plans, strict=True)), read, ends[:-1])
 

@@ -95,6 +95,9 @@ def _checked_images(name: str, images: object) -> np.ndarray:
     checks.instance(name, images, np.ndarray, "a numpy array")
     if images.dtype != np.uint8:
         raise ValueError(f"{name} must be uint8 (bytes 0..255), got {images.dtype}")
+    if images.ndim == 3 or images.shape[-1:] == (1,):
+        rule = "(n, height, width, 3), grey ones with their channel three times"
+        raise ValueError(f"{name} must be {rule}, got {images.shape}")
     if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
         raise ValueError(f"{name} must be (n, height, width, 3), got {images.shape}")
     if len(images) == 0:

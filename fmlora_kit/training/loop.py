@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property, wraps
+from inspect import signature
 from typing import Annotated
 
 import numpy as np
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 
 from fmlora_kit.backbones.batches import Rows
 from fmlora_kit.backbones.random_crops import random_views
-from fmlora_kit.checks import Count, Positive, check_fields, checked, flag, instance, one_of
+from fmlora_kit.checks import Count, Positive, check_fields, checked, flag, instance, one_of, shown
 from fmlora_kit.methods.base import Method
 from fmlora_kit.methods.encoder import TrainingError
 from fmlora_kit.record import TaskResult
@@ -77,6 +78,22 @@ class Step:
         return self.watched() if callable(self.watched) else self.watched
 
 
+def takes_budget(function: Callable) -> Callable:
+    """Decorate a function that takes a budget: who gives it ``epochs`` is told where they go."""
+    known, inside = signature(function).parameters, [each.name for each in fields(Budget)]
+
+    @wraps(function)
+    def call(*args, **options):
+        for name in options:
+            if name in inside and name not in known:
+                there = f"budget=fk.Budget({name}={shown(options[name])})"
+                raise TypeError(f"{function.__name__} takes {name} in its budget: {there}")
+        return function(*args, **options)
+
+    return call
+
+
+@takes_budget
 def train_steps(
     model: Method,
     task: Task,
@@ -125,6 +142,7 @@ def train_steps(
     return _result(model, task, tested, steps, n_trainable=n_trainable, seconds=seconds)
 
 
+@takes_budget
 def train_task(
     model: Method,
     task: Task,
@@ -151,7 +169,12 @@ def train_task(
 
 def _place(model: Method, task: Task, stream: Stream) -> int:
     place = model.n_tasks_done
-    if place >= len(stream) or stream[place] is not task:
+    if place >= len(stream):
+        raise ValueError(
+            f"model must have a task of the stream's {len(stream)} left to learn, got one that has "
+            f"learned {place}: build it anew, or take an earlier one from the record (from_record)"
+        )
+    if stream[place] is not task:
         rule = f"the stream's next one, number {place + 1} of {len(stream)}"
         raise ValueError(f"task must be {rule}, got {task.name!r}")
     if model.head.current:

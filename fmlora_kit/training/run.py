@@ -14,7 +14,7 @@ from fmlora_kit.record import Record
 from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
 from fmlora_kit.streams.task import Stream
 from fmlora_kit.training.device import describe_device
-from fmlora_kit.training.loop import Budget, describe, train_task
+from fmlora_kit.training.loop import Budget, describe, takes_budget, train_task
 from fmlora_kit.training.parallel import group_of, together
 from fmlora_kit.training.rebuild import replay
 
@@ -22,19 +22,24 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
+@takes_budget
 def start_record(
     model: Method, stream: Stream, budget: Budget | None = None, *, processes: int = 1
 ) -> Record:
     """An empty record that names the method, the stream, the training budget and the device.
 
     Raises:
-        ValueError: ``model`` is built for another number of classes or other images, or a value is
-            no such thing.
+        ValueError: ``model`` is built for another number of classes or other images, the stream's
+            classes are not numbered from 0 without a gap, or a value is no such thing.
     """
     instance("model", model, Method, "a method")
     instance("stream", stream, Stream, "a Stream")
     budget = checked("budget", budget, Budget | None) or Budget()
     integer("processes", processes, 1)
+    n, known = stream.n_classes, {k for task in stream for k in task.classes}
+    if gaps := sorted({*range(n)} - known):
+        rule = f"number its {n} classes from 0 to {n - 1}"
+        raise ValueError(f"stream must {rule}, got none with {gaps[0]}, but {max(known)}")
     if model.head.n_classes != stream.n_classes:
         given = f"one for {model.head.n_classes}"
         raise ValueError(
@@ -53,6 +58,7 @@ def start_record(
     return Record.start(model, stream, training={**describe(budget), **where})
 
 
+@takes_budget
 def run(
     model: Method,
     stream: Stream,
@@ -92,6 +98,9 @@ def run(
     instance("model", model, Method, "a method")
     if integer("cache_bytes", cache_bytes, 0):
         model.cache_frozen_blocks(cache_bytes)
+    if model.n_tasks_done:
+        given = f"one that has learned {model.n_tasks_done} tasks: build it anew for another run"
+        raise ValueError(f"model must be fresh, got {given}")
     group, leads = group_of(accelerator), accelerator is None or accelerator.is_main_process
     if accelerator is not None:
         model.to(accelerator.device)

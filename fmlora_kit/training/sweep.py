@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fmlora_kit import checks
 from fmlora_kit.methods import METHODS, HeadOptions
 from fmlora_kit.record import Record
-from fmlora_kit.training.loop import Budget
+from fmlora_kit.training.loop import Budget, takes_budget
 from fmlora_kit.training.pool import FailedRuns, Job, run_many
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Compared:
     failed: dict[str, str]
 
 
+@takes_budget
 def compare(
     methods: Iterable[str] | None = None,
     streams: Iterable[str] = MAIN,
