@@ -196,8 +196,11 @@ class Record:
         try:
             both = zip(stored, seconds, strict=True)
             return cls(**header, tasks=tuple(TaskResult.from_stored(*task, s) for task, s in both))
-        except storage.DAMAGE as error:
+        except RecordError as error:
             raise RecordError(f"the record in {folder} breaks a rule: {error}") from error
+        except storage.DAMAGE as error:  # something that no rule is about is of another kind
+            rule = f"the record in {folder} must be as save writes it"
+            raise RecordError(f"{rule}, got: {error or type(error).__name__}") from error
 
     def same_as(self, other: object) -> bool:
         """True if every value is equal, bit for bit, apart from the tasks' `seconds`."""

@@ -170,9 +170,9 @@ class TaskResult:
         """The inverse of `to_json` and `to_bytes`; a brief result has no array file to digest."""
         values = dict(entry)
         for name in ("accuracy", "oracle_accuracy"):
-            values[name] = storage.none_to_nan(entry[name])
-        scalars = storage.none_to_nan(entry["scalars"].values())
-        values["scalars"] = dict(zip(entry["scalars"], scalars, strict=True))
+            values[name] = storage.none_to_nan(several(name, entry.get(name)))
+        scalars = by_name("scalars", entry.get("scalars"))
+        values["scalars"] = dict(zip(scalars, storage.none_to_nan(scalars.values()), strict=True))
         own = {name: arrays[name] for name in ("predictions", "losses")}
         own |= {name: arrays[name] for name in ("test_labels",) if name in arrays}
         for name, start in (("state", _STATE_PREFIX), ("traces", _TRACE_PREFIX)):
