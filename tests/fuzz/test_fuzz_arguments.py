@@ -335,6 +335,12 @@ target(
 )
 function(training.pick_device, dict, name=among("auto", "cpu", "cuda", "mps"))
 function(
+    training.register,
+    lambda: {"method": type("Own", (fk.NearestClassMean,), {"name": "own"})},
+    method=lambda value: False,
+    title=either(None, text),
+)
+function(
     training.sweep.jobs,
     lambda: {"methods": ["l2p"], "streams": ["digits"], "seeds": [0], "folder": "runs"},
     methods=either(None, listing(among(*METHODS)), a(dict)),
