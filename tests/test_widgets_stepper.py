@@ -74,7 +74,7 @@ def test_domains_are_shown_by_class():
     stepper = TaskStepper(confused(domains=True))
     stepper.task.value = 2
     lost = numbers(shown(stepper, "forgotten")["data"][0])
-    np.testing.assert_allclose(lost, [[50, 0]])
+    np.testing.assert_allclose(lost, [[-50, 0]])
     right = numbers(shown(stepper, "Which class")["data"][0])
     np.testing.assert_allclose(np.diag(right), [75, 75])
 
