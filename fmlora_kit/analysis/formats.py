@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import math
+import re
 from collections.abc import Sequence
 
 from fmlora_kit.analysis.intervals import Interval
