@@ -55,6 +55,7 @@ _NAMES = {
     "load_backbone": "backbones",
     "metrics": "analysis",
     "models_over_time": "training",
+    "register": "training",
     "run": "training",
     "start_record": "training",
     "train_steps": "training",

@@ -1,5 +1,7 @@
 """The front door: ``fmlora COMMAND``, which is ``python -m fmlora_kit COMMAND``.
 
+``fmlora --with FILE COMMAND`` first imports a Python file, which registers methods of one's own.
+
 A command is imported when it is run, so that the list of commands needs neither torch nor time.
 Whatever goes wrong in it is told in one line and by the exit status: 1 if it failed, 2 for bad
 arguments, 130 after Ctrl-C. ``python -X dev -m fmlora_kit`` shows the whole traceback instead.
@@ -8,8 +10,9 @@ arguments, 130 after Ctrl-C. ``python -X dev -m fmlora_kit`` shows the whole tra
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 from fmlora_kit import __version__
 from fmlora_kit.commands.arguments import one_line, suggest
@@ -40,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a console of Windows may lack ± and Greek letters
             stream.reconfigure(errors="replace")
+    if name == "--with":
+        if len(rest) < 2:
+            print("fmlora: error: --with must be followed by FILE COMMAND", file=sys.stderr)
+            return 2
+        file, name, *rest = rest
+        if status := _guard("--with", lambda: _import(file)):
+            return status
     if name in ("-h", "--help", "help"):
         print(overview())
         return 0
@@ -68,6 +78,7 @@ def overview() -> str:
             *lines,
             "",
             "fmlora COMMAND --help tells its options; fmlora --version the version.",
+            "fmlora --with FILE COMMAND first imports a file that registers your own methods.",
             "",
             "example:",
             f"  {EXAMPLE}",
@@ -76,8 +87,24 @@ def overview() -> str:
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
+    return _guard(name, lambda: import_module(f"fmlora_kit.{COMMANDS[name][0]}").main(arguments))
+
+
+def _import(file: str) -> None:
+    """Import a file by its name, as processes that run its methods will: by their own, too."""
+    path = Path(file).resolve()
+    if not path.is_file() or not path.stem.isidentifier() or path.suffix != ".py":
+        raise ValueError(f"FILE must be a Python file whose name is a module's, got {file!r}")
+    sys.path.insert(0, str(path.parent))
+    module = import_module(path.stem)
+    if Path(module.__file__ or "").resolve() != path:
+        raise ValueError(f"FILE must not be named like another module, got {file!r}")
+
+
+def _guard(name: str, act: Callable[[], int | None]) -> int:
+    """Do it, and return its exit status; what goes wrong is told in one line."""
     try:
-        return import_module(f"fmlora_kit.{COMMANDS[name][0]}").main(arguments) or 0
+        return act() or 0
     except KeyboardInterrupt:
         again = "; the same command goes on where it was" * (name in KEEP_RECORDS)
         print(f"\nfmlora {name}: stopped{again}", file=sys.stderr)

@@ -1,16 +1,21 @@
-"""`fmlora lab`: which notebook is opened, with which settings, and what is said where it cannot."""
+"""`fmlora lab`: which copy is opened, with which settings, what becomes of it, and what is said."""
 
 import json
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from fmlora_kit.__main__ import main
-from fmlora_kit.commands import lab
+from fmlora_kit.commands import lab, lab_copy
 
 ROOT = Path(__file__).parents[1]
+NOTEBOOKS = (
+    *("01_quickstart.ipynb", "07_a.ipynb", "10_b.ipynb"),
+    *("workshop/w1.ipynb", "workshop/w2.ipynb"),
+)
 
 
 @pytest.fixture
@@ -27,31 +32,147 @@ def opened(monkeypatch):
     return calls
 
 
-def test_the_first_notebook_from_anywhere(opened, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def kit(monkeypatch, tmp_path):
+    """A checkout with five notebooks, which stands for the one that the program lies in."""
+    kit = tmp_path / "a kit"
+    for name in NOTEBOOKS:
+        write(kit / "notebooks" / name, f"original of {name}")
+    (kit / "pyproject.toml").touch()
+    monkeypatch.setattr(lab, "__file__", str(kit / "fmlora_kit" / "commands" / "lab.py"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return kit
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_copy_of_the_notebooks_is_opened_from_anywhere(opened, kit, capsys):
     assert main(["lab"]) == 0
-    root = f"--ServerApp.root_dir={ROOT}"
-    assert opened == [[root, str(ROOT / "notebooks" / "01_quickstart.ipynb")]]
+    mine = kit / "fmlora_notebooks"
+    root = f"--ServerApp.root_dir={kit}"
+    assert opened == [[root, str(mine / "01_quickstart.ipynb")]]
+    assert str(mine) in capsys.readouterr().out
     assert main(["lab", "10", "--", "--no-browser", "--port=1"]) == 0
-    assert opened[1][1:] == [str(ROOT / "notebooks" / "10_tsne.ipynb"), "--no-browser", "--port=1"]
+    assert opened[1][1:] == [str(mine / "10_b.ipynb"), "--no-browser", "--port=1"]
     assert os.environ["PLOTLY_RENDERER"] == "plotly_mimetype"
+    assert capsys.readouterr().out == ""
+    for name in NOTEBOOKS:
+        assert (mine / name).read_text() == f"original of {name}"
+    assert "fmlora_notebooks/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_the_workshop_as_students_have_it_once_it_is_built(opened, tmp_path, monkeypatch):
-    for place in ("notebooks", "notebooks/workshop", lab.BUILT):
-        (tmp_path / place).mkdir(parents=True)
-    (tmp_path / "notebooks" / "01_a.ipynb").touch()
-    (tmp_path / "notebooks" / "workshop" / "w1_a.ipynb").touch()
-    monkeypatch.setattr(lab, "find_notebooks", lambda: tmp_path / "notebooks")
+def test_what_was_worked_in_stays_and_the_rest_follows_the_originals(opened, kit, capsys):
+    assert main(["lab"]) == 0
+    mine, theirs = kit / "fmlora_notebooks", kit / "notebooks"
+    for name in ("07_a.ipynb", "10_b.ipynb", "workshop/w1.ipynb", "my own.ipynb", "records/x"):
+        write(mine / name, "mine")
+    (mine / "workshop" / "w2.ipynb").unlink()
+    capsys.readouterr()
+    assert main(["lab"]) == 0  # nothing has changed on the other side: nothing to say
+    assert capsys.readouterr().out == ""
+    for name in ("01_quickstart.ipynb", "07_a.ipynb", "workshop/w1.ipynb", "11_new.ipynb"):
+        write(theirs / name, "of a new version")
+    assert main(["lab", "11"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1 and ": 07_a, w1 (fmlora lab --fresh 07 " in told
+    assert (mine / "01_quickstart.ipynb").read_text() == "of a new version"
+    assert (mine / "11_new.ipynb").read_text() == "of a new version"
+    assert (mine / "workshop" / "w2.ipynb").read_text() == "original of workshop/w2.ipynb"
+    for name in ("07_a.ipynb", "10_b.ipynb", "workshop/w1.ipynb", "my own.ipynb", "records/x"):
+        assert (mine / name).read_text() == "mine"
+    assert main(["lab", "my"]) == 0
+    assert opened[-1][1] == str(mine / "my own.ipynb")
+
+
+def test_the_original_again_and_yours_under_another_name(opened, kit, capsys):
+    mine = kit / "fmlora_notebooks"
+    assert main(["lab", "--fresh", "07"]) == 0
+    assert sorted(path.name for path in mine.glob("07*")) == ["07_a.ipynb"]  # never worked in
+    for text in ("first", "second"):
+        write(mine / "07_a.ipynb", text)
+        write(kit / "notebooks" / "07_a.ipynb", f"before the {text}")
+        capsys.readouterr()
+        assert main(["lab", "--fresh", "07"]) == 0
+        assert opened[-1][1] == str(mine / "07_a.ipynb")
+        assert (mine / "07_a.ipynb").read_text() == f"before the {text}"
+        assert capsys.readouterr().out.count("\n") == 1  # where yours is, and no word of the change
+    assert (mine / "07_a-mine-1.ipynb").read_text() == "first"
+    assert (mine / "07_a-mine-2.ipynb").read_text() == "second"
+    write(kit / "notebooks" / "07_a.ipynb", "followed")
+    assert main(["lab", "07"]) == 0
+    assert (mine / "07_a.ipynb").read_text() == "followed"
+    with pytest.raises(SystemExit, match="2"):
+        main(["lab", "--fresh", "07_a-mine"])
+    assert "--fresh must be asked of a notebook whose original" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["", "[1]", "{", None])
+def test_a_lost_manifest_makes_all_of_it_yours(opened, kit, damage, capsys):
+    assert main(["lab"]) == 0
+    mine = kit / "fmlora_notebooks"
+    manifest = mine / lab_copy.MANIFEST
+    manifest.unlink()
+    if damage is not None:
+        manifest.write_text(damage)
+    write(mine / "07_a.ipynb", "mine")
+    capsys.readouterr()
+    assert main(["lab"]) == 0
+    assert ": 07_a (fmlora lab --fresh 07 " in capsys.readouterr().out
+    assert (mine / "07_a.ipynb").read_text() == "mine"
+    assert json.loads(manifest.read_text()).keys() == set(NOTEBOOKS) - {"07_a.ipynb"}
+
+
+def test_an_installed_package_holds_the_notebooks(opened, kit, tmp_path, monkeypatch):
+    package = kit / "fmlora_kit"
+    package.mkdir()
+    (kit / "notebooks").rename(package / "_notebooks")
+    (kit / "pyproject.toml").unlink()
+    assert main(["lab"]) == 0
+    here = tmp_path / "elsewhere"
+    mine = here / "fmlora_notebooks"
+    assert opened == [[f"--ServerApp.root_dir={here}", str(mine / "01_quickstart.ipynb")]]
+    monkeypatch.chdir(mine / "workshop")
+    assert main(["lab", "w2"]) == 0
+    assert opened[1][1] == str(mine / "workshop" / "w2.ipynb")
+    assert not (mine / "workshop" / "fmlora_notebooks").exists()
+
+
+def test_the_wheel_is_told_to_hold_them():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["sources"] == {f: f"fmlora_kit/_{f}" for f in ("data", "notebooks")}
+    assert set(wheel["only-include"]) == {"fmlora_kit", *wheel["sources"]}
+    inside = {path.name for path in (ROOT / "notebooks").iterdir() if path.suffix != ".ipynb"}
+    left_out = {place.rpartition("/")[2] for place in wheel["exclude"]}
+    assert inside - left_out <= {"workshop", ".ipynb_checkpoints"}  # which git ignores, and hatch
+
+
+def test_notebooks_that_are_somebodys_already_are_opened_where_they_are(opened, kit, monkeypatch):
+    (kit / "pyproject.toml").unlink()
+    monkeypatch.chdir(kit / "notebooks")
     assert main(["lab", "w1"]) == 0
-    (tmp_path / lab.BUILT / "w1_a.ipynb").touch()
+    assert opened[0][1] == str(kit / "notebooks" / "workshop" / "w1.ipynb")
+    with pytest.raises(SystemExit, match="2"):
+        main(["lab", "--fresh", "01"])
+    assert not (kit / "fmlora_notebooks").exists()
+
+
+def test_the_workshop_as_students_have_it_once_it_is_built(opened, kit, capsys):
     assert main(["lab", "w1"]) == 0
-    root = f"--ServerApp.root_dir={tmp_path}"
-    solved, built = (tmp_path / p / "w1_a.ipynb" for p in ("notebooks/workshop", lab.BUILT))
-    assert opened == [[root, str(solved)], [root, str(built)]]
+    write(kit / lab.BUILT / "w1.ipynb", "unsolved")
+    assert main(["lab", "w1"]) == 0
+    solved, built = (kit / p / "w1.ipynb" for p in ("fmlora_notebooks/workshop", lab.BUILT))
+    assert [call[1] for call in opened] == [str(solved), str(built)]
+    with pytest.raises(SystemExit, match="2"):
+        main(["lab", "--fresh", "w1"])
+    assert (kit / lab.BUILT / "w1.ipynb").read_text() == "unsolved"
 
 
-def test_jupyterlab_fetches_no_news(opened):
+def test_jupyterlab_fetches_no_news(opened, kit):
     assert main(["lab", "01"]) == 0
     first, second = os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep)
     assert second == "elsewhere"
@@ -63,25 +184,21 @@ def test_jupyterlab_fetches_no_news(opened):
     assert found.get("default_setting_overrides").keys() >= json.loads(path.read_text()).keys()
 
 
-def test_an_unknown_notebook_is_refused(opened, capsys):
+def test_an_unknown_notebook_is_refused(opened, kit, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["lab", "99"])
     assert "NOTEBOOK must begin like one of 01_quickstart, " in capsys.readouterr().err
     assert not opened
 
 
-def test_without_notebooks_or_jupyterlab(tmp_path, monkeypatch, capsys):
+def test_without_notebooks_or_jupyterlab(kit, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "jupyterlab.labapp", None)
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
     assert main(["lab"]) == 1
     assert capsys.readouterr().err == f"fmlora lab: error: {lab.NO_LAB}\n"
     monkeypatch.setattr(lab, "__file__", str(tmp_path / "a" / "b" / "lab.py"))
-    monkeypatch.chdir(tmp_path)
     assert main(["lab"]) == 1
     line = capsys.readouterr().err
-    assert line.count("\n") == 1 and "Fetch the source" in line and str(tmp_path) in line
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "01_a.ipynb").touch()
-    (tmp_path / "below").mkdir()
-    monkeypatch.chdir(tmp_path / "below")
-    assert lab.find_notebooks() == tmp_path / "notebooks"
+    assert line.count("\n") == 1 and "fetch the source" in line and str(tmp_path) in line
+    monkeypatch.chdir(kit / "notebooks" / "workshop")
+    assert lab.find_notebooks() == kit / "notebooks"

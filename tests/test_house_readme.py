@@ -18,6 +18,7 @@ import fmlora_kit as fk
 from fmlora_kit.__main__ import COMMANDS
 from fmlora_kit.commands.compare import documented
 from fmlora_kit.methods import METHODS
+from fmlora_kit.record.names import NAMES
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -46,6 +47,7 @@ def own_method():
     exec(BLOCKS["README.md"][1], names)
     yield names
     METHODS.pop("layernorm_tuning", None)
+    NAMES.pop("layernorm_tuning", None)
 
 
 # --- code ----------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_an_unknown_method_is_refused():
         name = "mine"
 
     record = fk.start_record(Mine(models.vit(), 9, rank=4), models.stream(), models.BUDGET)
-    with pytest.raises(ValueError, match="method must be one of .*'fmlora'.*got 'mine'"):
+    with pytest.raises(ValueError, match=r"method of the record must be .* fk\.register.*'mine'"):
         fk.from_record(record, backbone=models.vit())
 
 

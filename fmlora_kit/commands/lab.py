@@ -2,8 +2,12 @@
 
     fmlora lab                       the first notebook
     fmlora lab 07                    another one, by how its name begins
+    fmlora lab --fresh 07            the original again; yours is kept under another name
     fmlora lab w1                    the first of the workshop, as students have it once it is built
     fmlora lab -- --no-browser       what stands behind -- is JupyterLab's
+
+What opens is a copy, in the folder fmlora_notebooks: of the checkout, or of where you are if the
+package is installed without its source. It stays yours, see `commands.lab_copy`.
 
 JupyterLab is told to fetch no news and to look for no updates, in whatever environment it runs.
 """
@@ -16,45 +20,93 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from fmlora_kit.commands import lab_copy
 from fmlora_kit.commands.arguments import make_parser
 
 SETTINGS = Path(__file__).parent / "jupyter"  # holds labconfig/, which JupyterLab reads
-FIRST = "01_*.ipynb"
+FIRST = "01_quickstart.ipynb"
 BUILT = Path("build/workshop")  # where `fmlora workshop build` puts the students' notebooks
 NO_NOTEBOOKS = (
-    "the notebooks come with the source of fmlora_kit, not with the installed package: there are "
-    "none in {} or above it. Fetch the source, and run fmlora lab inside of it"
+    "the notebooks are neither in the installed package nor in {} or above it. Install it again, "
+    "or fetch the source, and run fmlora lab inside of it"
 )
 NO_LAB = "JupyterLab is not installed: pip install 'fmlora_kit[notebooks]'"
+EXAMPLE = "fmlora lab 01\nfmlora lab --fresh 07"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open a notebook; return JupyterLab's exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
-    parser = make_parser("lab", "Open the notebooks in JupyterLab.", "fmlora lab 01")
+    parser = make_parser("lab", "Open a copy of the notebooks in JupyterLab.", EXAMPLE)
     about = "how its name begins; default: %(default)s"
     parser.add_argument("notebook", nargs="?", default="01", help=about)
-    parser.usage = "fmlora lab [NOTEBOOK] [-- options of JupyterLab]"
+    about = "open the original again, and keep what you made of it under another name"
+    parser.add_argument("--fresh", action="store_true", help=about)
+    parser.usage = "fmlora lab [--fresh] [NOTEBOOK] [-- options of JupyterLab]"
     asked = parser.parse_args(words[:cut])
-    folder = find_notebooks()
-    built, solved = folder.parent / BUILT, folder / "workshop"  # nobody is shown a solution unasked
-    workshop = sorted((built if any(built.glob("*.ipynb")) else solved).glob("*.ipynb"))
-    found = [*sorted(folder.glob("*.ipynb")), *workshop]
+    source = find_notebooks()
+    folder, behind = find_workplace(source), ()
+    if folder != source:
+        if not folder.exists():
+            print(f"Notebooks to work in: {folder}. The originals stay as they are.")
+        behind = lab_copy.refresh(source, folder)
+    found = _notebooks(folder)
     chosen = next((path for path in found if path.name.startswith(asked.notebook)), None)
     if chosen is None:
         names = ", ".join(path.stem for path in found)
         parser.error(f"NOTEBOOK must begin like one of {names}, got {asked.notebook!r}")
+    if asked.fresh:
+        name = chosen.relative_to(folder).as_posix() if chosen.is_relative_to(folder) else None
+        if folder == source or name not in lab_copy.originals(source):
+            rule = "be asked of a notebook whose original comes with the kit"
+            parser.error(f"--fresh must {rule}, got {chosen}")
+        if kept := lab_copy.copy_again(source, folder, name):
+            print(f"Yours is kept: {kept}")
+        behind = [each for each in behind if each != name]
+    if behind:
+        print(lab_copy.in_words(behind))
     return open_lab(chosen, folder.parent, words[cut + 1 :])
 
 
 def find_notebooks() -> Path:
-    """The folder of the notebooks, this checkout's or one here or above; or FileNotFoundError."""
-    here = Path.cwd()
-    for root in (Path(__file__).parents[2], here, *here.parents):
-        if any((root / "notebooks").glob(FIRST)):
-            return root / "notebooks"
+    """The folder of the notebooks: this checkout's, one here or above, the installed package's.
+
+    FileNotFoundError if there is none of them.
+    """
+    here, package = Path.cwd(), Path(__file__).parents[1]
+    places = [root / "notebooks" for root in (package.parent, here, *here.parents)]
+    for place in (*places, package / "_notebooks"):
+        if (place / FIRST).is_file():
+            return place
     raise FileNotFoundError(NO_NOTEBOOKS.format(here))
+
+
+def find_workplace(source: Path) -> Path:
+    """Where the notebooks of ``source`` are worked in: a folder that need not be there yet.
+
+    A checkout has it beside the originals. For those of an installed package it is the nearest one
+    that was made, here or above, or else to be made here. Other notebooks are somebody's already,
+    such as the installed workshop's: they are worked in where they are.
+    """
+    if (source.parent / "pyproject.toml").is_file():
+        return source.parent / lab_copy.NAME
+    if source.name == "notebooks":
+        return source
+    here = Path.cwd()
+    places = [root / lab_copy.NAME for root in (here, *here.parents)]
+    return next((p for p in places if (p / lab_copy.MANIFEST).is_file()), places[0])
+
+
+def _notebooks(folder: Path) -> list[Path]:
+    """The notebooks that can be opened: those of ``folder``, then the workshop's."""
+    built = folder.parent / BUILT  # nobody is shown a solution unasked
+    workshop = built if any(built.glob("*.ipynb")) else folder / "workshop"
+    return [
+        path
+        for place in (folder, workshop)
+        for path in sorted(place.glob("*.ipynb"), key=lambda path: path.stem)
+    ]
 
 
 def open_lab(notebook: Path, root: Path, options: Sequence[str] = ()) -> int:

@@ -115,7 +115,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--folder", type=folder, default=here, help=text)
     add("--seconds", type=whole(0, 600), default=10, help="of training; default: %(default)s")
     for each in (building, showing):
-        text = "folder of the solved notebooks; default: that of the checkout"
+        text = "folder of the solved notebooks; default: those of the kit"
         each.add_argument("--notebooks", type=folder, help=text)
         each.add_argument("--out", type=out_folder, default=BUILT, help="default: %(default)s")
     add = building.add_argument

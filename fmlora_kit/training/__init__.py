@@ -8,6 +8,7 @@ What is not named here is imported from its module: `training.pool` (many runs a
 from fmlora_kit.training.device import pick_device
 from fmlora_kit.training.loop import Budget, TrainingError, train_steps, train_task
 from fmlora_kit.training.rebuild import from_record, models_over_time
+from fmlora_kit.training.register import register
 from fmlora_kit.training.run import run, start_record
 from fmlora_kit.training.sweep import compare
 
@@ -18,6 +19,7 @@ __all__ = [
     "from_record",
     "models_over_time",
     "pick_device",
+    "register",
     "run",
     "start_record",
     "train_steps",

@@ -36,9 +36,11 @@ import torch
 from tqdm.auto import tqdm
 
 from fmlora_kit.checks import Count, checked, instance, listed
+from fmlora_kit.methods import METHODS
 from fmlora_kit.record import Record
 from fmlora_kit.training.device import import_extra
 from fmlora_kit.training.job import FailedRuns, Job, listen, run_job
+from fmlora_kit.training.register import is_importable, register, registered
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -55,7 +57,8 @@ def run_many(
     """Do all jobs, several at once; a job that fails is reported and the others go on.
 
     Finished runs found in their folders are not done again. A process that dies, for want of memory
-    perhaps, takes the others of its pool with it: their jobs go on afterwards, one at a time.
+    perhaps, takes the others of its pool with it: their jobs go on afterwards, one at a time. Jobs
+    of a method that a notebook defines are done in this process: no other one has its class.
 
     Args:
         jobs: what to do; relative folders are relative to where this process is now.
@@ -92,7 +95,14 @@ def run_many(
 def _on_this_machine(
     jobs: Sequence[Job], workers: int | None, say: Callable[[str], None]
 ) -> dict[Job, BaseException]:
-    failed = _in_pool(jobs, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
+    here = {each.name for each, _ in registered(METHODS) if not is_importable(each)}
+    there = [job for job in jobs if job.method not in here]
+    failed = _in_pool(there, workers or torch.cuda.device_count() or os.cpu_count() or 1, say)
+    for job in (job for job in jobs if job.method in here):  # no other process has its class
+        try:
+            run_job(job, say)
+        except Exception as error:
+            failed[job] = error
     for job in [job for job, error in failed.items() if isinstance(error, BrokenProcessPool)]:
         del failed[job]
         failed |= _in_pool([job], 1, say)
@@ -105,7 +115,9 @@ def _in_pool(
     """Do the jobs in processes of their own; return those that failed, and why."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(1)  # a process that imports the script; the one that began it says why
-    workers = min(len(jobs), workers)
+    if not jobs:
+        return {}
+    workers, own = min(len(jobs), workers), registered(job.method for job in jobs)
     ctx = context()
     manager = SyncManager(ctx=ctx)
     try:
@@ -117,7 +129,8 @@ def _in_pool(
         lines, devices = manager.Queue(), manager.Queue()
         for name in device_names(workers, torch.cuda.device_count()):
             devices.put(name)
-        with ProcessPoolExecutor(workers, ctx, _set_up, (lines, devices, dict(os.environ))) as pool:
+        given = (lines, devices, dict(os.environ), own)
+        with ProcessPoolExecutor(workers, ctx, _set_up, given) as pool:
             futures = {pool.submit(_work, job): job for job in jobs}
             try:
                 listen(futures, lines, say)
@@ -148,7 +161,11 @@ _lines: queue.Queue
 _device: str
 
 
-def _set_up(lines: queue.Queue, devices: queue.Queue, environment: dict[str, str]) -> None:
+def _set_up(
+    lines: queue.Queue, devices: queue.Queue, environment: dict[str, str], own: Sequence[tuple]
+) -> None:
+    for method in own:
+        register(*method)
     os.environ.update(environment)  # the process that is forked may be older than its variables
     global _lines, _device
     _lines, _device = lines, devices.get()
@@ -186,7 +203,8 @@ def _on_cluster(
         futures = {}
         for k, job in enumerate(jobs):
             key = f"{job.name}-{topic}-{k}"
-            futures[client.submit(_work_on_cluster, job, topic, key=key)] = job
+            own = registered([job.method])
+            futures[client.submit(_work_on_cluster, job, topic, own, key=key)] = job
         try:
             listen(futures, lines, say)
         except BaseException:
@@ -220,7 +238,9 @@ def _error(future: Future, job: Job) -> BaseException | None:
     return None
 
 
-def _work_on_cluster(job: Job, topic: str) -> None:
+def _work_on_cluster(job: Job, topic: str, own: Sequence[tuple] = ()) -> None:
+    for method in own:
+        register(*method)
     worker = _distributed().get_worker()
     if worker.state.nthreads != 1:
         rule = "have one thread each (dask worker --nthreads 1)"

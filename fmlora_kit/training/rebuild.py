@@ -11,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from fmlora_kit.backbones import load_backbone
 from fmlora_kit.backbones.identity import same_function
-from fmlora_kit.checks import choice, fail, instance, integer
+from fmlora_kit.checks import fail, instance, integer, shown
 from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.methods.base import option_kinds
 from fmlora_kit.record import Record
@@ -24,7 +24,7 @@ def from_record(
     """The model exactly as it was after the first ``after`` tasks (time travel).
 
     Args:
-        record: of a run of any method of this package.
+        record: of a run of any method of this package, or of one that `register` was told of.
         after: how many tasks it had learned, from 0; default: all that the record holds.
         backbone: the backbone of the run; default: loaded as the record says.
 
@@ -36,13 +36,20 @@ def from_record(
     after = done if after is None else integer("after", after)
     if not 0 <= after <= done:
         raise fail("after", f"between 0 and the {done} tasks recorded", after)
-    method, recorded = METHODS[choice("method", record.method, METHODS)], record.config["method"]
+    method, recorded = _method(record.method), record.config["method"]
     dtype = getattr(torch, recorded.get("precision", "float32"))
     backbone = _backbone(recorded).to(dtype) if backbone is None else backbone
     options = _options(method, options_of(recorded))
     model = method(backbone, record.n_classes, seed=record.seed, **options)
     replay(model, record, after)
     return model
+
+
+def _method(name: str) -> type[Method]:
+    if name not in METHODS:
+        rule = "a known one; fk.register(MyMethod) makes a class of yours known"
+        raise ValueError(f"method of the record must be {rule}, got {shown(name)}")
+    return METHODS[name]
 
 
 def _backbone(recorded: dict) -> VisionTransformer:
