@@ -7,6 +7,7 @@ import pytest
 from helpers.records import make_history
 
 from fmlora_kit.analysis import cka_since_learned, linear_cka
+from fmlora_kit.analysis import features as features_room
 from fmlora_kit.analysis.features import cka_consecutive
 
 RNG = np.random.default_rng(0)
@@ -128,3 +129,29 @@ def test_bad_arguments_of_cka_are_named():
         linear_cka(X, Y[:6])
     with pytest.raises(ValueError, match="at least 4 images, got 3"):
         linear_cka(X[:3], Y[:3])
+
+
+@pytest.mark.parametrize("d", [3, 30])  # 8 images a task: fewer features than images, and more
+def test_each_moment_of_a_task_is_looked_at_once(d, monkeypatch):
+    history, seen = make_history(4, n_classes=2, per_class=4, d=d, drift=0.5), []
+    made = features_room._geometry
+
+    def counted(x, *settings):
+        seen.append(x.sum())
+        return made(x, *settings)
+
+    monkeypatch.setattr(features_room, "_geometry", counted)
+    cka_since_learned(history)
+    assert len(seen) == len(set(seen)) == 4 + 3 + 2 + 1
+    seen.clear()
+    whole = cka_consecutive(history)
+    assert len(seen) == 4 * 4
+    seen.clear()
+    known = cka_consecutive(history, to_come=False)
+    assert len(seen) == 4 + 3 + 2
+    np.testing.assert_array_equal(known, np.where(np.tri(4, k=-1, dtype=bool), whole, np.nan))
+
+
+def test_a_task_of_few_images_is_named():
+    with pytest.raises(ValueError, match="at least 4 images of a task, got 2"):
+        cka_since_learned(make_history(2, n_classes=2, per_class=1))

@@ -1,5 +1,8 @@
 """Similarity of tasks and classes by values that follow from the features' construction."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.records import make_history
@@ -87,6 +90,23 @@ def test_errors_by_closeness_counts_along_each_row():
     counts = [[9, 4, 0, 0], [0, 9, 2, 0], [3, 0, 9, 0], [1, 0, 0, 9]]
     # row 0: 4 to the nearest; row 1: 2 to the second; row 2: 3 to the second; row 3: 1 to the last
     np.testing.assert_allclose(errors_by_closeness(made, confusion(counts)), [0.4, 0.5, 0.1])
+
+
+def test_of_many_classes_no_matrix_is_made_anew_and_ties_go_to_the_first():
+    rng, n = np.random.default_rng(0), 300
+    table = confusion(rng.integers(0, 2, (n, n)))
+    distances = rng.integers(0, 50, (n, n)).astype(float)  # many are equal
+    made = task_similarity(at([[0], [1], [3], [7]]), at([[0], [1], [3], [7]]))
+    made = replace(made, distances=distances, classes=table.classes)
+    apart = distances + np.diag(np.full(n, np.inf))
+    order = np.argsort(apart, axis=1, kind="stable")[:, :-1]
+    expected = np.take_along_axis(table.counts, order, axis=1).sum(axis=0)
+    tracemalloc.start()
+    found = errors_by_closeness(made, table)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, expected / expected.sum())
+    assert peak < distances.nbytes / 4
 
 
 def test_bad_arguments_are_named():

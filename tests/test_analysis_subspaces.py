@@ -13,6 +13,7 @@ from helpers.records import (
 from scipy.linalg import subspace_angles
 
 from fmlora_kit.analysis.subspaces import (
+    _angles,
     directions,
     pair_table,
     principal_angles,
@@ -220,3 +221,15 @@ def test_one_layer_of_the_table_is_that_of_the_whole():
     for name in ("angle", "overlap_chance", "grassmann_spread"):
         np.testing.assert_array_equal(getattr(one, name)[1], getattr(whole, name)[1])
         assert np.isnan(getattr(one, name)[[0, 2]]).all()
+
+
+@pytest.mark.parametrize(("k", "other"), [(3, 3), (2, 5), (5, 2)])
+def test_angles_are_exact_between_spaces_close_to_each_other_too(k, other):
+    frame = orthonormal(20, 6, 1)
+    one = frame[:, :k]
+    assert _angles(one, orthonormal(20, other, 2)) == pytest.approx(
+        np.degrees(subspace_angles(one, orthonormal(20, other, 2)))[::-1], abs=DEGREES
+    )
+    tiny = 1e-9  # radians: the arccos of such a cosine is 0
+    turned = np.hstack([one[:, :1] + tiny * frame[:, 5:], one[:, 1:]])
+    assert _angles(one, turned)[-1] == pytest.approx(np.degrees(tiny), rel=1e-3)

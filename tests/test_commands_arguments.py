@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_json_objects():
     assert json_object('{"lr": 0.1}') == {"lr": 0.1}
-    for text in ("[1]", "{lr: 1}"):
+    for text in ("[1]", "{lr: 1}", "[" * 5000):
         assert refused(json_object, text).startswith('must be a JSON object like {"name": 1}, got ')
 
 

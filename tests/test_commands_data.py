@@ -192,6 +192,7 @@ def test_a_made_up_tree_is_ready(tmp_path, capsys):
         ),
         (["show", "cub20"], "did you mean 'cub200'?"),
         (["check", "pacs", "--folder", "FILE"], "--folder must be a folder, got 'FILE': a file"),
+        (["check", "pacs", "--folder", "FILE/a"], "--folder must be a folder, got 'FILE/a': none"),
         (["fake", "cifar100-pycil-10", "--folder", "."], "NAME must be one of "),
         (["fake", "pacs-4", "--folder", "FILE"], "--folder must be a folder, got 'FILE': "),
     ],

@@ -1,5 +1,7 @@
 """Similarity of tasks and classes: cells, frames and bars by the numbers they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,17 @@ def test_errors_on_the_nearest_classes():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_of_many_classes_cells_are_colours_in_a_figure_of_a_page():
+    n = 40
+    many = replace(
+        MADE,
+        distances=np.random.default_rng(0).random((2 * n, 2 * n)),
+        names=tuple(f"class {c}" for c in range(2 * n)),
+        tasks=np.repeat([0, 1], n),
+    )
+    figure = class_distances(many, 0, 1)
+    assert figure.data[0].text is None and figure.data[0].texttemplate is None
+    assert figure.layout.height < 190 + 30 * n
+    assert len(figure.layout.shapes) == n and figure.layout.shapes[0].line.width == 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -110,12 +111,8 @@ def linear_cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float
         )
     if len(x) < MIN_IMAGES:
         raise ValueError(f"x and y must have at least {MIN_IMAGES} images, got {len(x)}")
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    # The plain one up to a factor that cancels.
-    hsic = _unbiased_hsic if debiased else lambda k, m: np.sum(k * m)
-    k, m = x @ x.T, y @ y.T
-    scale = hsic(k, k) * hsic(m, m)
-    return float(hsic(k, m) / np.sqrt(scale)) if scale > 0 else float("nan")
+    kernels = len(x) <= max(x.shape[1], y.shape[1])
+    return _cka(_geometry(x, kernels, debiased), _geometry(y, kernels, debiased))
 
 
 @checks.held
@@ -134,13 +131,19 @@ def cka_since_learned(history: FeatureHistory, *, debiased: bool = True) -> np.n
 
 
 @checks.held
-def cka_consecutive(history: FeatureHistory, *, debiased: bool = True) -> np.ndarray:
+def cka_consecutive(
+    history: FeatureHistory, *, debiased: bool = True, to_come: bool = True
+) -> np.ndarray:
     """(m, T) CKA of each task's test images between every moment and the one before.
 
-    Tasks not learned yet are there too: how far the model's view of them moved. The first row is
-    NaN. Arguments as of `cka_since_learned`.
+    Tasks not learned by the moment before are there too, how far the model's view of them moved,
+    unless ``to_come`` is False: then they are NaN, as the first row is. Other arguments as of
+    `cka_since_learned`.
     """
-    return _cka_over_time(check_history(history), debiased, lambda i, k: k - 1 if k else None)
+    before = np.append(0, check_history(history).learned[:-1])
+    return _cka_over_time(
+        history, debiased, lambda i, k: k - 1 if k and (to_come or i < before[k]) else None
+    )
 
 
 def _cka_over_time(
@@ -149,16 +152,51 @@ def _cka_over_time(
     """(m, T) CKA of task i's images at moment k with those at ``earlier(i, k)``; NaN for None."""
     table = np.full((len(history.learned), len(history.task_names)), np.nan)
     for i in np.unique(history.tasks):
+        own = history.tasks == i
+        if (n := np.count_nonzero(own)) < MIN_IMAGES:
+            raise ValueError(f"history must have at least {MIN_IMAGES} images of a task, got {n}")
+        kernels = n <= history.features.shape[2]
+
+        @lru_cache(maxsize=2)  # a moment is met with the one before, or with the task's own
+        def at(k: int, own=own, kernels=kernels) -> _Geometry:
+            return _geometry(history.features[k, own].astype(float), kernels, debiased)
+
         for k in range(len(table)):
             if (before := earlier(i, k)) is not None:
-                pair = history.of_task(i, before), history.of_task(i, k)
-                table[k, i] = linear_cka(*pair, debiased=debiased)
+                table[k, i] = _cka(at(before), at(k))
     return table
 
 
-def _unbiased_hsic(k: np.ndarray, m: np.ndarray) -> float:
-    """Song et al. 2012, eq. 5, for (n, n) kernels; their diagonals do not count."""
-    n = len(k)
-    k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
-    cross = 2 / (n - 2) * k.sum(axis=0) @ m.sum(axis=0)
-    return (np.sum(k * m) + k.sum() * m.sum() / ((n - 1) * (n - 2)) - cross) / (n * (n - 3))
+@dataclass(frozen=True, eq=False)
+class _Geometry:
+    """What HSIC needs of n images: their centred kernel (n, n), or, if smaller, features (n, d)."""
+
+    matrix: np.ndarray
+    kernel: bool
+    diagonal: np.ndarray | None  # (n,) of the kernel; None: the plain HSIC
+
+    def hsic(self, other: _Geometry) -> float:
+        """HSIC up to a factor that cancels; unbiased by Song et al. 2012, eq. 5."""
+        a, b = self.matrix, other.matrix
+        inner = np.sum(a * b) if self.kernel else np.sum((a.T @ b) ** 2)
+        if self.diagonal is None:
+            return float(inner)
+        # Rows of a centred kernel sum to 0: without the diagonal, which does not count, to minus it
+        n, k, m = len(a), self.diagonal, other.diagonal
+        inner -= k @ m
+        return float(inner + k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (k @ m))
+
+    @cached_property
+    def own(self) -> float:
+        """HSIC with itself."""
+        return self.hsic(self)
+
+
+def _geometry(x: np.ndarray, kernel: bool, debiased: bool) -> _Geometry:
+    x = x - x.mean(axis=0)
+    return _Geometry(x @ x.T if kernel else x, kernel, np.sum(x * x, axis=1) if debiased else None)
+
+
+def _cka(one: _Geometry, other: _Geometry) -> float:
+    scale = one.own * other.own
+    return one.hsic(other) / np.sqrt(scale) if scale > 0 else float("nan")

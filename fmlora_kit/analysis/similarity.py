@@ -17,6 +17,7 @@ from fmlora_kit.analysis.features import FeatureHistory, check_history
 
 SHRINKAGE = 0.1  # of the covariance, as FM-LoRA's head has it
 SUBSPACE = 3  # directions, as DRS keeps
+_AT_ONCE = 1_000  # images, so that distances to thousands of classes take little memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,8 @@ def task_similarity(
     # Whitened once, Mahalanobis distances are Euclidean ones, d instead of d^2 products a pair.
     root = np.linalg.cholesky(np.linalg.inv(lda.covariance_))
     white = means @ root
-    nearest = classes[cdist(test.features[moment] @ root, white).argmin(axis=1)]
+    parts = np.array_split(test.features[moment] @ root, -(-len(test.labels) // _AT_ONCE))
+    nearest = classes[np.concatenate([cdist(part, white).argmin(axis=1) for part in parts])]
     owner = dict(zip(classes.tolist(), tasks.tolist(), strict=True))
     taken = np.array([owner[c] for c in nearest.tolist()])
     n = len(train.task_names)
@@ -116,12 +118,30 @@ def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -
     checks.instance("confusion", confusion, ClassConfusion, "a ClassConfusion")
     if not np.array_equal(similarity.classes, confusion.classes):
         raise ValueError("similarity and confusion must be of the same classes in the same order")
-    errors = confusion.counts - np.diag(np.diag(confusion.counts))
-    if not errors.any():
+    counts, n = confusion.counts, len(confusion.counts)
+    if not (total := counts.sum() - np.trace(counts)):
         raise ValueError("confusion must hold at least one error, got none")
-    distances = similarity.distances + np.diag(np.full(len(errors), np.inf))
-    nearest_first = np.argsort(distances, axis=1, kind="stable")[:, :-1]
-    return np.take_along_axis(errors, nearest_first, axis=1).sum(axis=0) / errors.sum()
+    found = np.zeros(n - 1)
+    for own in range(n):  # row by row: of thousands of classes, matrices take gigabytes
+        distances = np.array(similarity.distances[own])
+        distances[own] = np.inf
+        taken = np.flatnonzero(counts[own])
+        taken = taken[taken != own]
+        ranks = _places(distances, taken)
+        found += np.bincount(ranks, weights=counts[own, taken], minlength=n)[: n - 1]
+    return found / total
+
+
+def _places(values: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """(k,) places of some values when all are sorted; of equal ones the first comes first."""
+    if not which.size:
+        return which
+    rising = np.sort(values)
+    low, high = (np.searchsorted(rising, values[which], side=side) for side in ("left", "right"))
+    ties = np.flatnonzero(high - low > 1)
+    for k in ties:
+        low[k] += np.count_nonzero(values[: which[k]] == values[which[k]])
+    return low
 
 
 def _affinity(means: list[np.ndarray]) -> np.ndarray:

@@ -113,7 +113,7 @@ def folder(text: str) -> Path:
 def out_folder(text: str) -> Path:
     """The type of an argument that is a folder to be written: there, or one that can be made."""
     path, rule = a_path(text), "must be a folder"
-    there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+    there = nearest(path)
     if not there.is_dir():
         raise argparse.ArgumentTypeError(f"{rule}, got {shown(text)}: {there} is a file")
     if not os.access(there, os.W_OK):
@@ -122,10 +122,15 @@ def out_folder(text: str) -> Path:
     return path
 
 
+def nearest(path: Path) -> Path:
+    """The path, or the nearest above it, that is there."""
+    return next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+
+
 def json_object(text: str) -> dict:
     """The type of an argument that is a JSON object, such as ``{"lr": 0.001}``."""
     found, rule = None, 'must be a JSON object like {"name": 1}'
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):  # of a thousand brackets, say
         found = json.loads(text)
     if not isinstance(found, dict):
         raise argparse.ArgumentTypeError(f"{rule}, got {shown(text)}")

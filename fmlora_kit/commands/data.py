@@ -18,7 +18,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from fmlora_kit.commands.arguments import a_path, add_command, folder, make_parser, out_folder
+from fmlora_kit.commands.arguments import (
+    a_path,
+    add_command,
+    folder,
+    make_parser,
+    nearest,
+    out_folder,
+)
 from fmlora_kit.streams import catalogue
 from fmlora_kit.streams.catalogue import DATA_SETS, PRESETS, STREAMS
 from fmlora_kit.streams.data_set import DataSet
@@ -121,7 +128,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _maybe_folder(text: str) -> Path:
     """What is no folder is refused; what is not there is left for `check` to tell."""
     path = a_path(text)
-    return folder(text) if path.exists() else path
+    there = nearest(path)
+    return folder(text) if there == path or not there.is_dir() else path
 
 
 def _data_set_lines(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,7 +19,8 @@ from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, s
 
 MEASURES = {
     "since learned": (cka_since_learned, "when the task was just learned"),
-    "consecutive": (cka_consecutive, "one task earlier"),
+    # what becomes of what was learned, not of tasks to come
+    "consecutive": (partial(cka_consecutive, to_come=False), "one task earlier"),
 }
 Histories = FeatureHistory | Mapping[str, FeatureHistory]
 
@@ -46,8 +48,6 @@ def feature_drift(
             raise checks.fail(f"histories[{checks.shown(label, 40)}]", rule, len(history.learned))
     measure, moment = MEASURES[against]
     tables = {label: measure(h, debiased=debiased) for label, h in histories.items()}
-    if against == "consecutive":  # what becomes of what was learned, not of tasks to come
-        tables = {k: np.where(_earlier(histories[k]), v, np.nan) for k, v in tables.items()}
     several = len(tables) > 1
     figure = grid(
         "How far the features of each task's test images drift"

@@ -52,7 +52,7 @@ _COSINES = "1: one space holds the other, 0: nothing in common."
 _OVERLAP = _Measure("overlap", "overlap (mean cos²)", 2, "", "overlap", 0.25, 1, _COSINES)
 _MEASURES = {one.name: one for one in (_ANGLE, _GRASSMANN, _OVERLAP)}
 
-_PAIRS = 3_000  # of tasks, times layers: a thousand take a second and a half
+_PAIRS = 1_500  # of tasks, times layers: they take a second or two
 
 
 @draws()

@@ -24,6 +24,7 @@ from fmlora_kit.record.checks import (
     put,
     require,
     several,
+    texts,
     whole,
 )
 from fmlora_kit.record.storage import RecordError, StoredTask
@@ -64,7 +65,7 @@ class Record:
     def __post_init__(self) -> None:
         for name in ("n_tasks", "n_classes", "seed"):
             put(self, name, whole(name, getattr(self, name)))
-        put(self, "layers", tuple(str(layer) for layer in several("layers", self.layers)))
+        put(self, "layers", texts("layers", self.layers))
         for name in ("config", "versions"):
             content = plain_json(name, by_name(name, getattr(self, name)))
             put(self, name, ReadOnlyDict(content))
@@ -196,8 +197,11 @@ class Record:
         try:
             both = zip(stored, seconds, strict=True)
             return cls(**header, tasks=tuple(TaskResult.from_stored(*task, s) for task, s in both))
-        except storage.DAMAGE as error:
+        except RecordError as error:
             raise RecordError(f"the record in {folder} breaks a rule: {error}") from error
+        except storage.DAMAGE as error:  # something that no rule is about is of another kind
+            rule = f"the record in {folder} must be as save writes it"
+            raise RecordError(f"{rule}, got: {error or type(error).__name__}") from error
 
     def same_as(self, other: object) -> bool:
         """True if every value is equal, bit for bit, apart from the tasks' `seconds`."""

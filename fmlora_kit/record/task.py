@@ -22,6 +22,7 @@ from fmlora_kit.record.checks import (
     read_only,
     real,
     several,
+    texts,
     whole,
 )
 
@@ -83,8 +84,7 @@ class TaskResult:
 
     def __post_init__(self) -> None:
         put(self, "classes", tuple(whole("classes", c) for c in several("classes", self.classes)))
-        names = several("class_names", self.class_names)
-        put(self, "class_names", tuple(str(name) for name in names))
+        put(self, "class_names", texts("class_names", self.class_names))
         if isinstance(self.test_labels, tuple) and not self.test_labels:
             put(self, "test_labels", np.asarray(self.test_labels, dtype=np.int64))
         for name in ("accuracy", "oracle_accuracy", "losses"):
@@ -170,9 +170,9 @@ class TaskResult:
         """The inverse of `to_json` and `to_bytes`; a brief result has no array file to digest."""
         values = dict(entry)
         for name in ("accuracy", "oracle_accuracy"):
-            values[name] = storage.none_to_nan(entry[name])
-        scalars = storage.none_to_nan(entry["scalars"].values())
-        values["scalars"] = dict(zip(entry["scalars"], scalars, strict=True))
+            values[name] = storage.none_to_nan(several(name, entry.get(name)))
+        scalars = by_name("scalars", entry.get("scalars"))
+        values["scalars"] = dict(zip(scalars, storage.none_to_nan(scalars.values()), strict=True))
         own = {name: arrays[name] for name in ("predictions", "losses")}
         own |= {name: arrays[name] for name in ("test_labels",) if name in arrays}
         for name, start in (("state", _STATE_PREFIX), ("traces", _TRACE_PREFIX)):

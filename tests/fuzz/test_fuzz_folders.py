@@ -36,7 +36,8 @@ def test_what_is_no_picture(judge, tmp_path):
     @given(st.sampled_from(NAMES), st.sampled_from(list(PLANTED)), st.booleans(), st.booleans())
     def plant(name, what, instead, mapped):
         root = tmp_path / "here" / trees[name].name
-        shutil.rmtree(tmp_path / "here", ignore_errors=True)
+        for rest in ("here", "store"):  # of the input before
+            shutil.rmtree(tmp_path / rest, ignore_errors=True)
         shutil.copytree(trees[name], root, symlinks=True)
         path = root / image_trees.READERS[name].image
         path = path if instead else path.with_name(f"extra{path.suffix}")
