@@ -19,6 +19,7 @@ from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar
 from fmlora_kit.figures.subspaces import WITHIN_NAMES, mean_of_known, one_each, side_titles
 from fmlora_kit.record import Record
+from fmlora_kit.record.card import full_core
 
 _MEAN_LINE = {"color": style.AVERAGE_COLOR, "width": 3.5}
 _CHANCE_LINE = {"color": "#777777", "width": 2, "dash": "dash"}
@@ -78,7 +79,8 @@ def core_energy(records: Records) -> go.Figure:
     figure = style.grid(
         f"Energy of the core over the tasks: {run_name(record)}",
         "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
-        f"{100 * share:.0f} % came with {record.task_names[0]}, the first task.",
+        f"{100 * share:.0f} % came with {record.task_names[0]}, the first task."
+        + (f"<br><b>The core is {full}.</b>" if (full := full_core(record)) else ""),
         cols=2,
         panels=("all tasks so far, together", "what each task added"),
         spacing=(0.1, None),
