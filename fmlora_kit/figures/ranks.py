@@ -95,7 +95,7 @@ def _bars(record: Record) -> go.Figure:
         height=470,
         barmode="stack",
         legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
-        margin={"r": 70},
+        margin={"r": 70, **({"t": 100} if _core(record) else {})},
     )
     halves = (("difficulty", table.difficulty, _DIFFICULTY), ("novelty", table.novelty, _NOVELTY))
     for name, values, color in halves:
