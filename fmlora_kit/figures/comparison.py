@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -10,17 +11,26 @@ import plotly.graph_objects as go
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, make_rows, tied
-from fmlora_kit.analysis.formats import COSTS, count, percent, words
+from fmlora_kit.analysis.formats import COSTS, count, formula, percent, words
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.show import Figure
 from fmlora_kit.figures.storage import FILLS
-from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short, table_of
+from fmlora_kit.figures.style import (
+    INK,
+    METHOD_STYLES,
+    NEUTRAL,
+    TEMPLATE,
+    new_figure,
+    short,
+    table_of,
+)
 
-_OURS_STYLE = {"color": OKABE_ITO[1], "symbol": "diamond", "size": 11}
-_OTHER_STYLE = {"color": OKABE_ITO[0], "symbol": "circle", "size": 8}
+_OURS = METHOD_STYLES[OURS]
+_OURS_STYLE = {"color": _OURS.color, "symbol": _OURS.symbol, "size": 11}
+_OTHER_STYLE = {"color": NEUTRAL, "symbol": "circle", "size": 8}
 _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
 _ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
 _GAP = 58  # pixels between two panels: the upper one's ticks, the lower one's name
@@ -244,10 +254,13 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
     several = any(len(row.seeds) > 1 for row in rows)
     heads = _heads(rows)
     letters = _letters(len(columns), 1)
-    lines = max(head.count("<br>") for head in heads) + sum(len(d) // letters for d in columns[1])
+    lines = max(head.count("<br>") for head in heads) + sum(
+        len(re.sub("<.*?>", "", text)) // letters for text in columns[1]
+    )
     figure = new_figure(
         f"Metrics: {', '.join(streams)}",
-        "a[t,i]: accuracy on the test images of task i after learning task t; n_i: how many. "
+        f"{formula('a[t,i]')}: accuracy on the test images of task i after learning task t; "
+        f"{formula('n_i')}: how many. "
         f"{'Bold: the best of a row.' if marked else ''}{spread if several else ''}",
         height=155 + _METRIC_ROW * len(columns[0]) + _METRIC_LINE * lines,
         margin={"l": 10, "r": 10, "t": 85, "b": 10},
@@ -264,7 +277,7 @@ def _metric_columns(rows: Sequence[Row], names: Sequence[str], marked: bool) -> 
     bold = {name: tied(one, name=name) if marked else () for name in names}
     columns = [
         [_strong(words(name)) for name in (*names, *_SIZES)],
-        [DEFINITIONS[name] for name in names] + ["numbers"] * len(_SIZES),
+        [formula(DEFINITIONS[name]) for name in names] + ["numbers"] * len(_SIZES),
     ]
     for row in rows:
         texts = {name: percent(row.interval(name), " %") for name in names}

@@ -62,7 +62,7 @@ def _core(record: Record) -> str:
     return f"<br><b>The core is {full}, whatever their rank.</b>" if full else ""
 
 
-_DIFFICULTY, _NOVELTY = style.OKABE_ITO[5], style.OKABE_ITO[4]
+_DIFFICULTY, _NOVELTY = style.PALETTE[0], style.PALETTE[4]
 _FEW = 8  # tasks: with more, bars are too narrow for words
 
 
@@ -109,7 +109,7 @@ def _bars(record: Record) -> go.Figure:
             textposition="inside" if len(x) <= _FEW else "none",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"color": style.INK, "size": 12},
+            textfont={"color": style.readable_on(color), "size": 12},
             customdata=table.task_names,
             hovertemplate=f"<b>%{{customdata}}</b><br>{name} / 2 = %{{y:.3f}}<extra></extra>",
         )
@@ -313,7 +313,7 @@ def _add_gates(figure: go.Figure, trace: GateTrace) -> None:
     )
     lines = (
         ("expected rank", trace.expected_rank, style.INK),
-        ("temperature", trace.temperature, style.OKABE_ITO[1]),
+        ("temperature", trace.temperature, style.PALETTE[1]),
     )
     for row, (name, values, color) in enumerate(lines, start=1):
         figure.add_scatter(

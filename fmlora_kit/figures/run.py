@@ -15,7 +15,15 @@ from fmlora_kit.analysis.names import NAMES, run_name
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
-from fmlora_kit.figures.style import INK, grid, name_ticks, new_figure, short, task_colors
+from fmlora_kit.figures.style import (
+    INK,
+    grid,
+    name_ticks,
+    new_figure,
+    readable_on,
+    short,
+    task_colors,
+)
 from fmlora_kit.record import Record, run_card
 
 
@@ -84,6 +92,11 @@ def training_progress(
     return figure
 
 
+# Of bars with a number each, which stands upright, beside a bar that is too short for it.
+_NUMBERS = {"textposition": "auto", "textangle": 0, "insidetextanchor": "start"}
+_NUMBERS |= {"constraintext": "none", "outsidetextfont": {"color": INK}}
+
+
 def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str) -> None:
     """Add one bar per adapted map, input at the top, up to the largest rank there can be."""
     options = record.config.get("method", {})
@@ -93,9 +106,10 @@ def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str)
         y=list(range(len(ranks))),
         orientation="h",
         marker_color=color,
+        insidetextfont={"color": readable_on(color)},
         name="rank",
         text=[f"{rank:.0f}" for rank in ranks],
-        textposition="auto",
+        **_NUMBERS,
         customdata=record.layers,
         hovertemplate="rank <b>%{x:.1f}</b> of %{customdata}<extra></extra>",
         row=1,
@@ -134,8 +148,8 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, **where: int
         orientation="h",
         marker_color=colors[:done],
         text=[f"{value:.0f}" for value in now],
-        textposition="inside",
-        insidetextanchor="start",
+        insidetextfont={"color": [readable_on(color) for color in colors[:done]]},
+        **_NUMBERS,
         name="now",
         customdata=names[:done],
         hovertemplate="<b>%{x:.1f} %</b> on %{customdata} now<extra></extra>",

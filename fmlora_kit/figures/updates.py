@@ -22,7 +22,7 @@ from fmlora_kit.record import Record
 from fmlora_kit.record.card import full_core
 
 _MEAN_LINE = {"color": style.AVERAGE_COLOR, "width": 3.5}
-_CHANCE_LINE = {"color": "#777777", "width": 2, "dash": "dash"}
+_CHANCE_LINE = {"color": style.NEUTRAL, "width": 2, "dash": "dash"}
 
 
 @draws()
@@ -176,7 +176,7 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
     mean = table.mean(axis=1)
     if col == 2:  # a logarithmic axis, on which there is no zero
         table, mean = (np.where(values > 0, values, np.nan) for values in (table, mean))
-    colors = dict(zip(dict.fromkeys(kinds), style.OKABE_ITO, strict=False))
+    colors = dict(zip(dict.fromkeys(kinds), style.PALETTE, strict=False))
     for k, (layer, kind) in enumerate(zip(record.layers, kinds, strict=True)):
         figure.add_scatter(
             x=np.arange(len(table)),
@@ -345,7 +345,7 @@ def _add_overlaps(figure: go.Figure, pair: subspaces.TaskPair) -> None:
             x=values,
             y=own,
             orientation="h",
-            marker={"color": [SIDE_STYLES[side][0], *["#c8c8c8"] * len(known)]},
+            marker={"color": [SIDE_STYLES[side][0], *[style.NEUTRAL] * len(known)]},
             text=["" if np.isnan(v) else f"{v:.2f}" for v in values],
             textposition="outside",
             textfont={"color": style.INK, "size": 12},
