@@ -244,6 +244,13 @@ _ROOMS = {"open": "room left", "core": "shared core", "space": "whole space"}
 _LEVELS = {name: f"chance, {words}" for name, words in _ROOMS.items()}
 
 
+# Of a logarithmic axis; plotly's own powers of ten have letters of another size.
+_POWERS = {
+    "tickvals": [10.0**k for k in range(-12, 7)],
+    "ticktext": [f"10<sup>{k}</sup>".replace("-", "−") for k in range(-12, 7)],
+}
+
+
 @draws()
 def subspace_pair(
     record: Record,
@@ -287,8 +294,7 @@ def subspace_pair(
     figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
     figure.update_yaxes(autorange="reversed", ticks="", col=2)
     figure.update_xaxes(title_text="direction", rangemode="tozero", col=3)
-    figure.update_yaxes(title_text="singular value", col=3)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1, col=3)
+    figure.update_yaxes(title_text="singular value", type="log", col=3, **_POWERS)
     figure.update_xaxes(tickfont_size=12, title_font_size=13)
     figure.update_yaxes(tickfont_size=12, title_font_size=13)
     return figure
