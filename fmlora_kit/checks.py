@@ -140,7 +140,8 @@ def numbers(name: str, values: object) -> np.ndarray:
     except ValueError:  # rows of unequal length
         array = np.array(None)
     items = values if isinstance(values, list | tuple) else (values,)
-    if array.dtype.kind not in "biuf" or any(isinstance(one, bool | np.bool_) for one in items):
+    strange = any(isinstance(one, bool | np.bool_ | bytearray) for one in items)
+    if strange or array.dtype.kind not in "biuf":
         raise fail(name, "an array of numbers", values)
     return array
 

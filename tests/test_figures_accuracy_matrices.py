@@ -34,7 +34,7 @@ def test_accuracy_before_learning_is_left_out():
 
 def test_many_runs_take_more_rows_and_many_tasks_no_numbers():
     figure = accuracy_matrix({f"run {k}": plausible_record(10, seed=k) for k in range(4)})
-    assert figure.layout.height == 720
+    assert figure.layout.height == 640  # in view on a laptop
     assert figure.data[3].xaxis == "x4"
     assert figure.data[0].texttemplate == ""
 

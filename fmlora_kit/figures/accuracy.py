@@ -153,7 +153,7 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
         cols=columns,
         panels=[style.short(label, 34) for label in table],
         spacing=(0.13, 0.26 / rows),
-        height=120 + 300 * rows,
+        height=120 + rows * min(300, max(200, 520 // rows)),
         margin={"t": 95},
         coloraxis={"cmin": 0, "cmax": 100, "colorscale": style.FRACTION_SCALE, "colorbar": bar},
     )

@@ -32,7 +32,8 @@ _OURS = METHOD_STYLES[OURS]
 _OURS_STYLE = {"color": _OURS.color, "symbol": _OURS.symbol, "size": 11}
 _OTHER_STYLE = {"color": NEUTRAL, "symbol": "circle", "size": 8}
 _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
-_ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
+_ROW, _LINE = 21, 14  # pixels of tables: a row of one plain line, and each line of other rows
+_DOTS_ROW = 16  # pixels
 _GAP = 58  # pixels between two panels: the upper one's ticks, the lower one's name
 _ABOVE, _BELOW = 90, 85  # pixels
 
@@ -50,7 +51,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
     n_cols = min(2, len(comparisons))
     n_rows = math.ceil(len(comparisons) / n_cols)
     tallest = max(len(comparison.learners) for comparison in comparisons.values())
-    inside = n_rows * (25 + _ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
+    inside = n_rows * (25 + _DOTS_ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
     figure = Figure().set_subplots(
         rows=n_rows,
         cols=n_cols,
@@ -102,7 +103,7 @@ def _add_panel(figure: go.Figure, comparison: Comparison, at: dict) -> None:
         tickvals=list(range(len(rows))),
         ticktext=[f"<b>{name}</b>" if label == OURS else name for label, name in names],
         range=[len(rows) - 0.4, -0.6],
-        tickfont={"size": 11.5},
+        tickfont={"size": 11},
         **at,
     )
     figure.update_xaxes(range=_span(comparison), **at)
@@ -198,7 +199,7 @@ def comparison_table(comparison: Comparison) -> go.Figure:
     columns = {name: [_wrapped(name, text) for text in texts] for name, texts in columns.items()}
     rows = list(zip(*columns.values(), strict=True))
     heads = [f"<b>{_HEADS.get(name, name)}</b>" for name in columns]
-    subtitle = textwrap.wrap(note(comparison), 148)
+    subtitle = textwrap.wrap(note(comparison), 125)
     top = 50 + 17 * len(subtitle)
     figure = new_figure(
         title(comparison),

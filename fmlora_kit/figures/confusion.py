@@ -186,6 +186,7 @@ def _answer(table: confusion.LostImages, names: tuple[str, ...]) -> str:
 
 
 _CLASSES = 400  # that can be told apart in a matrix, and that a browser can draw
+_TALL = 460  # pixels of all rows of a matrix: in view on a laptop, with its titles
 _MANY = 20  # classes of a task side by side: more have no room for letters and numbers
 
 
@@ -245,7 +246,7 @@ def class_confusion(
         f"Which class is taken for which, after {n} tasks{whose}: {run_name(record)}",
         f"{_most(table)}<br>Rows: what an image shows; columns: what it is taken for. "
         "Grey: right. White: never.",
-        height=max(450, 170 + min(28, 640 // rows.size) * rows.size),
+        height=max(450, 170 + min(28, _TALL // rows.size) * rows.size),
         margin={"t": 90},
     )
     _add_mistakes(figure, table, rows)
@@ -333,7 +334,9 @@ def _class_axis(table: confusion.ClassConfusion, which: np.ndarray, title: str) 
     names = [style.short(table.names[k], 8) for k in which]
     size = 13 if which.size <= _MANY else 11 if which.size <= 2 * _MANY else 9
     axis = {"title": {"text": title}, "tickfont": {"size": size}, "tickangle": 0}
-    return style.name_ticks(names, **axis)
+    step = -(-which.size // (_TALL // 10))  # names that stand beneath one another, 10 pixels each
+    ticks = {"tickvals": [*range(0, which.size, step)], "ticktext": names[::step]}
+    return style.name_ticks(names, **axis) | ticks
 
 
 def _most(table: confusion.ClassConfusion) -> str:

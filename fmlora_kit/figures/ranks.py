@@ -20,6 +20,7 @@ from fmlora_kit.figures.curves import Records, by_label, single
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar, task_map
 from fmlora_kit.record import Record
+from fmlora_kit.record.card import full_core
 
 
 @draws()
@@ -31,7 +32,7 @@ def rank_allocation(record: Record) -> go.Figure:
         raise checks.fail("record", "of a method that chooses ranks", record.method)
     figure = style.new_figure(
         f"Rank chosen for each layer and task: {run_name(record)}",
-        f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.",
+        f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.{_core(record)}",
         height=max(450, 150 + 20 * len(ranks)),
         margin={"t": 95},
     )
@@ -53,6 +54,12 @@ def rank_allocation(record: Record) -> go.Figure:
     layers = style.name_ticks(layer.removeprefix("blocks.") for layer in record.layers)
     figure.update_yaxes(layers, title_text="adapted map (block.map)", autorange="reversed")
     return figure
+
+
+def _core(record: Record) -> str:
+    """That a core was full, where a rank is no measure of what was added."""
+    full = full_core(record)
+    return f"<br><b>The core is {full}, whatever their rank.</b>" if full else ""
 
 
 _DIFFICULTY, _NOVELTY = style.PALETTE[0], style.PALETTE[4]
@@ -83,11 +90,12 @@ def _bars(record: Record) -> go.Figure:
     figure = style.new_figure(
         f"Complexity of each task, and the rank it got: {run_name(record)}",
         f"Most rank: {table.task_names[most]}, {table.mean[most]:.1f} of {table.max_rank}. "
-        "A diamond as high as its bar: complexity alone set the rank; lower: training saved some.",
+        "A diamond as high as its bar: complexity alone set the rank; lower: training saved some."
+        f"{_core(record)}",
         height=470,
         barmode="stack",
         legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
-        margin={"r": 70},
+        margin={"r": 70, **({"t": 100} if _core(record) else {})},
     )
     halves = (("difficulty", table.difficulty, _DIFFICULTY), ("novelty", table.novelty, _NOVELTY))
     for name, values, color in halves:

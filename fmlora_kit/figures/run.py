@@ -72,7 +72,7 @@ def training_progress(
         panels=panels,
         spacing=(0.09 if ranked else 0.16, None),
         widths=[0.44, 0.24, 0.32] if ranked else [0.6, 0.4],
-        height=max(340, 120 + 20 * max(len(names), len(record.layers) if ranked else 0)),
+        height=max(340, 120 + 20 * len(names), 120 + _MAP * len(record.layers) * ranked),
         margin={"t": 80},
         showlegend=False,
     )
@@ -92,6 +92,7 @@ def training_progress(
     return figure
 
 
+_MAP = 15  # pixels of a bar for an adapted map
 # Of bars with a number each, which stands upright, beside a bar that is too short for it.
 _NUMBERS = {"textposition": "auto", "textangle": 0, "insidetextanchor": "start"}
 _NUMBERS |= {"constraintext": "none", "outsidetextfont": {"color": INK}}
@@ -109,6 +110,7 @@ def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str)
         insidetextfont={"color": readable_on(color)},
         name="rank",
         text=[f"{rank:.0f}" for rank in ranks],
+        textfont={"size": _MAP - 4},
         **_NUMBERS,
         customdata=record.layers,
         hovertemplate="rank <b>%{x:.1f}</b> of %{customdata}<extra></extra>",
@@ -117,7 +119,8 @@ def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str)
     )
     figure.update_xaxes(title_text="rank r", range=[0, largest * 1.02], col=2)
     layers = (layer.removeprefix("blocks.") for layer in record.layers)
-    figure.update_yaxes(name_ticks(layers, range=[len(ranks) - 0.5, -0.5]), col=2)
+    rows = name_ticks(layers, range=[len(ranks) - 0.5, -0.5], tickfont={"size": _MAP - 4})
+    figure.update_yaxes(rows, col=2)
 
 
 def _add_losses(figure: go.Figure, per_task, names, colors) -> int:

@@ -40,7 +40,7 @@ _PANELS = {
 }
 _HEIGHT, _TOP, _BOTTOM = 520, 105, 60  # pixels
 _LABEL = 15  # pixels from one name to the next
-_GAP = 0.167  # share of the width between panels: room for names
+_GAP = 0.19  # share of the width between panels: room for names
 _SIZES = {1e3: "k", 1e6: "M", 1e9: "G"}
 _WORDS = {  # title, subtitle, and the name of the axis
     "numbers": (
@@ -150,7 +150,7 @@ def _add_panel(figure, found, values: Sequence[np.ndarray], lines, axis: dict, c
             text=f"<span style='color:{style.color}'>■</span> {name}",
             **{"x": 1.02, "xref": f"x{number} domain", "xanchor": "left"},
             **{"y": label, "yref": f"y{number}", "showarrow": False},
-            font={"size": 11},
+            font={"size": 10.5},
         )
 
 
