@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache, partial, wraps
 from inspect import Signature, signature
@@ -127,6 +128,8 @@ def as_path(name: str, value: object) -> Path:
     except (OSError, ValueError) as error:  # too long, a link in a circle, a byte 0
         reason = getattr(error, "strerror", None) or error
         raise fail(name, f"a path that can be looked at ({reason})", Path(found)) from None
+    if any(unicodedata.category(letter) == "Cc" for letter in found):  # no error could be one line
+        raise fail(name, "a path without line breaks and other control characters", found)
     return Path(found)
 
 
@@ -136,7 +139,9 @@ def numbers(name: str, values: object) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:  # rows of unequal length
         array = np.array(None)
-    if array.dtype.kind not in "biuf" or isinstance(values, bool):
+    items = values if isinstance(values, list | tuple) else (values,)
+    strange = any(isinstance(one, bool | np.bool_ | bytearray) for one in items)
+    if strange or array.dtype.kind not in "biuf":
         raise fail(name, "an array of numbers", values)
     return array
 
@@ -149,8 +154,8 @@ def instance(name: str, value: object, kinds: type | tuple[type, ...], what: str
 
 
 def listed(name: str, values: Iterable) -> tuple:
-    """The values as a tuple; a text is no list."""
-    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
+    """The values as a tuple; a text, or a mapping, is no list."""
+    if isinstance(values, str | bytes | bytearray | Mapping) or not isinstance(values, Iterable):
         raise fail(name, "a list", values)
     try:
         return tuple(values)
@@ -260,12 +265,13 @@ def args_held(
 def _listed(name: str, values: object, parts: tuple) -> tuple:
     fixed = len(parts) if Ellipsis not in parts and len(parts) > 1 else None
     rule = f"{fixed} values" if fixed else "a list"
-    if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
-        raise fail(name, rule, values)
-    listed = tuple(values)
-    if fixed and len(listed) != fixed:
-        raise fail(name, rule, listed)
-    return tuple(checked(f"{name}[{k}]", value, parts[0]) for k, value in enumerate(listed))
+    try:
+        found = listed(name, values)
+    except ValueError:
+        raise fail(name, rule, values) from None
+    if fixed and len(found) != fixed:
+        raise fail(name, rule, found)
+    return tuple(checked(f"{name}[{k}]", value, parts[0]) for k, value in enumerate(found))
 
 
 def check_fields(value: object) -> None:

@@ -120,7 +120,7 @@ def test_several_seeds_give_mean_and_band():
     assert band.y[4] == pytest.approx(expected.low)
     assert "mean of 1 to 3 seeds, band: 95% interval" in figure.layout.title.subtitle.text
     assert "mean of 3 seeds" in line(figure, "fmlora").text[0]
-    assert band.fillcolor.startswith("rgba(0,114,178")
+    assert band.fillcolor.startswith("rgba(213,94,0")
 
 
 def test_seeds_that_came_less_far_cut_the_mean():

@@ -4,6 +4,7 @@ import pytest
 from helpers.records import THREE_TASKS, make_record
 
 from fmlora_kit.analysis import DEFINITIONS
+from fmlora_kit.analysis.formats import formula
 from fmlora_kit.figures import metrics_table
 
 RECORDS = {"fmlora": make_record(), "sequential_lora": make_record(THREE_TASKS - 0.1)}
@@ -34,10 +35,19 @@ def test_metrics_in_percent_and_the_best_in_bold():
 def test_the_definition_stands_beside_every_number():
     figure = metrics_table(RECORDS, names=["forgetting_step", "backward_transfer"])
     assert column(figure, 1)[:2] == [
-        DEFINITIONS["forgetting_step"],
-        DEFINITIONS["backward_transfer"],
+        formula(DEFINITIONS["forgetting_step"]),
+        formula(DEFINITIONS["backward_transfer"]),
     ]
     assert column(figure, 2)[:2] == ["<b>12.5 %</b>", "<b>−15.0 %</b>"]
+
+
+def test_formulas_are_printed_as_formulas():
+    text = formula("A_T with A_t = sum_{i<=t} n_i a[t,i] / sum_{i<T} n_i (micro)")
+    assert text == (
+        "A<sub>T</sub> with A<sub>t</sub> = Σ<sub>i≤t</sub> n<sub>i</sub> a<sub>t,i</sub> / "
+        "Σ<sub>i&lt;T</sub> n<sub>i</sub> (micro)"
+    )
+    assert not any("_" in formula(each) or "[" in formula(each) for each in DEFINITIONS.values())
 
 
 def test_less_forgetting_and_less_negative_transfer_are_better():

@@ -60,7 +60,7 @@ def test_names_and_numbers_stand_in_the_wide_parts():
     parts = bars(forgotten_to(confused()))
     assert list(parts["task C"].text) == ["task C<br>50.0", "task C<br>25.0"]
     assert list(parts["task A"].text) == ["", ""]
-    assert parts["task C"].insidetextfont.color == "#222222"  # on green; white on blue
+    assert parts["task C"].insidetextfont.color == "#000000"  # on green; white on blue
     assert parts["task A"].insidetextfont.color == "#ffffff"
 
 

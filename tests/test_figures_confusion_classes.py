@@ -12,7 +12,7 @@ NAN = np.nan
 def test_every_class_with_its_change_and_its_taker():
     figure = class_forgetting(confused())
     (heat,) = figure.data
-    np.testing.assert_allclose(heat.z, [[100, -50], [50, 50]])
+    np.testing.assert_allclose(heat.z, [[-100, 50], [-50, -50]])
     assert (heat.zmin, heat.zmax) == (-100, 100)
     assert heat.text[0][0] == "<b>class 0</b><br>−100<br>▸ class 4"
     assert heat.text[0][1] == "<b>class 1</b><br>+50"
@@ -36,7 +36,7 @@ def test_the_subtitle_names_the_class_that_lost_most():
 
 def test_domains_share_their_columns():
     figure = class_forgetting(confused(domains=True))
-    np.testing.assert_allclose(figure.data[0].z, [[100, 0], [0, -50]])
+    np.testing.assert_allclose(figure.data[0].z, [[-100, 0], [0, 50]])
     assert list(figure.layout.xaxis.ticktext) == ["class 0", "class 1"]
     assert class_forgetting(confused()).layout.xaxis.showticklabels is False
 

@@ -99,7 +99,7 @@ def test_markup_in_names_is_text_escaped_once(name):
                 continue
         figure = DRAW[name](records, *MORE.get(name, ()))
         found = list(texts(json.loads(figure.to_json())))
-        bad = [t for t in found if "<a" in t or "<sub" in t or "$z" in t or "%{x}$" in t]
+        bad = [t for t in found if "<a" in t or SUB in t or "$z" in t or "%{x}$" in t]
         assert not bad, bad[:3]
         assert any("&lt;" in t for t in found)
         assert not any("&amp;lt;a" in t or "&amp;lt;sub" in t for t in found)  # twice

@@ -6,6 +6,7 @@ from helpers.records import THREE_TASKS, THREE_TASKS_ORACLE, make_record
 from scipy import stats
 
 from fmlora_kit.analysis import DEFINITIONS
+from fmlora_kit.analysis.formats import formula
 from fmlora_kit.figures import forgetting_definitions
 from fmlora_kit.figures.style import method_styles
 
@@ -37,7 +38,7 @@ def test_six_answers_from_one_matrix():
 
 def test_formulas_stand_in_the_hover_text():
     trace = bar(forgetting_definitions(make_record()), "FM-LoRA")
-    assert list(trace.customdata[2]) == ["12.5", DEFINITIONS["forgetting_step"]]
+    assert list(trace.customdata[2]) == ["12.5", formula(DEFINITIONS["forgetting_step"])]
     assert "%{customdata[1]}" in trace.hovertemplate
 
 

@@ -21,7 +21,7 @@ def ahead(first, second, **changes):
 def test_rows_are_tasks_and_columns_are_steps():
     figure = fall_per_step(make_record())
     (heat,) = figure.data
-    np.testing.assert_allclose(heat.z, [[20, 20], [NAN, -10]])
+    np.testing.assert_allclose(heat.z, [[-20, -20], [NAN, 10]])
     assert [list(row) for row in heat.text] == [["−20.0", "−20.0"], ["", "+10.0"]]
     assert (heat.zmin, heat.zmax) == pytest.approx((-20, 20))
     assert list(figure.layout.xaxis.ticktext) == ["task B", "task C"]
@@ -42,7 +42,7 @@ def test_the_largest_fall_in_words():
 
 def test_an_unfinished_run_has_fewer_steps():
     (heat,) = fall_per_step(make_record(n_done=2)).data
-    np.testing.assert_allclose(heat.z, [[20]])
+    np.testing.assert_allclose(heat.z, [[-20]])
 
 
 def test_accuracy_before_learning_against_chance():

@@ -115,7 +115,7 @@ def test_bad_arguments_are_named(call, message):
 
 
 def test_of_many_classes_cells_are_colours_in_a_figure_of_a_page():
-    n = 40
+    n = 80
     many = replace(
         MADE,
         distances=np.random.default_rng(0).random((2 * n, 2 * n)),
@@ -125,4 +125,6 @@ def test_of_many_classes_cells_are_colours_in_a_figure_of_a_page():
     figure = class_distances(many, 0, 1)
     assert figure.data[0].text is None and figure.data[0].texttemplate is None
     assert figure.layout.height < 190 + 30 * n
+    assert figure.layout.yaxis.ticktext[:2] == ("class 0", "class 2")
+    assert len(figure.layout.xaxis.tickvals) == 40
     assert len(figure.layout.shapes) == n and figure.layout.shapes[0].line.width == 1

@@ -37,7 +37,7 @@ def test_bytes_are_those_of_the_record_so_far():
 
 def test_a_panel_per_kind_with_samples_in_each():
     figure = storage_growth(storing_runs())
-    notes = [note.text for note in figure.layout.annotations]
+    notes = [note.text.rpartition("</span> ")[2] for note in figure.layout.annotations]
     assert notes[:3] == [
         "one model, nothing else",
         "one model and statistics",

@@ -10,17 +10,63 @@ from plotly.colors import hex_to_rgb
 
 import fmlora_kit as fk
 from fmlora_kit.figures.style import (
+    AVERAGE_COLOR,
     FRACTION_SCALE,
+    GAIN_SCALE,
     INK,
-    OKABE_ITO,
+    METHOD_STYLES,
+    NEUTRAL,
+    PALETTE,
     RANK_SCALE,
     faded,
     method_styles,
     name_axis,
     new_figure,
+    numbered,
+    readable_on,
     short,
     task_colors,
 )
+from fmlora_kit.record.names import NAMES
+
+# Linear RGB as seen without red or green cones: Machado, Oliveira and Fernandes, "A
+# Physiologically-based Model for Simulation of Color Vision Deficiency", 2009, severity 1.
+SEEN = {
+    "all cones": np.eye(3),
+    "no red cones": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "no green cones": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+}
+
+
+def linear(rgb):
+    """Linear RGB from 0 to 1 of sRGB from 0 to 255."""
+    parts = np.asarray(rgb) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """CIE L*a*b* (D65) of linear RGB."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.clip(np.array(to_xyz) @ rgb / (0.9505, 1, 1.089), 0.0089, None))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def contrast(color, other="#ffffff"):
+    """Contrast of WCAG 2, from 1 to 21."""
+    low, high = sorted(luminance(hex_to_rgb(each)) for each in (color, other))
+    return (high + 0.05) / (low + 0.05)
 
 
 def luminance(rgb):
@@ -32,17 +78,15 @@ def luminance(rgb):
 
 def test_up_to_eight_tasks_have_okabe_ito_colours():
     assert task_colors(3) == ("#0072B2", "#D55E00", "#009E73")
-    assert task_colors(8) == OKABE_ITO
+    assert task_colors(8) == PALETTE
 
 
 @pytest.mark.parametrize("n", [9, 10, 20, 40])
 def test_longer_streams_go_from_dark_to_light(n):
     colors = task_colors(n)
     assert len(set(colors)) == n
-    assert colors[0] == "#440154"  # viridis begins here
     brightness = [luminance(hex_to_rgb(color)) for color in colors]
     assert brightness == sorted(brightness)
-    assert 1.05 / (brightness[-1] + 0.05) > 1.4  # the lightest is still seen on white
     assert colors == task_colors(n)
 
 
@@ -70,6 +114,52 @@ def test_methods_differ_in_colour_dash_and_marker():
 
 def test_many_methods_still_differ():
     assert len(set(method_styles([str(k) for k in range(20)]).values())) == 20
+
+
+def test_a_method_looks_the_same_by_either_name_and_in_any_company():
+    alone = method_styles(["FM-LoRA"])["FM-LoRA"]
+    many = method_styles(["before", *NAMES.values(), "after"])
+    assert method_styles(["seed 0", "fmlora"])["fmlora"] == alone == many["FM-LoRA"]
+    assert list(many) == ["before", *NAMES.values(), "after"]
+    assert set(METHOD_STYLES) == set(NAMES)
+    for parts in (("color", "dash"), ("symbol",)):  # as lines, and as points
+        looks = [tuple(getattr(s, p) for p in parts) for s in METHOD_STYLES.values()]
+        assert len(set(looks)) == len(looks)
+    assert len(set(many.values())) == len(many)
+
+
+def test_other_labels_take_colours_that_no_known_method_beside_them_has():
+    styles = method_styles(["seed 0", "FM-LoRA", "sequential LoRA"])
+    assert len({look.color for look in styles.values()}) == 3
+
+
+@pytest.mark.parametrize(
+    "color", [*PALETTE, NEUTRAL, INK, AVERAGE_COLOR, *task_colors(9), *task_colors(40)]
+)
+def test_lines_and_marks_stand_out_from_white(color):
+    assert contrast(color) >= 3
+
+
+@pytest.mark.parametrize("color", [*PALETTE, NEUTRAL, *task_colors(40), "#ffffff", "#bcdff3"])
+def test_texts_inside_bars_are_legible(color):
+    assert contrast(readable_on(color), color) >= 4.5
+
+
+@pytest.mark.parametrize("cones", SEEN)
+def test_the_colours_are_told_apart_without_red_or_green_cones(cones):
+    seen = [lab(np.clip(SEEN[cones] @ linear(hex_to_rgb(c)), 0, 1)) for c in PALETTE]
+    gaps = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
+    assert min(gaps) >= 12  # a just noticeable difference is about 2.3
+
+
+@pytest.mark.parametrize("color", GAIN_SCALE)
+def test_numbers_are_legible_on_changes(color):
+    assert contrast(INK, color[1]) >= 4.5
+
+
+def test_a_task_has_its_number_before_its_name():
+    assert numbered(0, "Latin") == "1 Latin"
+    assert numbered(11, "Canadian syllabics, barred", 8) == "12 Canadia…"
 
 
 @pytest.mark.parametrize("scale", [FRACTION_SCALE, RANK_SCALE])

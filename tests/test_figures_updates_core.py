@@ -1,10 +1,12 @@
 """The core's panels, by their numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.records import NOTHING, flora_record, lora_record
 
-from fmlora_kit.figures import core_contents
+from fmlora_kit.figures import complexity_and_rank, core_contents, core_energy, rank_allocation
 
 
 def test_a_panel_per_task_each_on_its_own_scale():
@@ -40,3 +42,21 @@ def test_a_method_without_a_core_is_named():
         core_contents(lora_record([state]))
     with pytest.raises(ValueError, match="layer must be one of"):
         core_contents(flora_record(), 9)
+
+
+def test_figures_of_ranks_and_of_energy_say_which_tasks_found_a_full_core():
+    record = flora_record()
+    said = "core is full in some maps, which then add nothing, in task B, task C"
+    scalars = {"difficulty": 0.2, "novelty": 0.5, "complexity": 0.35}
+    ranks, candidates = np.array([1, 1]), {"drs.candidates": np.arange(5)}
+    tasks = [
+        replace(task, ranks=ranks, scalars=dict(scalars), state={**task.state, **candidates})
+        for task in record.tasks
+    ]
+    room = replace(record, tasks=tuple(tasks))
+    for k in (1, 2):
+        tasks[k] = replace(tasks[k], scalars={**scalars, "core_full": 0.5})
+    full = replace(record, tasks=tuple(tasks))
+    for draw in (core_energy, rank_allocation, complexity_and_rank):
+        assert said in draw(full).layout.title.subtitle.text
+        assert "core is full" not in draw(room).layout.title.subtitle.text

@@ -20,7 +20,8 @@ def folder(tmp_path):
 
 
 def shown(panel, view):
-    (output,) = panel.boxes[view].outputs
+    panel.view.value = view
+    (output,) = panel.box.outputs
     return output["data"][PLOTLY]
 
 
@@ -52,7 +53,7 @@ def test_all_views_follow_the_choice(folder):
 def test_choosing_nothing_says_so(folder):
     panel = RunComparison(folder)
     panel.records.value = ()
-    for view in panel.boxes:
+    for _, view in panel.view.options:
         text = shown(panel, view)["layout"]["annotations"][0]["text"]
         assert text == "records must be at least one record, got {}"
 
@@ -89,15 +90,17 @@ def test_records_are_read_once_when_the_widget_is_built(folder):
     assert [trace["name"] for trace in shown(panel, "accuracy")["data"]] == ["ours"]
 
 
-def test_a_choice_draws_each_view_once(folder, monkeypatch):
+def test_a_choice_draws_once_and_only_what_is_looked_at(folder, monkeypatch):
     panel = RunComparison(folder)
     shown = count_shows(monkeypatch)
     panel.records.value = ("ours",)
-    assert len(shown) == len(panel.boxes) == 4
+    panel.view.value = "metrics"
+    assert len(shown) == 2
 
 
 def test_controls_are_labelled_and_a_folder_must_exist(folder):
     panel = RunComparison(folder)
     assert panel.records.description == "Records" and panel.records.tooltip
+    assert panel.view.description == "View" and panel.view.tooltips
     with pytest.raises(RecordError, match="folder must be a folder that exists"):
         RunComparison(folder / "nowhere")

@@ -41,7 +41,7 @@ def test_the_rank_changes_the_accuracy_of_every_task():
     np.testing.assert_allclose(bars(panel)[0], [70, 80])
     panel.rank.value = 0
     np.testing.assert_allclose(bars(panel)[0], [10, 20])
-    panel.rank.index = 2  # what the slider's handle sets
+    panel.rank.index = 2  # what the page sets
     np.testing.assert_allclose(bars(panel)[0], [90, 80])
 
 

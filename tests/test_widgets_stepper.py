@@ -1,4 +1,4 @@
-"""One slider, four views: what they show is what the record says of that moment."""
+"""One number, four views: what they show is what the record says of that moment."""
 
 import base64
 
@@ -40,7 +40,7 @@ def test_starts_at_the_end_and_shows_the_whole_run():
     )
 
 
-def test_all_views_move_with_the_slider():
+def test_all_views_move_with_the_number():
     record = confused()
     stepper = TaskStepper(record)
     stepper.task.value = 2
@@ -74,14 +74,14 @@ def test_domains_are_shown_by_class():
     stepper = TaskStepper(confused(domains=True))
     stepper.task.value = 2
     lost = numbers(shown(stepper, "forgotten")["data"][0])
-    np.testing.assert_allclose(lost, [[50, 0]])
+    np.testing.assert_allclose(lost, [[-50, 0]])
     right = numbers(shown(stepper, "Which class")["data"][0])
     np.testing.assert_allclose(np.diag(right), [75, 75])
 
 
-def test_controls_are_labelled_and_play_moves_the_slider():
+def test_controls_are_labelled_and_play_counts_it_up():
     stepper = TaskStepper(confused())
-    assert stepper.task.description == "Task"
+    assert stepper.task.description == "Task (of 3)"
     assert stepper.task.tooltip and stepper.play.tooltip
     assert (stepper.play.min, stepper.play.max) == (stepper.task.min, stepper.task.max) == (1, 3)
     assert stepper.link.source == (stepper.play, "value")

@@ -53,7 +53,11 @@ def test_every_control_changes_the_picture_as_the_numbers_say():
 
 def test_controls_are_labelled_and_tell_pictures_apart():
     panel = machine()
-    for control, label in ((panel.image, "Image"), (panel.method, "Method"), (panel.task, "Task")):
+    for control, label in (
+        (panel.image, "Image"),
+        (panel.method, "Method"),
+        (panel.task, "Task (of 3)"),
+    ):
         assert control.description == label and control.tooltip
     assert panel.image.options == (("1: B, Latin", 0), ("2: α, Greek", 1))
     assert panel.method.options == (

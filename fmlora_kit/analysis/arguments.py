@@ -39,8 +39,8 @@ def index_of(wanted: int | str, names: tuple[str, ...], what: str) -> int:
 def check_accuracy(accuracy: np.ndarray, name: str = "accuracy") -> np.ndarray:
     """The (T, T) matrix as floats."""
     try:
-        matrix = np.asarray(accuracy, dtype=float)
-    except (TypeError, ValueError):
+        matrix = checks.numbers(name, accuracy).astype(float)
+    except ValueError:
         matrix = None
     if matrix is None or matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         got = checks.shown(accuracy) if matrix is None else f"shape {matrix.shape}"

@@ -190,9 +190,11 @@ def compare_records(records: Iterable[Record] | Mapping[str, Sequence[Record]]) 
 def _records(records: object) -> list[Record]:
     """The records, if they are some and not something else."""
     rule = "a list of Records, or lists by label"
-    if isinstance(records, str | bytes) or not isinstance(records, Iterable):
-        raise checks.fail("records", rule, records)
-    return [checks.instance("records", each, Record, rule) for each in records]
+    try:
+        found = checks.listed("records", records)
+    except ValueError:
+        raise checks.fail("records", rule, records) from None
+    return [checks.instance("records", each, Record, rule) for each in found]
 
 
 def make_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from fmlora_kit.analysis.intervals import Interval
@@ -87,3 +88,11 @@ def ordinal(n: int) -> str:
     """`1st`, `2nd`, `11th`."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in (11, 12, 13) else "th"
     return f"{n}{ending}"
+
+
+def formula(text: str) -> str:
+    """A formula of `analysis.DEFINITIONS` as HTML: sums and indices as they are printed."""
+    text = text.replace("<=", "≤").replace(">=", "≥").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"(\w)\[([^]]+)\]", r"\1<sub>\2</sub>", text)  # a[t,i]
+    text = re.sub(r"\b([A-Za-z]+)_(?:\{([^}]+)\}|(\w)\b)", r"\1<sub>\2\3</sub>", text)  # n_i
+    return text.replace("sum<", "Σ<").replace("-", "−").replace("drift_forgetting", "drift")

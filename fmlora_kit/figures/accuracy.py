@@ -96,7 +96,7 @@ def accuracy_curves(
     )
     curves.add_curves(figure, lines, table)
     figure.update_xaxes(curves.task_axis(curves.longest(table)))
-    figure.update_yaxes(title_text="average accuracy (%)", rangemode="tozero")
+    figure.update_yaxes(title_text="average accuracy (%)", range=[0, 101])
     return figure
 
 
@@ -116,7 +116,7 @@ def _task_curves(record: Record, mean: curves.Curve, average: str) -> go.Figure:
             mode="lines+markers",
             line={"color": color, "width": 1.6},
             marker={"size": 6, "color": color},
-            name=f"{i + 1} {style.short(name)}",
+            name=style.numbered(i, name),
             text=record.task_names[i:n],
             hovertemplate=f"<b>{name}</b> %{{y:.1f}} %<br>after task %{{x}}, %{{text}}"
             "<extra></extra>",
@@ -153,7 +153,7 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
         cols=columns,
         panels=[style.short(label, 34) for label in table],
         spacing=(0.13, 0.26 / rows),
-        height=120 + 300 * rows,
+        height=120 + rows * min(300, max(200, 520 // rows)),
         margin={"t": 95},
         coloraxis={"cmin": 0, "cmax": 100, "colorscale": style.FRACTION_SCALE, "colorbar": bar},
     )
@@ -173,7 +173,7 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
             hoverongaps=False,
             **where,
         )
-        names = [f"{style.short(runs[0].task_names[k], 11)} {k + 1}" for k in range(n)]
+        names = [style.numbered(k, runs[0].task_names[k], 11) for k in range(n)]
         figure.update_xaxes(style.name_ticks(map(str, range(1, n + 1))), **where)
         figure.update_yaxes(style.name_ticks(names, autorange="reversed"), **where)
     figure.update_xaxes(title_text="test set of task", row=rows)
@@ -211,7 +211,7 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
         curves.join_notes("From when it was learned on", note),
         rows=n_rows,
         cols=n_cols,
-        panels=[f"{k + 1} {style.short(first.task_names[k], 16)}" for k in range(n)],
+        panels=[style.numbered(k, first.task_names[k], 16) for k in range(n)],
         panel_size=12.5,
         spacing=(0.02, 0.2 / n_rows),
         sharing="xy",
@@ -235,9 +235,9 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
 
 
 _DOTS = {  # colour and shape of the three accuracies
-    accuracy.LEARNED: (style.OKABE_ITO[5], "circle-open"),
-    accuracy.GIVEN: (style.OKABE_ITO[0], "square"),
-    accuracy.END: (style.OKABE_ITO[1], "diamond"),
+    accuracy.LEARNED: (style.PALETTE[5], "circle-open"),
+    accuracy.GIVEN: (style.PALETTE[0], "square"),
+    accuracy.END: (style.PALETTE[1], "diamond"),
 }
 _ROW = 24  # pixels
 

@@ -133,7 +133,7 @@ def _add_names(figure, learners: Sequence[MethodStorage], spans, heights, axes) 
             yanchor="middle",
             **_label_offset(10 * dx, dy, style_of(one).color),
             text=f"<b>{name}</b>" if one.method == OURS else name,
-            font={"size": 11, "color": style_of(one).color},
+            font={"size": 11},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -50,13 +51,23 @@ def attribution_over_time(
         start, *row = cells[k * n : (k + 1) * n]
         name = class_label(e, int(e.targets[image])).replace(", ", "<br>", 1)
         add_picture(figure, e.images[image], *start)
-        add_caption(figure, start, f"<b>{label if several else 'the picture'}</b>", name)
+        add_caption(
+            figure, start, f"<b>{_two_lines(label) if several else 'the picture'}</b>", name
+        )
         for t, panel in enumerate(row):
             add_explained(figure, e.images[image], e.maps[t, image], limits[k], *panel)
             learned = f"after {t + 1}<br><b>{short(e.task_names[t], 16)}</b>"
             add_caption(figure, panel, learned, verdict(e, image, t))
     figure.update_layout(coloraxis=color_axis(first, None if several else limits[0]))
     return figure
+
+
+def _two_lines(label: str) -> str:
+    """A label that is wider than a picture, in two lines, as there are above the maps beside it."""
+    if len(label) <= 8:
+        return label
+    lines = textwrap.wrap(label, max(11, -(-len(label) // 2)))
+    return "<br>".join([lines[0], short(" ".join(lines[1:]), 14)] if lines[1:] else lines)
 
 
 @draws(Explanations, forms=(Mapping, list))

@@ -277,7 +277,7 @@ def photo_scores(
         percent = 100 * softmax(np.asarray(scores, dtype=float))[best]
         names = [class_names[c] for c in best]
         cut = [style.short(name, 28) for name in names]
-        marker = {"color": style.OKABE_ITO[0]}
+        marker = {"color": style.PALETTE[0]}
         _add_percent_bars(figure, percent, names, cut, marker, k, row=row, col=2)
         figure.update_xaxes(title={"text": style.short(labels[row - 1], 24)}, row=row, col=1)
     figure.update_xaxes(title_text="share of the softmax (%)", row=n, col=2)

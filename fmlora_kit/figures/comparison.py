@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -10,19 +11,29 @@ import plotly.graph_objects as go
 
 from fmlora_kit.analysis.accuracy import DEFINITIONS
 from fmlora_kit.analysis.comparison import METRICS, Comparison, Row, make_rows, tied
-from fmlora_kit.analysis.formats import COSTS, count, percent, words
+from fmlora_kit.analysis.formats import COSTS, count, formula, percent, words
 from fmlora_kit.analysis.names import BOUND, NAMES, OURS, display_name
 from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.show import Figure
 from fmlora_kit.figures.storage import FILLS
-from fmlora_kit.figures.style import INK, OKABE_ITO, TEMPLATE, new_figure, short, table_of
+from fmlora_kit.figures.style import (
+    INK,
+    METHOD_STYLES,
+    NEUTRAL,
+    TEMPLATE,
+    new_figure,
+    short,
+    table_of,
+)
 
-_OURS_STYLE = {"color": OKABE_ITO[1], "symbol": "diamond", "size": 11}
-_OTHER_STYLE = {"color": OKABE_ITO[0], "symbol": "circle", "size": 8}
+_OURS = METHOD_STYLES[OURS]
+_OURS_STYLE = {"color": _OURS.color, "symbol": _OURS.symbol, "size": 11}
+_OTHER_STYLE = {"color": NEUTRAL, "symbol": "circle", "size": 8}
 _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
-_ROW, _LINE = 21, 14  # pixels: a row of one plain line, and each line of other rows
+_ROW, _LINE = 21, 14  # pixels of tables: a row of one plain line, and each line of other rows
+_DOTS_ROW = 16  # pixels
 _GAP = 58  # pixels between two panels: the upper one's ticks, the lower one's name
 _ABOVE, _BELOW = 90, 85  # pixels
 
@@ -40,7 +51,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
     n_cols = min(2, len(comparisons))
     n_rows = math.ceil(len(comparisons) / n_cols)
     tallest = max(len(comparison.learners) for comparison in comparisons.values())
-    inside = n_rows * (25 + _ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
+    inside = n_rows * (25 + _DOTS_ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
     figure = Figure().set_subplots(
         rows=n_rows,
         cols=n_cols,
@@ -92,7 +103,7 @@ def _add_panel(figure: go.Figure, comparison: Comparison, at: dict) -> None:
         tickvals=list(range(len(rows))),
         ticktext=[f"<b>{name}</b>" if label == OURS else name for label, name in names],
         range=[len(rows) - 0.4, -0.6],
-        tickfont={"size": 11.5},
+        tickfont={"size": 11},
         **at,
     )
     figure.update_xaxes(range=_span(comparison), **at)
@@ -188,7 +199,7 @@ def comparison_table(comparison: Comparison) -> go.Figure:
     columns = {name: [_wrapped(name, text) for text in texts] for name, texts in columns.items()}
     rows = list(zip(*columns.values(), strict=True))
     heads = [f"<b>{_HEADS.get(name, name)}</b>" for name in columns]
-    subtitle = textwrap.wrap(note(comparison), 148)
+    subtitle = textwrap.wrap(note(comparison), 125)
     top = 50 + 17 * len(subtitle)
     figure = new_figure(
         title(comparison),
@@ -244,10 +255,13 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
     several = any(len(row.seeds) > 1 for row in rows)
     heads = _heads(rows)
     letters = _letters(len(columns), 1)
-    lines = max(head.count("<br>") for head in heads) + sum(len(d) // letters for d in columns[1])
+    lines = max(head.count("<br>") for head in heads) + sum(
+        len(re.sub("<.*?>", "", text)) // letters for text in columns[1]
+    )
     figure = new_figure(
         f"Metrics: {', '.join(streams)}",
-        "a[t,i]: accuracy on the test images of task i after learning task t; n_i: how many. "
+        f"{formula('a[t,i]')}: accuracy on the test images of task i after learning task t; "
+        f"{formula('n_i')}: how many. "
         f"{'Bold: the best of a row.' if marked else ''}{spread if several else ''}",
         height=155 + _METRIC_ROW * len(columns[0]) + _METRIC_LINE * lines,
         margin={"l": 10, "r": 10, "t": 85, "b": 10},
@@ -264,7 +278,7 @@ def _metric_columns(rows: Sequence[Row], names: Sequence[str], marked: bool) -> 
     bold = {name: tied(one, name=name) if marked else () for name in names}
     columns = [
         [_strong(words(name)) for name in (*names, *_SIZES)],
-        [DEFINITIONS[name] for name in names] + ["numbers"] * len(_SIZES),
+        [formula(DEFINITIONS[name]) for name in names] + ["numbers"] * len(_SIZES),
     ]
     for row in rows:
         texts = {name: percent(row.interval(name), " %") for name in names}

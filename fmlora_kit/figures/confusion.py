@@ -12,7 +12,6 @@ from itertools import chain
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.colors import hex_to_rgb
 
 from fmlora_kit import checks
 from fmlora_kit.analysis import confusion
@@ -70,7 +69,7 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     figure = style.new_figure(
         f"Who was forgotten, and by whom, after {n} tasks: {run_name(record)}",
         f"{_answer(table, names)}<br>Colour: test images right when learned and wrong now, by the "
-        "task they are taken for. Number: the fall in accuracy, colour less white.",
+        "task they are taken for. Number: the change of accuracy, white less colour.",
         height=max(420, 170 + 50 * n),
         barmode="relative",
         margin={"t": 90},
@@ -156,19 +155,12 @@ def _add_segments(figure, share: np.ndarray, name: str, names, span: float, mark
         text=texts,
         textposition="inside",
         insidetextanchor="middle",
-        insidetextfont={"size": 11, "color": _readable_on(color)},
+        insidetextfont={"size": 11, "color": style.readable_on(color)},
         textangle=0,
         constraintext="none",
         customdata=np.stack([names[:-1], numbers], axis=-1),
         hovertemplate=f"%{{customdata[0]}}: <b>%{{customdata[1]}} points</b> {name}<extra></extra>",
     )
-
-
-def _readable_on(color: str) -> str:
-    """INK or white, whichever has the higher contrast (WCAG 2: relative luminance 0.179)."""
-    rgb = np.array(hex_to_rgb(color)) / 255
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return style.INK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
 
 
 def _taken(percent: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -194,12 +186,13 @@ def _answer(table: confusion.LostImages, names: tuple[str, ...]) -> str:
 
 
 _CLASSES = 400  # that can be told apart in a matrix, and that a browser can draw
+_TALL = 460  # pixels of all rows of a matrix: in view on a laptop, with its titles
 _MANY = 20  # classes of a task side by side: more have no room for letters and numbers
 
 
 @draws()
 def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
-    """Heat map: what every class lost since it was learned, and which class took most of it.
+    """Heat map: how every class changed since it was learned, and which class took most of it.
 
     A row is a task, a cell one of its classes: its name, the change of its accuracy in points, and
     the class that most of its lost images are taken for now. The last task has lost nothing yet and
@@ -214,7 +207,7 @@ def class_forgetting(record: Record, after: int | None = None) -> go.Figure:
     size, *others = set(history.n_images.tolist())
     images = "" if others else f"A class has {size} test images: one is {100 / size:.1f} points."
     figure = style.new_figure(
-        f"What each class lost since it was learned, after {n} tasks: {run_name(record)}",
+        f"Change of each class since it was learned, after {n} tasks: {run_name(record)}",
         f"<b>Most: {history.names[worst]}</b> of {record.task_names[history.tasks[worst]]} "
         f"({_points(fallen[worst])} points). {images}"
         "<br>In a cell: the class, the change of its accuracy in points, and the class (▸) that "
@@ -253,7 +246,7 @@ def class_confusion(
         f"Which class is taken for which, after {n} tasks{whose}: {run_name(record)}",
         f"{_most(table)}<br>Rows: what an image shows; columns: what it is taken for. "
         "Grey: right. White: never.",
-        height=max(450, 170 + min(28, 640 // rows.size) * rows.size),
+        height=max(450, 170 + min(28, _TALL // rows.size) * rows.size),
         margin={"t": 90},
     )
     _add_mistakes(figure, table, rows)
@@ -282,10 +275,10 @@ def _add_changes(figure, record: Record, history: confusion.ClassHistory, rows: 
     fallen = 100 * history.forgetting
     for i, row in enumerate(rows):
         for k, p in enumerate(row):
-            z[i, k] = fallen[p]
+            z[i, k] = 0.0 - fallen[p]
             most = history.takers(p)[0][:1]
             taker = f"▸ {style.short(seen[most[0]], 8)}" if most.size else ""
-            words = (f"<b>{style.short(history.names[p], 8)}</b>", _points(z[i, k]), taker)
+            words = (f"<b>{style.short(history.names[p], 8)}</b>", _points(fallen[p]), taker)
             cells[i, k] = "<br>".join(filter(None, words)) if width <= _MANY else ""
             hover[i, k] = _hover(history, p, seen, learned[i].name)
     largest = max(np.nanmax(np.abs(z)), 1.0)
@@ -293,12 +286,12 @@ def _add_changes(figure, record: Record, history: confusion.ClassHistory, rows: 
         figure,
         z,
         limits=(-largest, largest),
-        colorscale=style.LOSS_SCALE,
+        colorscale=style.GAIN_SCALE,
         text=cells,
         customdata=hover,
         hover="%{customdata}",
         hoverongaps=False,
-        bar="accuracy lost (points)",
+        bar="change of accuracy (points)",
     )
 
 
@@ -341,7 +334,9 @@ def _class_axis(table: confusion.ClassConfusion, which: np.ndarray, title: str) 
     names = [style.short(table.names[k], 8) for k in which]
     size = 13 if which.size <= _MANY else 11 if which.size <= 2 * _MANY else 9
     axis = {"title": {"text": title}, "tickfont": {"size": size}, "tickangle": 0}
-    return style.name_ticks(names, **axis)
+    step = -(-which.size // (_TALL // 10))  # names that stand beneath one another, 10 pixels each
+    ticks = {"tickvals": [*range(0, which.size, step)], "ticktext": names[::step]}
+    return style.name_ticks(names, **axis) | ticks
 
 
 def _most(table: confusion.ClassConfusion) -> str:

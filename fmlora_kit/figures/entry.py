@@ -7,7 +7,7 @@ are escaped there and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import wraps
 from html import escape, unescape
@@ -76,9 +76,6 @@ def draws(
     return decorate
 
 
-_NO_LISTS = (str, bytes, bytearray, Mapping)
-
-
 def _checked(name: str, value: object, kind: type, alone: bool, forms: tuple) -> object:
     """The value, if it is of the kind or in one of the forms; an iterable comes back as a list."""
     one = f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
@@ -89,8 +86,11 @@ def _checked(name: str, value: object, kind: type, alone: bool, forms: tuple) ->
         return value
     if isinstance(value, Mapping) and Mapping in forms:
         several = value.values()
-    elif list in forms and isinstance(value, Iterable) and not isinstance(value, _NO_LISTS):
-        several = value = list(value)
+    elif list in forms:
+        try:
+            several = value = list(checks.listed(name, value))
+        except ValueError:
+            raise checks.fail(name, rule, value) from None
     else:
         raise checks.fail(name, rule, value)
     for each in several:

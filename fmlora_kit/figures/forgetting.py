@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from fmlora_kit import checks
 from fmlora_kit.analysis import accuracy
+from fmlora_kit.analysis.formats import formula
 from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import curves, style
@@ -26,7 +27,7 @@ FORGETTING_FORMULAS = {
     "step": "mean over steps of the fall of earlier tasks within the step",
 }
 _FORGETTING_STYLE = style.LineStyle(style.AVERAGE_COLOR, "solid", "circle")
-_DRIFT_STYLE = style.LineStyle(style.OKABE_ITO[1], "dash", "square")
+_DRIFT_STYLE = style.LineStyle(style.PALETTE[1], "dash", "square")
 
 
 @draws()
@@ -66,7 +67,7 @@ def _forgetting_alone(table, total: curves.Curve, drift: curves.Curve, subtitle:
     figure = style.new_figure(title, subtitle)
     curves.add_curve(figure, drift, _DRIFT_STYLE, unit="points")
     figure.data[-1].update(name="drift (task identity given)", legendrank=3)
-    band = (total.tasks, 100 * drift.mean, 100 * total.mean, style.OKABE_ITO[0])
+    band = (total.tasks, 100 * drift.mean, 100 * total.mean, style.PALETTE[0])
     curves.add_band(figure, *band, name="competition (the difference)", legendrank=2)
     curves.add_curve(figure, total, _FORGETTING_STYLE, unit="points", width=4)
     figure.data[-1].update(name="forgetting", legendrank=1)
@@ -157,7 +158,10 @@ def _add_bars(figure, label, values: Mapping[str, Interval], color, heights, wid
         name=label,
         marker={"color": color},
         error_x={**whisker, "visible": bool(spread.any())},
-        customdata=list(zip(shown, map(accuracy.DEFINITIONS.get, values), strict=True)),
+        customdata=[
+            (text, formula(accuracy.DEFINITIONS[name]))
+            for text, name in zip(shown, values, strict=True)
+        ],
         hovertemplate=f"<b>{label}</b>: %{{customdata[0]}} points<br>%{{customdata[1]}}"
         "<extra></extra>",
     )
@@ -205,16 +209,16 @@ def fall_per_step(record: Record) -> go.Figure:
     largest = max(np.nanmax(np.abs(changes), initial=0.0), 1.0)
     task_map(
         figure,
-        -changes,
+        changes,
         (rows, columns),
         ("accuracy on task", "while learning task"),
         limits=(-largest, largest),
-        colorscale=style.LOSS_SCALE,
+        colorscale=style.GAIN_SCALE,
         text=[["" if np.isnan(v) else signed(v) for v in row] for row in changes],
         size=12 if n <= 12 else 9,
         hover="<b>%{text} points</b> on %{customdata[0]}<br>while learning %{customdata[1]}",
         hoverongaps=False,
-        bar="accuracy lost (points)",
+        bar="change of accuracy (points)",
     )
     for row, total in enumerate(np.nansum(changes, axis=1)):
         figure.add_annotation(

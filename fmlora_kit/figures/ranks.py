@@ -20,6 +20,7 @@ from fmlora_kit.figures.curves import Records, by_label, single
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar, task_map
 from fmlora_kit.record import Record
+from fmlora_kit.record.card import full_core
 
 
 @draws()
@@ -31,7 +32,7 @@ def rank_allocation(record: Record) -> go.Figure:
         raise checks.fail("record", "of a method that chooses ranks", record.method)
     figure = style.new_figure(
         f"Rank chosen for each layer and task: {run_name(record)}",
-        f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.",
+        f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.{_core(record)}",
         height=max(450, 150 + 20 * len(ranks)),
         margin={"t": 95},
     )
@@ -55,7 +56,13 @@ def rank_allocation(record: Record) -> go.Figure:
     return figure
 
 
-_DIFFICULTY, _NOVELTY = style.OKABE_ITO[5], style.OKABE_ITO[4]
+def _core(record: Record) -> str:
+    """That a core was full, where a rank is no measure of what was added."""
+    full = full_core(record)
+    return f"<br><b>The core is {full}, whatever their rank.</b>" if full else ""
+
+
+_DIFFICULTY, _NOVELTY = style.PALETTE[0], style.PALETTE[4]
 _FEW = 8  # tasks: with more, bars are too narrow for words
 
 
@@ -83,11 +90,12 @@ def _bars(record: Record) -> go.Figure:
     figure = style.new_figure(
         f"Complexity of each task, and the rank it got: {run_name(record)}",
         f"Most rank: {table.task_names[most]}, {table.mean[most]:.1f} of {table.max_rank}. "
-        "A diamond as high as its bar: complexity alone set the rank; lower: training saved some.",
+        "A diamond as high as its bar: complexity alone set the rank; lower: training saved some."
+        f"{_core(record)}",
         height=470,
         barmode="stack",
         legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
-        margin={"r": 70},
+        margin={"r": 70, **({"t": 100} if _core(record) else {})},
     )
     halves = (("difficulty", table.difficulty, _DIFFICULTY), ("novelty", table.novelty, _NOVELTY))
     for name, values, color in halves:
@@ -101,7 +109,7 @@ def _bars(record: Record) -> go.Figure:
             textposition="inside" if len(x) <= _FEW else "none",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"color": style.INK, "size": 12},
+            textfont={"color": style.readable_on(color), "size": 12},
             customdata=table.task_names,
             hovertemplate=f"<b>%{{customdata}}</b><br>{name} / 2 = %{{y:.3f}}<extra></extra>",
         )
@@ -305,7 +313,7 @@ def _add_gates(figure: go.Figure, trace: GateTrace) -> None:
     )
     lines = (
         ("expected rank", trace.expected_rank, style.INK),
-        ("temperature", trace.temperature, style.OKABE_ITO[1]),
+        ("temperature", trace.temperature, style.PALETTE[1]),
     )
     for row, (name, values, color) in enumerate(lines, start=1):
         figure.add_scatter(

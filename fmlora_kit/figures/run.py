@@ -15,7 +15,15 @@ from fmlora_kit.analysis.names import NAMES, run_name
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
-from fmlora_kit.figures.style import INK, grid, name_ticks, new_figure, short, task_colors
+from fmlora_kit.figures.style import (
+    INK,
+    grid,
+    name_ticks,
+    new_figure,
+    readable_on,
+    short,
+    task_colors,
+)
 from fmlora_kit.record import Record, run_card
 
 
@@ -64,7 +72,7 @@ def training_progress(
         panels=panels,
         spacing=(0.09 if ranked else 0.16, None),
         widths=[0.44, 0.24, 0.32] if ranked else [0.6, 0.4],
-        height=max(340, 120 + 20 * max(len(names), len(record.layers) if ranked else 0)),
+        height=max(340, 120 + 20 * len(names), 120 + _MAP * len(record.layers) * ranked),
         margin={"t": 80},
         showlegend=False,
     )
@@ -84,6 +92,12 @@ def training_progress(
     return figure
 
 
+_MAP = 15  # pixels of a bar for an adapted map
+# Of bars with a number each, which stands upright, beside a bar that is too short for it.
+_NUMBERS = {"textposition": "auto", "textangle": 0, "insidetextanchor": "start"}
+_NUMBERS |= {"constraintext": "none", "outsidetextfont": {"color": INK}}
+
+
 def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str) -> None:
     """Add one bar per adapted map, input at the top, up to the largest rank there can be."""
     options = record.config.get("method", {})
@@ -93,9 +107,11 @@ def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str)
         y=list(range(len(ranks))),
         orientation="h",
         marker_color=color,
+        insidetextfont={"color": readable_on(color)},
         name="rank",
         text=[f"{rank:.0f}" for rank in ranks],
-        textposition="auto",
+        textfont={"size": _MAP - 4},
+        **_NUMBERS,
         customdata=record.layers,
         hovertemplate="rank <b>%{x:.1f}</b> of %{customdata}<extra></extra>",
         row=1,
@@ -103,7 +119,8 @@ def _add_ranks(figure: go.Figure, record: Record, ranks: np.ndarray, color: str)
     )
     figure.update_xaxes(title_text="rank r", range=[0, largest * 1.02], col=2)
     layers = (layer.removeprefix("blocks.") for layer in record.layers)
-    figure.update_yaxes(name_ticks(layers, range=[len(ranks) - 0.5, -0.5]), col=2)
+    rows = name_ticks(layers, range=[len(ranks) - 0.5, -0.5], tickfont={"size": _MAP - 4})
+    figure.update_yaxes(rows, col=2)
 
 
 def _add_losses(figure: go.Figure, per_task, names, colors) -> int:
@@ -134,8 +151,8 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, **where: int
         orientation="h",
         marker_color=colors[:done],
         text=[f"{value:.0f}" for value in now],
-        textposition="inside",
-        insidetextanchor="start",
+        insidetextfont={"color": [readable_on(color) for color in colors[:done]]},
+        **_NUMBERS,
         name="now",
         customdata=names[:done],
         hovertemplate="<b>%{x:.1f} %</b> on %{customdata} now<extra></extra>",

@@ -18,6 +18,11 @@ PLOTLY = "application/vnd.plotly.v1+json"
 # Also of the offline pages.
 CONFIG = {
     "displaylogo": False,
+    # Each button is a stop of the Tab key: what a drag or a double click does needs none.
+    "modeBarButtonsToRemove": [
+        *("zoom2d", "pan2d", "select2d", "lasso2d"),
+        *("zoomIn2d", "zoomOut2d", "autoScale2d"),
+    ],
     "plotlyServerURL": "",
     "responsive": True,
     "showSendToCloud": False,

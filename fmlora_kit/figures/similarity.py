@@ -16,6 +16,7 @@ from fmlora_kit.figures.maps import GREY, cell_texts, name_axes, task_map
 
 _NEAREST = 10  # of the closest classes are drawn
 _LEGIBLE = 32  # classes of a task, whose distances find room in their cells
+_TICKS = 64  # names that find room along an axis
 _REVERSED = tuple((round(1 - share, 3), color) for share, color in reversed(style.FRACTION_SCALE))
 
 
@@ -92,8 +93,12 @@ def class_distances(similarity: TaskSimilarity, task: int, other: int) -> go.Fig
         for y, x in enumerate(values.argmin(axis=1).tolist())
     ]
     figure.update_layout(shapes=frames)
-    figure.update_xaxes(tickfont_size=15 if few else 9)
-    figure.update_yaxes(tickfont_size=15 if few else 9)
+    for axis, n in zip((figure.layout.yaxis, figure.layout.xaxis), values.shape, strict=True):
+        step = 1 if few else -(-n // _TICKS)  # hovering names every class
+        ticks = {"tickvals": axis.tickvals[::step], "ticktext": axis.ticktext[::step]}
+        axis.update(ticks, tickfont_size=15 if few else 9)
+    if not few:
+        figure.update_xaxes(tickangle=90)
     return figure
 
 

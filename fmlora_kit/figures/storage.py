@@ -1,7 +1,7 @@
 """What methods keep: growth over the tasks, a table of sizes, and the numbers stored by each.
 
-Methods are drawn by what they store (`KIND_STYLES`); FM-LoRA as in `comparison_dots`, a vermillion
-diamond.
+Where kinds of stores are compared, methods have the shape of theirs (`KIND_STYLES`), in grey, and
+FM-LoRA its own style; elsewhere each its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from fmlora_kit.analysis.names import BOUND, OURS, display_name
 from fmlora_kit.figures import curves
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.labels import move_apart
-from fmlora_kit.figures.style import OKABE_ITO, LineStyle, grid, new_figure, short, table_of
+from fmlora_kit.figures.style import (
+    METHOD_STYLES,
+    NEUTRAL,
+    LineStyle,
+    grid,
+    method_styles,
+    new_figure,
+    short,
+    table_of,
+)
 from fmlora_kit.record import Record
 
 MEASURES = ("numbers", "bytes")
@@ -31,7 +40,7 @@ _PANELS = {
 }
 _HEIGHT, _TOP, _BOTTOM = 520, 105, 60  # pixels
 _LABEL = 15  # pixels from one name to the next
-_GAP = 0.167  # share of the width between panels: room for names
+_GAP = 0.19  # share of the width between panels: room for names
 _SIZES = {1e3: "k", 1e6: "M", 1e9: "G"}
 _WORDS = {  # title, subtitle, and the name of the axis
     "numbers": (
@@ -119,7 +128,8 @@ def _add_panel(figure, found, values: Sequence[np.ndarray], lines, axis: dict, c
     step = _LABEL * (axis["range"][1] - axis["range"][0]) / (_HEIGHT - _TOP - _BOTTOM)
     labels = move_apart([line[-1] for line in heights], step, low=axis["range"][0] + step / 2)
     for k, line, label in zip(lines, heights, labels, strict=True):
-        one, style = found[k], style_of(found[k])
+        one = found[k]
+        style = method_styles([one.method])[one.method]
         width = 3.5 if one.method == OURS else 2
         figure.add_scatter(
             x=np.arange(1, len(line) + 1),
@@ -134,12 +144,13 @@ def _add_panel(figure, found, values: Sequence[np.ndarray], lines, axis: dict, c
             col=col,
         )
         name = short(display_name(one.method), 19)
+        name = f"<b>{name}</b>" if one.method == OURS else name
         number = col if col > 1 else ""
         figure.add_annotation(
-            text=f"<b>{name}</b>" if one.method == OURS else name,
+            text=f"<span style='color:{style.color}'>■</span> {name}",
             **{"x": 1.02, "xref": f"x{number} domain", "xanchor": "left"},
             **{"y": label, "yref": f"y{number}", "showarrow": False},
-            font={"size": 11, "color": style.color},
+            font={"size": 10.5},
         )
 
 
@@ -207,12 +218,12 @@ def _cells(one: storage.MethodStorage) -> list[str]:
     ]
 
 
-OURS_STYLE = LineStyle(OKABE_ITO[1], "solid", "diamond")
+OURS_STYLE = METHOD_STYLES[OURS]
 KIND_STYLES = {
-    storage.NOTHING: LineStyle("#777777", "solid", "circle"),
-    storage.STATISTICS: LineStyle(OKABE_ITO[0], "solid", "square"),
-    storage.MODULES: LineStyle(OKABE_ITO[2], "solid", "triangle-up"),
-    storage.SAMPLES: LineStyle(OKABE_ITO[3], "dash", "x"),
+    storage.NOTHING: LineStyle(NEUTRAL, "solid", "circle"),
+    storage.STATISTICS: LineStyle(NEUTRAL, "solid", "square"),
+    storage.MODULES: LineStyle(NEUTRAL, "solid", "triangle-up"),
+    storage.SAMPLES: LineStyle(NEUTRAL, "dash", "x"),
 }
 
 

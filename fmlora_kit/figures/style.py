@@ -1,16 +1,18 @@
 """The look of every figure: one plotly template, one colour per task, one style per method.
 
-Colours are told apart by people with any colour vision: the Okabe-Ito palette (Okabe and Ito,
-"Color Universal Design", 2008), and viridis where more colours are needed. Black is kept for
+Colours stand out from white by 3 : 1 at least, and are told apart without red or green cones: the
+dark half of the Okabe-Ito palette (Okabe and Ito, "Color Universal Design", 2008), darker ones for
+its pale half, and inferno, without its ends, where more colours are needed. Black is kept for
 averages.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
-from itertools import cycle
+from itertools import cycle, islice
 
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
@@ -18,25 +20,27 @@ from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
 from fmlora_kit import checks
 from fmlora_kit.figures.entry import plain
 from fmlora_kit.figures.show import Figure
+from fmlora_kit.record.names import NAMES
 
 INK = "#222222"
 AVERAGE_COLOR = "#000000"
-OKABE_ITO = (
+PALETTE = (
     "#0072B2",  # blue
     "#D55E00",  # vermillion
     "#009E73",  # bluish green
     "#CC79A7",  # reddish purple
-    "#E69F00",  # orange
-    "#56B4E9",  # sky blue
-    "#999999",  # grey, instead of black
-    "#F0E442",  # yellow, last: palest on white
+    "#765408",  # brown, instead of orange
+    "#0B4082",  # navy, instead of sky blue
+    "#323434",  # charcoal, instead of black
+    "#383A15",  # dark olive, instead of yellow
 )
+NEUTRAL = "#767676"  # of what has no colour of its own
+_DARKEST, _PALEST = 0.12, 0.67  # of inferno, from 0 to 1: beside black, and 3 : 1 on white
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
 # Pale to middling, never dark: numbers in INK have a contrast of at least 4.5 on all of them.
 FRACTION_SCALE = ((0.0, "#ffffe5"), (0.35, "#d5eeb9"), (0.7, "#7fcdbb"), (1.0, "#3a9fc9"))
-LOSS_SCALE = ((0.0, "#56b4e9"), (0.5, "#ffffff"), (1.0, "#f08a2c"))  # white: no change
-GAIN_SCALE = ((0.0, "#f08a2c"), (0.5, "#ffffff"), (1.0, "#56b4e9"))
+GAIN_SCALE = ((0.0, "#f08a2c"), (0.5, "#ffffff"), (1.0, "#56b4e9"))  # white: no change
 RANK_SCALE = ((0.0, "#fffdf0"), (0.35, "#fee391"), (0.7, "#fec44f"), (1.0, "#f08a2c"))
 
 # Of a text above a column of a drawing.
@@ -95,28 +99,79 @@ class LineStyle:
 def task_colors(n: int) -> tuple[str, ...]:
     """One colour per task of a stream of `n` tasks; the same task always has the same colour.
 
-    Hexadecimal, in the order of the tasks: Okabe-Ito up to 8 tasks; for longer streams viridis from
-    dark (first) to light (last), without its palest end, which is hard to see on white.
+    Hexadecimal, in the order of the tasks: the palette up to 8 tasks; for longer streams inferno
+    from dark (first) to light (last), without its ends: black, and what is hard to see on white.
 
     `n` counts the tasks of the whole stream, finished or not.
     """
     checks.integer("n", n, 1)
-    if n <= len(OKABE_ITO):
-        return OKABE_ITO[:n]
-    sampled = sample_colorscale("Viridis", [0.93 * k / (n - 1) for k in range(n)])
+    if n <= len(PALETTE):
+        return PALETTE[:n]
+    sampled = sample_colorscale(
+        "Inferno", [_DARKEST + (_PALEST - _DARKEST) * k / (n - 1) for k in range(n)]
+    )
     return tuple("#" + "".join(f"{round(c):02x}" for c in unlabel_rgb(rgb)) for rgb in sampled)
 
 
+_VERMILLION, _BLUE, _GREEN, _PURPLE = PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[3]
+_BROWN, _NAVY, _CHARCOAL, _OLIVE = PALETTE[4:]
+METHOD_STYLES = {
+    "fmlora": LineStyle(_VERMILLION, "solid", "diamond"),
+    "sequential_lora": LineStyle(_BLUE, "dash", "circle"),
+    "first_task_lora": LineStyle(_BLUE, "dot", "circle-open"),
+    "ewc_lora": LineStyle(_PURPLE, "dashdot", "triangle-up"),
+    "inflora": LineStyle(_GREEN, "longdash", "square"),
+    "sd_lora": LineStyle(_BROWN, "dot", "x"),
+    "sd_lora_rr": LineStyle(_BROWN, "dashdot", "x-open"),
+    "task_lora": LineStyle(_NAVY, "longdashdot", "star"),
+    "l2p": LineStyle(_OLIVE, "dash", "triangle-down"),
+    "dualprompt": LineStyle(_OLIVE, "longdash", "triangle-down-open"),
+    "coda_prompt": LineStyle(_PURPLE, "dot", "triangle-up-open"),
+    "hide_prompt": LineStyle(_GREEN, "dot", "square-open"),
+    "full_finetuning": LineStyle(_CHARCOAL, "solid", "cross"),
+    "frozen_backbone": LineStyle(_CHARCOAL, "dot", "cross-open"),
+    "nearest_class_mean": LineStyle(_NAVY, "dash", "star-open"),
+    "streaming_lda": LineStyle(_BLUE, "longdashdot", "pentagon"),
+    "ranpac": LineStyle(_GREEN, "solid", "hexagon"),
+    "joint": LineStyle(_CHARCOAL, "dash", "hourglass"),
+}
+
+
 def method_styles(labels: Iterable[str]) -> dict[str, LineStyle]:
-    """One style per method, by order: figures that compare the same methods agree."""
-    looks = map(LineStyle, cycle(OKABE_ITO), cycle(DASHES), cycle(SYMBOLS))
-    return dict(zip(labels, looks, strict=False))
+    """One style per label: a method of the kit, by either of its names, has its own everywhere.
+
+    Other labels get what is left, in order: first the colours that no known method among the
+    labels has.
+    """
+    labels = list(dict.fromkeys(labels))
+    known = {name: METHOD_STYLES[key] for key in METHOD_STYLES for name in (key, NAMES[key])}
+    styles = {label: known[label] for label in labels if label in known}
+    taken, colors = set(styles.values()), {look.color for look in styles.values()}
+    period = math.lcm(len(PALETTE), len(DASHES), len(SYMBOLS))
+    looks = list(islice(map(LineStyle, cycle(PALETTE), cycle(DASHES), cycle(SYMBOLS)), period))
+    looks = sorted((one for one in looks if one not in taken), key=lambda one: one.color in colors)
+    rest = (label for label in labels if label not in known)
+    styles |= dict(zip(rest, cycle(looks), strict=False))
+    return {label: styles[label] for label in labels}
 
 
 def faded(color: str, opacity: float = 0.18) -> str:
     """A hexadecimal colour, see-through, for bands."""
     red, green, blue = hex_to_rgb(color)
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def readable_on(color: str) -> str:
+    """Black or white, whichever has the higher contrast on a colour: 4.58 : 1 or more (WCAG 2)."""
+    rgb = (part / 255 for part in hex_to_rgb(color))
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in rgb]
+    red, green, blue = linear
+    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
+
+
+def numbered(index: int, name: str, longest: int = 18) -> str:
+    """A task by its number, from 1, and its name: "1 Latin"."""
+    return f"{index + 1} {short(name, longest)}"
 
 
 def new_figure(title: str, subtitle: str = "", *, height: int = 450, **layout: object) -> go.Figure:

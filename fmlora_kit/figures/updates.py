@@ -19,9 +19,10 @@ from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar
 from fmlora_kit.figures.subspaces import WITHIN_NAMES, mean_of_known, one_each, side_titles
 from fmlora_kit.record import Record
+from fmlora_kit.record.card import full_core
 
 _MEAN_LINE = {"color": style.AVERAGE_COLOR, "width": 3.5}
-_CHANCE_LINE = {"color": "#777777", "width": 2, "dash": "dash"}
+_CHANCE_LINE = {"color": style.NEUTRAL, "width": 2, "dash": "dash"}
 
 
 @draws()
@@ -78,7 +79,8 @@ def core_energy(records: Records) -> go.Figure:
     figure = style.grid(
         f"Energy of the core over the tasks: {run_name(record)}",
         "Squared Frobenius norm; a thin line per adapted map. Of all that was added, "
-        f"{100 * share:.0f} % came with {record.task_names[0]}, the first task.",
+        f"{100 * share:.0f} % came with {record.task_names[0]}, the first task."
+        + (f"<br><b>The core is {full}.</b>" if (full := full_core(record)) else ""),
         cols=2,
         panels=("all tasks so far, together", "what each task added"),
         spacing=(0.1, None),
@@ -174,7 +176,7 @@ def _add_energies(figure, record: Record, table: np.ndarray, col: int) -> None:
     mean = table.mean(axis=1)
     if col == 2:  # a logarithmic axis, on which there is no zero
         table, mean = (np.where(values > 0, values, np.nan) for values in (table, mean))
-    colors = dict(zip(dict.fromkeys(kinds), style.OKABE_ITO, strict=False))
+    colors = dict(zip(dict.fromkeys(kinds), style.PALETTE, strict=False))
     for k, (layer, kind) in enumerate(zip(record.layers, kinds, strict=True)):
         figure.add_scatter(
             x=np.arange(len(table)),
@@ -244,6 +246,13 @@ _ROOMS = {"open": "room left", "core": "shared core", "space": "whole space"}
 _LEVELS = {name: f"chance, {words}" for name, words in _ROOMS.items()}
 
 
+# Of a logarithmic axis; plotly's own powers of ten have letters of another size.
+_POWERS = {
+    "tickvals": [10.0**k for k in range(-12, 7)],
+    "ticktext": [f"10<sup>{k}</sup>".replace("-", "−") for k in range(-12, 7)],
+}
+
+
 @draws()
 def subspace_pair(
     record: Record,
@@ -265,29 +274,31 @@ def subspace_pair(
     figure = style.grid(
         f"{names[0]} and {names[1]}, {where}: {run_name(record)}",
         f"Directions holding {100 * energy:g} % of each update's energy: "
-        f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}. A solid line "
-        "on its dashed one: no more shared than by chance.",
+        f"{pair.sizes[0]:.1f} of {names[0]}, {pair.sizes[1]:.1f} of {names[1]}.<br>A solid "
+        "line on its dashed one: no more shared than by chance.",
         cols=3,
         panels=("principal angles", "overlap (mean cos²)", "singular values"),
-        height=470,
-        margin={"t": 105, "b": 90},
-        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        height=500,
+        margin={"t": 120, "b": 105},
+        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         bargap=0.25,
     )
     for side in subspaces.SIDES:
         _add_angles(figure, pair, side)
     _add_overlaps(figure, pair)
     add_singular_values(figure, record, (pair.earlier, pair.later), layer, row=1, col=3)
-    domains = ((0, 0.27), (0.46, 0.66), (0.75, 1))  # the middle panel has long labels
+    domains = ((0, 0.25), (0.44, 0.64), (0.76, 1))  # the middle panel has long labels
     for col, (domain, title) in enumerate(zip(domains, figure.layout.annotations, strict=True), 1):
         figure.update_xaxes(domain=domain, col=col)
         title.update(x=sum(domain) / 2)
     figure.update_xaxes(title_text="which angle", rangemode="tozero", col=1)
     figure.update_yaxes(title_text="angle (degrees)", range=[0, 92], dtick=15, col=1)
     figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
-    figure.update_yaxes(autorange="reversed", ticks="", tickfont_size=11, col=2)
+    figure.update_yaxes(autorange="reversed", ticks="", col=2)
     figure.update_xaxes(title_text="direction", rangemode="tozero", col=3)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1, col=3)
+    figure.update_yaxes(title_text="singular value", type="log", col=3, **_POWERS)
+    figure.update_xaxes(tickfont_size=12, title_font_size=13)
+    figure.update_yaxes(tickfont_size=12, title_font_size=13)
     return figure
 
 
@@ -343,7 +354,7 @@ def _add_overlaps(figure: go.Figure, pair: subspaces.TaskPair) -> None:
             x=values,
             y=own,
             orientation="h",
-            marker={"color": [SIDE_STYLES[side][0], *["#c8c8c8"] * len(known)]},
+            marker={"color": [SIDE_STYLES[side][0], *[style.NEUTRAL] * len(known)]},
             text=["" if np.isnan(v) else f"{v:.2f}" for v in values],
             textposition="outside",
             textfont={"color": style.INK, "size": 12},

@@ -104,9 +104,13 @@ def pixels(model: Method, images: np.ndarray) -> Tensor:
 
 def target_columns(model: Method, targets: Sequence[int], n: int) -> Tensor:
     """The column of each target class among the logits: (n,); ValueError unless all are seen."""
-    targets = np.asarray(targets).tolist()
-    if not isinstance(targets, list) or len(targets) != n:
-        raise ValueError(f"targets must be one class per image ({n}), got {targets}")
+    try:
+        given = checks.listed("targets", targets)
+    except ValueError:
+        given = ()
+    if len(given) != n:
+        raise checks.fail("targets", f"one class per image ({n})", targets)
+    targets = [checks.integer("targets", each) for each in given]
     unseen = sorted(set(targets) - set(model.seen))
     if unseen:
         raise ValueError(f"targets must be classes that the model has seen, got {unseen[:5]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -137,6 +137,6 @@ class _Probe:
 
 
 def _check_levels(name: str, wanted: Sequence[int]) -> list[int]:
-    if isinstance(wanted, str) or not isinstance(wanted, Iterable) or not (listed := list(wanted)):
+    if not (listed := checks.listed(name, wanted)):
         raise checks.fail(name, "ranks from 0, at least one", wanted)
     return sorted({checks.integer(name, level, 0) for level in listed})

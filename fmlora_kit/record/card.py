@@ -68,10 +68,15 @@ def run_card(record: Record) -> dict[str, str]:
         "numbers": training.get("numbers") or facts.get("precision"),
         "versions": ", ".join(map(" ".join, record.versions.items())),
     }
-    full = [task.name for task in record.tasks if task.scalars.get("core_full")]
-    if full:  # rare: a core of width below 20
-        lines["core"] = f"full in some maps, which then add nothing, in {_few(full, 4)}"
+    if full := full_core(record):
+        lines["core"] = full
     return {label: text or NOT_RECORDED for label, text in lines.items()}
+
+
+def full_core(record: Record) -> str:
+    """In which tasks FM-LoRA's core had no room left, in words; rare: a core of width below 20."""
+    full = [task.name for task in record.tasks if task.scalars.get("core_full")]
+    return f"full in some maps, which then add nothing, in {_few(full, 4)}" if full else ""
 
 
 def options_of(config: Mapping) -> dict:

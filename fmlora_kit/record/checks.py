@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from numbers import Real
 
 import numpy as np
@@ -41,12 +41,23 @@ def require(holds: bool, rule: str, got: object) -> None:
         raise RecordError(f"{rule}, got {got}")
 
 
+_NO_LISTS = (str, bytes, bytearray, Mapping, Set)
+
+
 def several(name: str, values: object) -> tuple:
-    """The values as a tuple; raise `RecordError` if they are none, or a text or a dict."""
-    fits = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
+    """The values as a tuple; raise `RecordError` if they are none, or a text, a dict or a set."""
+    fits = isinstance(values, Iterable) and not isinstance(values, _NO_LISTS)
     if not fits or not getattr(values, "ndim", 1):
         raise RecordError(f"{name} must be a list, got {shown(values)}")
     return tuple(values)
+
+
+def texts(name: str, values: object) -> tuple[str, ...]:
+    """The values as a tuple of `str`; raise `RecordError` if one is no text that can be written."""
+    found = several(name, values)
+    for each in found:
+        _check_text(f"each of {name}", each)
+    return tuple(str(each) for each in found)
 
 
 def by_name(name: str, values: object) -> dict:
@@ -80,7 +91,7 @@ def read_only(name: str, values: object, dtype: type | None = None) -> np.ndarra
     Raise `RecordError` unless they are numbers that fit `dtype` (default: their own) without loss.
     """
     try:
-        array = np.asarray(values)
+        array = np.asarray(None if isinstance(values, bytes | bytearray) else values)
     except ValueError:  # rows of unequal length
         array = np.array(None)
     kind, given = array.dtype.kind, f"dtype {array.dtype}"
@@ -147,6 +158,10 @@ def check_task(task) -> None:
 def _check_text(name: str, value: object) -> None:
     fits = isinstance(value, str) and value
     require(fits, f"{name} must be a non-empty string", shown(value))
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise RecordError(f"{name} must be a text that UTF-8 can hold, got {value!a}") from None
 
 
 def check_record(record) -> None:

@@ -24,6 +24,7 @@ from fmlora_kit.record.checks import (
     put,
     require,
     several,
+    texts,
     whole,
 )
 from fmlora_kit.record.storage import RecordError, StoredTask
@@ -64,7 +65,7 @@ class Record:
     def __post_init__(self) -> None:
         for name in ("n_tasks", "n_classes", "seed"):
             put(self, name, whole(name, getattr(self, name)))
-        put(self, "layers", tuple(str(layer) for layer in several("layers", self.layers)))
+        put(self, "layers", texts("layers", self.layers))
         for name in ("config", "versions"):
             content = plain_json(name, by_name(name, getattr(self, name)))
             put(self, name, ReadOnlyDict(content))

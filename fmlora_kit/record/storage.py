@@ -184,14 +184,16 @@ def _read_file(folder: Path, name: str) -> bytes:
             raise RecordError(f"{folder / name} must be a regular file")
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
-        raise RecordError(f"no complete record in {folder}: {name} is missing") from error
+        rule = f"folder must hold a record, there is no complete record in {folder}"
+        raise RecordError(f"{rule}: {name} is missing") from error
     except OSError as error:
         raise RecordError(f"cannot read {folder / name}: {error.strerror or error}") from error
 
 
 def _read_json(folder: Path, name: str) -> dict:
+    data = _read_file(folder, name)
     try:
-        document = json.loads(_read_file(folder, name).decode("utf-8"))
+        document = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         rule = "is not valid JSON: it is truncated or was altered"
         raise RecordError(f"{folder / name} {rule} ({error})") from error

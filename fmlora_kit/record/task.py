@@ -22,6 +22,7 @@ from fmlora_kit.record.checks import (
     read_only,
     real,
     several,
+    texts,
     whole,
 )
 
@@ -83,8 +84,7 @@ class TaskResult:
 
     def __post_init__(self) -> None:
         put(self, "classes", tuple(whole("classes", c) for c in several("classes", self.classes)))
-        names = several("class_names", self.class_names)
-        put(self, "class_names", tuple(str(name) for name in names))
+        put(self, "class_names", texts("class_names", self.class_names))
         if isinstance(self.test_labels, tuple) and not self.test_labels:
             put(self, "test_labels", np.asarray(self.test_labels, dtype=np.int64))
         for name in ("accuracy", "oracle_accuracy", "losses"):

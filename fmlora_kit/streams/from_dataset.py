@@ -88,7 +88,7 @@ def from_dataset(
         ends = np.cumsum([0, *sizes]).tolist()
         kept = [each for k in order for each in kept[ends[k] : ends[k + 1]]]
         sizes = [sizes[k] for k in order]
-    by = "as given" if classes else sampling.order_in_words(class_order, "by label")
+    by = "as given" if classes is not None else sampling.order_in_words(class_order, "by label")
     about = {
         "source": type(train).__name__,
         "split": "as given",
@@ -118,7 +118,8 @@ _KEYS = (IMAGE_KEYS, LABEL_KEYS)
 
 def _labels(part: str, data: object) -> list[Hashable]:
     """The label of every item."""
-    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
+    none = isinstance(data, Mapping) or not getattr(data, "ndim", 1)  # an array of no dimension
+    if none or not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
         raise checks.fail(part, "a data set with len() and items (image, label)", data)
     n = checks.integer(f"len({part})", len(data), 1)
     bar = tqdm(range(n), desc=f"labels of {part}", unit=" images", leave=False, disable=n < 5000)

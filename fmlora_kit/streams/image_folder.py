@@ -83,7 +83,7 @@ def image_folder(
     seed, image_size, n_train, n_test = sampling.check_numbers(seed, image_size, n_train, n_test)
     test_share = sampling.check_share(test_share)
     ground, root = check_ground(ground), as_path("folder", folder)
-    layout = layout_of(root, (classes or domains) is not None)
+    layout = layout_of(root, classes is not None or domains is not None)
     by_class = {"n_tasks": n_tasks, "class_order": class_order, "classes": classes}
     for what, value in (by_class if layout == DOMAINS else {"domains": domains}).items():
         if value is not None:
@@ -98,12 +98,16 @@ def image_folder(
         kept = sampling.in_order(found, classes, class_order)
         kept = [each.at_most(n_train, n_test, seed) for each in kept]
         tasks = sampling.class_incremental(kept, n_tasks, read)
+    order = sampling.order_in_words(class_order, ALPHABET)
+    order = order if classes is None else "as given"
     by_seed = f"random by seed, {test_share:g} of each class for testing"
     about = {
         "source": f"folder {os.fsencode(root.resolve().name).decode('utf-8', 'replace')}",
         "layout": layout,
         "split": "folders" if layout == SPLIT else by_seed,
-        "class_order": "as given" if classes else sampling.order_in_words(class_order, ALPHABET),
+        "class_order": "as given"
+        if classes is not None
+        else sampling.order_in_words(class_order, ALPHABET),
         **other_files(root, layout),
         "partial": sampling.partial_note([], n_train, n_test),
     }

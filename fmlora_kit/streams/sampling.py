@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -174,9 +174,10 @@ def make_tasks(
 def check_names(what: str, names: Sequence[str], among: Collection[str]) -> tuple[str, ...]:
     """The names, if they are at least one, and different ones ``among`` those there are."""
     rule = f"different names among {checks.shown(tuple(among), 400)}"
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise checks.fail(what, rule, names)
-    listed = tuple(names)
+    try:
+        listed = checks.listed(what, names)
+    except ValueError:
+        raise checks.fail(what, rule, names) from None
     known = all(isinstance(name, str) and name in among for name in listed)
     if not listed or not known or len(set(listed)) < len(listed):
         raise checks.fail(what, rule, listed)

@@ -149,7 +149,7 @@ def jobs(
         ValueError: an unknown method or stream; the message lists the known ones. Or a name or a
             seed stands twice, or is no such thing.
     """
-    methods = checks.different("methods", METHODS if methods is None else methods)
+    methods = checks.different("methods", tuple(METHODS) if methods is None else methods)
     streams = checks.different("streams", streams)
     seeds = checks.different("seeds", seeds)
     folder, data = (

@@ -26,7 +26,7 @@ _VIEWS: dict[str, Callable[[Mapping[str, Record]], go.Figure]] = {
 
 
 class RunComparison(ipywidgets.VBox):
-    """Choose records of a folder; curves, matrices and a table of metrics follow.
+    """Choose records of a folder, and what to see of them: curves, matrices, a table of metrics.
 
     All records are read when the widget is built. What cannot be read is listed with the reason.
 
@@ -37,8 +37,9 @@ class RunComparison(ipywidgets.VBox):
 
     Attributes:
         records: the list to choose from, by the records' places below the folder.
+        view: "accuracy", "forgetting", "matrices" or "metrics".
         status: what could not be read, or what is missing.
-        boxes: one per view: "accuracy", "forgetting", "matrices" and "metrics".
+        box: where the view is.
 
     Raises:
         RecordError: `folder` does not exist.
@@ -58,19 +59,26 @@ class RunComparison(ipywidgets.VBox):
             layout={"width": "420px"},
         )
         self.status = ipywidgets.HTML(layout={"width": "540px"})
-        self.boxes = {name: FigureBox() for name in _VIEWS}
-        self.records.observe(lambda _: self._show(), names="value")
+        self.view = ipywidgets.ToggleButtons(
+            options=[(name.capitalize(), name) for name in _VIEWS],
+            description="View",
+            tooltips=["What is shown of the chosen records"] * len(_VIEWS),
+            style={"button_width": "auto"},
+        )
+        self.box = FigureBox()
+        for control in (self.records, self.view):
+            control.observe(lambda _: self._show(), names="value")
         self._show()
-        super().__init__([ipywidgets.HBox([self.records, self.status]), *self.boxes.values()])
+        row = ipywidgets.HBox([self.records, self.status], layout={"flex_flow": "row wrap"})
+        super().__init__([row, self.view, self.box])
 
     def _show(self) -> None:
         chosen = {name: self._records[name] for name in self.records.value}
-        for name, draw in _VIEWS.items():
-            try:
-                figure = draw(chosen)
-            except ValueError as error:  # nothing chosen, or a run too short for this view
-                figure = notice(name.capitalize(), plain(str(error)), height=120)
-            self.boxes[name].show(figure)
+        try:
+            figure = _VIEWS[self.view.value](chosen)
+        except ValueError as error:  # nothing chosen, or a run too short for this view
+            figure = notice(self.view.label, plain(str(error)), height=120)
+        self.box.show(figure)
         shown = f"{len(chosen)} of {len(self._records)} records shown."
         lines = [f"{shown} Ctrl or Shift chooses several."]
         for name, reason in self._problems.items():

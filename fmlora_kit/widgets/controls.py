@@ -15,10 +15,14 @@ def make_choice(
     return ipywidgets.Dropdown(options=options, **common, **settings)
 
 
-def make_task_slider(n: int, tooltip: str) -> ipywidgets.IntSlider:
-    """A slider over the number of tasks learned, from 1 to ``n``, where it starts."""
-    look = {"description": "Task", "tooltip": tooltip, "layout": {"width": "360px"}}
-    return ipywidgets.IntSlider(value=n, min=1, max=n, **look)
+def make_task_number(n: int, tooltip: str) -> ipywidgets.BoundedIntText:
+    """The number of tasks learned, from 1 to ``n``, where it starts: arrow keys move it.
+
+    No slider: those of ipywidgets have no name that a screen reader could say.
+    """
+    look = {"description": f"Task (of {n})", "tooltip": tooltip}
+    size = {"layout": {"width": "170px"}, "style": {"description_width": "initial"}}
+    return ipywidgets.BoundedIntText(value=n, min=1, max=n, **look, **size)
 
 
 def make_row(

@@ -70,7 +70,7 @@ class LiveTraining(ipywidgets.VBox):
         self.button = ipywidgets.Button(
             description="Stop",
             icon="stop",
-            button_style="warning",
+            style={"button_color": "#a33c00", "text_color": "white"},
             disabled=True,
             tooltip="Stop now; finished tasks are kept. Needs the kernel that trains: "
             "after a restart, run the cell again",

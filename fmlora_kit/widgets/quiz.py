@@ -65,7 +65,8 @@ class Quiz(ipywidgets.VBox):
         self.tried = tuple(dict.fromkeys((*self.tried, choice)))
         right = choice in self._right
         self.buttons[choice].icon = "check" if right else "times"
-        self.buttons[choice].button_style = "success" if right else "warning"
+        self.buttons[choice].style.button_color = "#006b4f" if right else "#a33c00"
+        self.buttons[choice].style.text_color = "white"
         words = f"<b>{'Right' if right else 'Not this one'}: {html.escape(choice)}.</b>"
         answer = html.escape(self._answers[choice])
         self.status.value = f'<span role="status">{words} {answer}</span>'

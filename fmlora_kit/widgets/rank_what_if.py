@@ -39,13 +39,8 @@ class RankWhatIf(ipywidgets.VBox):
         self.task = make_choice("Task", table.task_names, "Whose update is cut", **look)
         layers, where = table.layer_choices, "Cut it in all layers, or in one"
         self.layer = make_choice("Layer", layers, where, value=ALL_LAYERS, **look)
-        self.rank = ipywidgets.SelectionSlider(
-            options=[0],
-            description="Rank",
-            tooltip="How many columns of the update are left; rightmost: nothing cut",
-            layout={"width": "300px"},
-            style=look["style"],
-        )
+        left = "How many columns of the update are left; the last choice: nothing cut"
+        self.rank = make_choice("Rank", [0], left, **look | {"width": 160})
         self.box = FigureBox()
         super().__init__([ipywidgets.HBox([self.task, self.layer, self.rank]), self.box])
         self._offer()

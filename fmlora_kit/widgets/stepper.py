@@ -14,7 +14,7 @@ from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.panel import frames
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.record import Record
-from fmlora_kit.widgets.controls import make_task_slider
+from fmlora_kit.widgets.controls import make_task_number
 from fmlora_kit.widgets.figure_box import FigureBox
 
 View = tuple[str, Callable[[Record], go.Figure]]
@@ -33,8 +33,8 @@ class TaskStepper(ipywidgets.VBox):
             are left out; without ranks, curves stand in their place.
 
     Attributes:
-        task: the slider, number of tasks learned.
-        play: plays the slider, which follows it in the browser (`link`).
+        task: the number of tasks learned.
+        play: counts it up, in the browser (`link`).
         status: which task that was, and what it came to.
         boxes: one per view, by the view's title.
 
@@ -49,7 +49,7 @@ class TaskStepper(ipywidgets.VBox):
         self._views = _views(record)
         self._frames: dict[str, list[go.Figure]] = {}  # of all moments, by view
         self._last: dict[str, go.Figure] = {}  # of a longer run: of the last moment
-        self.task = make_task_slider(n, "How many tasks have been learned")
+        self.task = make_task_number(n, "How many tasks have been learned")
         hint = "Play the run task by task"
         self.play = ipywidgets.Play(value=n, min=1, max=n, interval=1500, tooltip=hint)
         self.link = ipywidgets.jslink((self.play, "value"), (self.task, "value"))

@@ -10,7 +10,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
 from fmlora_kit.figures.attribution import class_label, same_images
 from fmlora_kit.figures.attribution_shift import explanation_at
-from fmlora_kit.widgets.controls import make_choice, make_row, make_task_slider
+from fmlora_kit.widgets.controls import make_choice, make_row, make_task_number
 from fmlora_kit.widgets.figure_box import FigureBox
 
 
@@ -22,7 +22,7 @@ class TimeMachine(ipywidgets.VBox):
 
     Attributes:
         image, method: drop-downs of the pictures and of the methods of attribution.
-        task: slider, how many tasks the model had learned.
+        task: how many tasks the model had learned.
         box: the figure.
 
     Raises:
@@ -46,7 +46,7 @@ class TimeMachine(ipywidgets.VBox):
         methods = [(ATTRIBUTION_METHODS[name], name) for name in self._by_method]
         tooltip = "Which method of attribution says what the score rests on"
         self.method = make_choice("Method", methods, tooltip, width=280)
-        self.task = make_task_slider(len(first.task_names), "How many tasks the model had learned")
+        self.task = make_task_number(len(first.task_names), "How many tasks the model had learned")
         self.box = FigureBox()
         row = make_row((self.image, self.method, self.task), self._draw)
         super().__init__([row, self.box])

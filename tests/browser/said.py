@@ -25,7 +25,9 @@ def stepper(twin, given, figures, records):
 
 
 def comparison(twin, given, figures, records):
-    """The average accuracy of every run after its last task."""
+    """The average accuracy of every run after its last task, in the view of accuracies."""
+    if twin.view.value != "accuracy":
+        return
     curves = {trace["name"]: trace["y"] for trace in traces(figures[0], "scatter")}
     assert set(curves) == set(twin.records.value)
     for name, curve in curves.items():

@@ -9,7 +9,7 @@ import pytest
 from lab import PATIENCE
 from said import CHECKS
 from short_lessons import shorten
-from twin import CONTROLS, SLIDERS, dashboards, differences, make, needed, next_move, parts, shown
+from twin import CONTROLS, dashboards, differences, make, needed, next_move, parts, shown
 
 from fmlora_kit.record import load_records
 
@@ -24,9 +24,7 @@ PLACE = {  # where the keys go
     ipywidgets.Checkbox: "input[type=checkbox]",
     ipywidgets.Dropdown: "select",
     ipywidgets.SelectMultiple: "select",
-    ipywidgets.SelectionSlider: ".noUi-handle",
-    ipywidgets.ToggleButtons: "button",
-    **dict.fromkeys(SLIDERS, ".noUi-handle"),
+    ipywidgets.BoundedIntText: "input[type=number]",
 }
 # Notes when a key or a choice came, and when the output last changed.
 WATCH = """output => {
@@ -51,12 +49,12 @@ def element(area, twin, control):
     label = area.page.locator(f"xpath=./label[normalize-space(.)='{name}']")
     if isinstance(control, ipywidgets.Checkbox):
         label = area.page.get_by_text(name, exact=True)
-    found = area.locator(".widget-inline-hbox").filter(has=label).nth(alike.index(control))
-    places = found.locator(PLACE[type(control)])
-    if isinstance(control, ipywidgets.ToggleButtons):
+    if isinstance(control, ipywidgets.ToggleButtons):  # each button has the name of its value
         values = [value for _, value in control._options_full]
-        return places.nth(values.index(next_move(control)[1]))
-    return places.first
+        to = control._options_labels[values.index(next_move(control)[1])]
+        return area.get_by_role("button", name=to, exact=True).first
+    found = area.locator(".widget-inline-hbox").filter(has=label).nth(alike.index(control))
+    return found.locator(PLACE[type(control)]).first
 
 
 def wait_for(expected, read):
@@ -80,7 +78,7 @@ def move(area, twin, control, read):
 
 
 def press_play(area, twin, read):
-    """Press Play: the slider that it plays makes a step."""
+    """Press Play: the number that it counts makes a step."""
     while twin.task.value == twin.task.max:
         move(area, twin, twin.task, read)
     focus(area.locator(".widget-play button").first)

@@ -23,10 +23,8 @@ from nbval_tolerance import PLOTLY, WIDGET, as_numbers
 from fmlora_kit import widgets
 from fmlora_kit.widgets import FigureBox
 
-SLIDERS = (ipywidgets.IntSlider, ipywidgets.FloatSlider)
 CONTROLS = (
-    *SLIDERS,
-    ipywidgets.SelectionSlider,
+    ipywidgets.BoundedIntText,
     ipywidgets.Dropdown,
     ipywidgets.SelectMultiple,
     ipywidgets.ToggleButtons,
@@ -122,14 +120,13 @@ def figure_data(figure: go.Figure) -> dict:
 def next_move(control) -> tuple[tuple[str, ...], object]:
     """Keys that move a control which has the focus, and the value it has after them.
 
-    JupyterLab keeps arrow keys and Enter for itself, but for sliders and opened lists.
+    JupyterLab keeps arrow keys and Enter for itself, but for numbers and opened lists.
     """
     if isinstance(control, ipywidgets.Checkbox):
         return ("Space",), not control.value
-    if isinstance(control, SLIDERS):
-        on = control.value + control.step <= control.max
-        step = control.step if on else -control.step
-        return ("ArrowRight" if on else "ArrowLeft",), control.value + step
+    if isinstance(control, ipywidgets.BoundedIntText):
+        on = control.value < control.max
+        return ("ArrowUp" if on else "ArrowDown",), control.value + (1 if on else -1)
     values = [value for _, value in control._options_full]
     if isinstance(control, ipywidgets.SelectMultiple):
         first = control.value != (values[0],)
@@ -137,8 +134,6 @@ def next_move(control) -> tuple[tuple[str, ...], object]:
     place = values.index(control.value)
     on = place + 1 < len(values)
     value = values[place + 1 if on else place - 1]
-    if isinstance(control, ipywidgets.SelectionSlider):
-        return ("ArrowRight" if on else "ArrowLeft",), value
     if isinstance(control, ipywidgets.Dropdown):
         return ("Space", "ArrowDown" if on else "ArrowUp", "Enter"), value
     return ("Space",), value  # one of the ToggleButtons, which has the focus

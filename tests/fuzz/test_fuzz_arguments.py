@@ -459,7 +459,8 @@ function(
     record=RECORD,
     task=TASK,
 )
-MATRIX = lambda value: False  # noqa: E731
+SQUARE = lambda value: isinstance(value, np.ndarray) and value.shape == (2, 2)  # noqa: E731
+MATRIX = SQUARE  # of the strange values the one that is right
 function(
     analysis.average_accuracy,
     lambda: {"accuracy": made.THREE_TASKS},
@@ -557,6 +558,7 @@ function(
 PAIR_OF = {k: rule for k, rule in PAIR.items() if k != "energy"}
 function(singular_values, pair, record=RECORD, **PAIR_OF)
 IMAGE = {"image": whole(0, 1)}
+PLACE = either(None, whole(0, 2))  # of a task, from 0
 EXPLAINED = a(Explanations)
 
 
@@ -564,9 +566,9 @@ def explained():
     return {"explanations": explanations()}
 
 
-function(figures.attribution_methods, explained, explanations=EXPLAINED, **IMAGE, after=AFTER)
+function(figures.attribution_methods, explained, explanations=EXPLAINED, **IMAGE, after=PLACE)
 function(figures.attribution_over_time, explained, explanations=EXPLAINED, **IMAGE)
-function(figures.explanation_at, explained, explanations=EXPLAINED, **IMAGE, after=AFTER)
+function(figures.explanation_at, explained, explanations=EXPLAINED, **IMAGE, after=PLACE)
 function(figures.explanation_movement, explained, explanations=EXPLAINED, since=text)
 function(
     figures.feature_drift,
@@ -685,6 +687,39 @@ def test_what_is_no_such_thing_is_one_sentence(name, judge, trees, tmp_path, mon
     for parameter, fits in rules.items():
         refuse(judge, name, call, parameter, fits, n)
     assert not [path for path in Path().rglob("*") if path.is_file()]
+
+
+FOUND = (  # by more inputs than make test has
+    *(("options.FLoRA", "maps", np.array(3)), ("methods.dualprompt", "e_blocks", np.array("x"))),
+    *(("trees.class", "classes", np.arange(3)), ("trees.domainnet", "domains", np.array(3))),
+    *(("trees.dn4il", "folder", "a\nb"), ("streams.from_dataset", "train", {None: None})),
+    *(("streams.from_dataset", "test", np.array(3)), ("training.jobs", "streams", {})),
+    *(("record.Record", "stream", "\ud800"), ("record.Record", "layers", [float("nan")])),
+    *(("record.Record", "tasks", set()), ("record.TaskResult", "class_names", [None, None])),
+    *(("record.TaskResult", "losses", bytearray(b"3")), ("record.Record.load", "folder", "none")),
+    *(
+        ("analysis.mean_ci95", "values", [True]),
+        ("figures.accuracy_by_size", "records", np.array(3)),
+    ),
+    *(
+        ("figures.training_progress", "losses", np.array("x")),
+        ("probes.attribute", "targets", "\n"),
+    ),
+    *(("probes.attribute", "targets", [1, None, "x"]), ("probes.truncate_ranks", "levels", b"1")),
+    *(
+        ("analysis.compare_records", "records", np.array("x")),
+        ("analysis.mean_ci95", "values", b"3"),
+    ),
+    *(("analysis.forgetting_curve", "accuracy", np.complex64(1)),),
+    *(("analysis.mean_ci95", "values", bytearray(b"3")),),
+)
+
+
+@pytest.mark.parametrize(("name", "parameter", "value"), FOUND, ids=str)
+def test_what_was_found_once_stays_one_sentence(name, parameter, value, judge, trees):
+    call = partial(TARGETS[name][0], trees) if name.startswith("trees.") else TARGETS[name][0]
+    said = checks.shown(value, 60)
+    judge(f"{name} {parameter}={said}", lambda: call(**{parameter: value}), (parameter,))
 
 
 def test_the_tables_of_parameters_hold_those_that_there_are():

@@ -40,12 +40,12 @@ li { margin: 4px 0; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 code, pre { font: 13.5px/1.55 "DejaVu Sans Mono", Consolas, monospace; }
-.plot { width: 100%; }
+.plot { width: 100%; min-width: 640px; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14.5px; margin: 12px 0; }
 th, td { padding: 5px 11px; border-bottom: 1px solid var(--line); text-align: left; }
 thead th { border-bottom: 2px solid #888; }
-@media print { nav, select { display: none; } }
+@media print { nav, select { display: none; } .plot, tr { break-inside: avoid; } }
 """
 
 # A select with data-for="place" shows in that place the figure that it names.
@@ -58,6 +58,15 @@ function draw(place, name) {
   Plotly.newPlot(place, { ...figure, config });
 }
 for (const place of document.querySelectorAll("[data-figure]")) draw(place, place.dataset.figure);
+// Paper is narrower than a screen, and plotly draws for the width that it last saw.
+function fit(width) {
+  for (const place of document.querySelectorAll("[data-figure]")) {
+    place.style.width = width;
+    Plotly.Plots.resize(place);
+  }
+}
+window.addEventListener("beforeprint", () => fit("660px"));
+window.addEventListener("afterprint", () => fit(""));
 for (const choice of document.querySelectorAll("select[data-for]")) {
   const redraw = () => draw(document.getElementById(choice.dataset.for), choice.value);
   choice.addEventListener("change", redraw);
@@ -116,4 +125,4 @@ def plot(name: str, label: str, height: int | None = None, identity: str = "") -
     attributes |= {"role": "img", "aria-label": label}
     attributes |= {"style": f"height: {height}px" if height else ""}
     listed = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items() if value)
-    return f"<div {listed}></div>"
+    return f'<div class="wide"><div {listed}></div></div>'
