@@ -15,6 +15,7 @@ from nbval_tolerance import PICTURE, PLOTLY, WIDGET
 from fmlora_kit.commands.pages.notebooks import bare
 from fmlora_kit.commands.pages.pictures import RUN_IT, fingerprint
 from fmlora_kit.figures.describe import strip
+from fmlora_kit.figures.show import CONFIG
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -111,14 +112,14 @@ def test_every_figure_is_stored_as_data_with_a_picture_of_it_and_its_words(path)
         for output in cell.outputs:
             data = output.get("data", {})
             assert "Plotly.newPlot" not in str(data.get("text/html", "")), cell.source
-            if PLOTLY in data and PICTURE in data:  # STRICT LATER
+            if PLOTLY in data:
                 assert data.keys() == {PLOTLY, PICTURE, "text/plain"}, "run make notebooks"
                 words = data["text/plain"]
                 assert words.startswith(strip(data[PLOTLY]["layout"]["title"]["text"]))
                 of = fingerprint([bare(data[PLOTLY])])
                 assert output.metadata[PICTURE] == {"alt": words, "of": of}, "make notebooks"
-                # STRICT LATER assert data[PLOTLY]["config"] == CONFIG
-            elif WIDGET in data and PICTURE in data:
+                assert data[PLOTLY]["config"] == CONFIG
+            elif WIDGET in data:
                 assert "children=(" not in data["text/plain"], "the widget is shown as its code"
                 assert (PICTURE in data) == (RUN_IT in data["text/plain"])
                 assert output.metadata.get(PICTURE, {}).get("alt") in (None, data["text/plain"])
