@@ -251,7 +251,7 @@ def test_every_figure_and_widget_of_a_notebook_is_on_its_page(path, real):
     assert [p["data-figure"] for p in page.find_all(attrs={"data-figure": True})] == [
         f"figure-{k + 1}" for k in range(len(stored))
     ]
-    n_widgets = sum(", a dashboard" in data.get("text/plain", "") for data in outputs)
+    n_widgets = sum(notebooks.RUN_IT in data.get("text/plain", "") for data in outputs)
     assert len(page.find_all(class_="widget-note")) == n_widgets
 
 

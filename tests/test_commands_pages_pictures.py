@@ -13,7 +13,7 @@ from PIL import Image
 
 from fmlora_kit.commands.pages import pictures
 from fmlora_kit.commands.pages.browser import chromium, find_browser
-from fmlora_kit.commands.pages.notebooks import bare
+from fmlora_kit.commands.pages.notebooks import RUN_IT, bare
 from fmlora_kit.figures.show import PLOTLY
 
 CELLS = (
@@ -73,10 +73,10 @@ def test_each_figure_and_dashboard_gets_its_picture_and_words(stored):
     words = output.data["text/plain"]
     assert words == "Squares. Lines, first to last value: square: 1 to 9."
     of = pictures.fingerprint([bare(output.data[PLOTLY])])
-    assert output.metadata[PICTURE] == {"alt": words, "of": of}
+    assert output.metadata[PICTURE] == {"of": of}
     [output] = box.outputs
     assert PICTURE in output.data and WIDGET in output.data
-    assert output.data["text/plain"] == f"VBox{pictures.RUN_IT} Two at once {words} {words}"
+    assert output.data["text/plain"] == f"VBox{RUN_IT} Two at once {words} {words}"
     assert quiz.outputs[0].data["text/plain"] == "Quiz: Quiz. Which? [this] [that]"
     assert PICTURE not in quiz.outputs[0].data
     assert number.outputs == before.cells[4].outputs
@@ -98,5 +98,5 @@ def test_the_picture_is_as_large_as_the_figure_and_not_blank(stored):
     cells = nbformat.read(stored, as_version=4).cells
     data = [cell.outputs[0].data[PICTURE] for cell in cells[1:3]]
     drawn = [Image.open(BytesIO(b64decode(each))) for each in data]
-    assert [each.size for each in drawn] == [(pictures.WIDTH, 200)] * 2
+    assert [each.size for each in drawn] == [(width, 200) for width in pictures.WIDTHS]
     assert all(len(each.getcolors(1 << 20)) > 20 for each in drawn)

@@ -6,7 +6,9 @@ import pytest
 from helpers.records import a_run, confused, plausible_record
 
 from fmlora_kit import figures
+from fmlora_kit.figures.curves import styles_of
 from fmlora_kit.figures.forgetting import forward_transfer
+from fmlora_kit.figures.style import method_styles
 
 ONE = plausible_record(3)
 OTHER = replace(plausible_record(3, method="l2p"), stream="digits")
@@ -40,3 +42,12 @@ def test_seeds_of_one_label_are_of_one_stream_too():
 def test_a_joined_stream_is_the_one_that_was_joined():
     joined = replace(a_run("joint"), stream="hand made, joined")
     assert figures.parameters_stored({"one": a_run(), "joint": joined}).data
+
+
+def test_a_label_has_the_style_of_its_method_unless_two_are_of_one():
+    ours, theirs = plausible_record(3), plausible_record(3, method="sequential_lora")
+    known = method_styles(("fmlora", "sequential_lora"))
+    found = styles_of({"run 7": (ours,), "run 8": (theirs,)})
+    assert list(found.values()) == list(known.values())
+    found = styles_of({"before": (ours,), "after": (ours,)})
+    assert found == method_styles(("before", "after"))

@@ -18,6 +18,7 @@ from fmlora_kit.figures.style import (
     NEUTRAL,
     PALETTE,
     RANK_SCALE,
+    bar_fills,
     faded,
     method_styles,
     name_axis,
@@ -131,6 +132,13 @@ def test_a_method_looks_the_same_by_either_name_and_in_any_company():
 def test_other_labels_take_colours_that_no_known_method_beside_them_has():
     styles = method_styles(["seed 0", "FM-LoRA", "sequential LoRA"])
     assert len({look.color for look in styles.values()}) == 3
+
+
+def test_bars_of_methods_that_share_a_colour_differ_by_stripes():
+    fills = bar_fills(method_styles(METHOD_STYLES))
+    looks = [(one["color"], one["pattern"]["shape"]) for one in fills.values()]
+    assert len(set(looks)) == len(METHOD_STYLES)
+    assert fills["fmlora"]["pattern"]["shape"] == fills["sequential_lora"]["pattern"]["shape"] == ""
 
 
 @pytest.mark.parametrize(

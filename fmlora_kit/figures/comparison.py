@@ -233,8 +233,8 @@ def _wrapped(column: str, text: str) -> str:
 
 _SIZES = tuple(name for name in COSTS if name != "seconds")  # seconds depend on the machine
 _METRIC_ROW, _METRIC_LINE = 31, 16  # pixels: a row, and each further line in it
-_METRIC_WIDTHS = (2.3, 3.4, 1.2)  # metric, definition, each method
-_LETTERS = 148  # that fit side by side on a page
+_METRIC_WIDTHS = (2.3, 3.4, 1.45)  # metric, definition, each method
+_LETTERS = 118  # that fit side by side in 900 pixels
 
 
 @draws()
@@ -254,10 +254,12 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
     spread = "<br>Mean over seeds ± half-width of the 95 % interval."
     several = any(len(row.seeds) > 1 for row in rows)
     heads = _heads(rows)
-    letters = _letters(len(columns), 1)
-    lines = max(head.count("<br>") for head in heads) + sum(
-        len(re.sub("<.*?>", "", text)) // letters for text in columns[1]
-    )
+    letters = [_letters(len(columns), k) for k in range(len(columns))]
+    wraps = [
+        max((len(re.sub("<.*?>", "", cell)) - 1) // n for n, cell in zip(letters, row, strict=True))
+        for row in zip(*columns, strict=True)
+    ]
+    lines = max(head.count("<br>") for head in heads) + sum(wraps)
     figure = new_figure(
         f"Metrics: {', '.join(streams)}",
         f"{formula('a[t,i]')}: accuracy on the test images of task i after learning task t; "

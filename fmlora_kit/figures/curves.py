@@ -5,7 +5,7 @@ The numbers that curves are drawn from: per label and task, a mean and a 95% int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +62,24 @@ def add_curve(
 
 
 def add_curves(
-    figure: go.Figure, curves: Sequence[Curve], labels: Iterable[str], **settings: object
+    figure: go.Figure,
+    curves: Sequence[Curve],
+    table: Mapping[str, Sequence[Record]],
+    **settings: object,
 ) -> None:
     """Add a curve for each label, in its method's style; ``settings``: those of `add_curve`."""
-    styles = method_styles(labels)
+    styles = styles_of(table)
     for one in curves:
         add_curve(figure, one, styles[one.label], **settings)
+
+
+def styles_of(table: Mapping[str, Sequence[Record]]) -> dict[str, LineStyle]:
+    """A style per label: that of its method, unless two labels are runs of one method."""
+    methods = {label: runs[0].method for label, runs in table.items()}
+    if len(set(methods.values())) < len(methods):
+        return method_styles(table)
+    styles = method_styles(methods.values())
+    return {label: styles[method] for label, method in methods.items()}
 
 
 def add_band(figure: go.Figure, x, low, high, color: str, **settings: object) -> None:

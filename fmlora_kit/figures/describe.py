@@ -157,7 +157,7 @@ def _label(value: object) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits, thousands apart."""
+    """Three digits, as `count` has them from a thousand on."""
     if abs(value) >= 1000:
         return count(round(float(value)))
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

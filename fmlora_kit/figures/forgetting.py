@@ -129,11 +129,11 @@ def forgetting_definitions(records: curves.Records) -> go.Figure:
         barmode="overlay",
         showlegend=True,
     )
-    styles = style.method_styles(table)
+    fills = style.bar_fills(curves.styles_of(table))
     thickness = 0.72 / len(values)
     for k, (label, intervals) in enumerate(values.items()):
         heights = np.arange(len(WORDS)) + (k - (len(values) - 1) / 2) * thickness
-        _add_bars(figure, label, intervals, styles[label].color, heights, 0.9 * thickness)
+        _add_bars(figure, label, intervals, fills[label], heights, 0.9 * thickness)
     figure.add_vline(x=0, line={"color": style.INK, "width": 1})
     figure.add_hline(y=3.5, line={"color": "#888888", "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="percentage points", range=_span(values))
@@ -142,7 +142,7 @@ def forgetting_definitions(records: curves.Records) -> go.Figure:
     return figure
 
 
-def _add_bars(figure, label, values: Mapping[str, Interval], color, heights, width: float) -> None:
+def _add_bars(figure, label, values: Mapping[str, Interval], fill, heights, width: float) -> None:
     means = np.array([value.mean for value in values.values()])
     spread = np.nan_to_num([value.ci95 for value in values.values()])
     whisker = {"array": spread, "color": style.INK, "thickness": 1.5}
@@ -156,7 +156,7 @@ def _add_bars(figure, label, values: Mapping[str, Interval], color, heights, wid
         width=width,
         orientation="h",
         name=label,
-        marker={"color": color},
+        marker=fill,
         error_x={**whisker, "visible": bool(spread.any())},
         customdata=[
             (text, formula(accuracy.DEFINITIONS[name]))

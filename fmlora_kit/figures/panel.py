@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from fmlora_kit.figures.show import Figure
 from fmlora_kit.figures.style import new_figure
 
-HEIGHT = 305  # pixels: two rows of panels fit on a laptop's screen
+HEIGHT = 350  # pixels: two rows of panels fit on a laptop's screen
 _CROWDED = 42  # letters of tick labels that fit side by side in half a page
 
 

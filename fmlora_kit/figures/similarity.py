@@ -114,7 +114,8 @@ def errors_to_nearest(
         raise checks.fail("confusions", "at least one ClassConfusion by label", confusions)
     shares = {k: 100 * errors_by_closeness(similarity, v) for k, v in confusions.items()}
     even = 100 / (len(similarity.classes) - 1)
-    styles, shown = style.method_styles(shares), min(_NEAREST, len(similarity.classes) - 1)
+    fills = style.bar_fills(style.method_styles(shares))
+    shown = min(_NEAREST, len(similarity.classes) - 1)
     figure = style.new_figure(
         "Do errors fall on the classes that were near to begin with?",
         f"Nearness in the features of {similarity.label}, before learning. "
@@ -127,7 +128,7 @@ def errors_to_nearest(
             x=np.arange(1, shown + 1),
             y=share[:shown].round(3),
             name=f"{style.short(label)}: {share[:shown].sum():.0f} %",
-            marker_color=styles[label].color,
+            marker=fills[label],
             text=[f"{v:.0f}" for v in share[:shown]],
             textposition="outside",
             hovertemplate=f"<b>{label}</b>: %{{y:.1f}} % of its errors<extra></extra>",

@@ -164,8 +164,8 @@ def _hover(one: storage.MethodStorage, t: int) -> str:
 
 
 _COLUMNS = (
-    ("method", 130),
-    ("stores", 115),
+    ("method", 165),
+    ("stores", 130),
     ("deployed,<br>after task 1", 95),
     ("growth<br>per task", 80),
     ("training state,<br>after task 1", 105),

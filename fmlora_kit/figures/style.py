@@ -9,6 +9,7 @@ averages.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
@@ -131,7 +132,7 @@ METHOD_STYLES = {
     "full_finetuning": LineStyle(_CHARCOAL, "solid", "cross"),
     "frozen_backbone": LineStyle(_CHARCOAL, "dot", "cross-open"),
     "nearest_class_mean": LineStyle(_NAVY, "dash", "star-open"),
-    "streaming_lda": LineStyle(_BLUE, "longdashdot", "pentagon"),
+    "streaming_lda": LineStyle(_PURPLE, "longdashdot", "pentagon"),
     "ranpac": LineStyle(_GREEN, "solid", "hexagon"),
     "joint": LineStyle(_CHARCOAL, "dash", "hourglass"),
 }
@@ -153,6 +154,17 @@ def method_styles(labels: Iterable[str]) -> dict[str, LineStyle]:
     rest = (label for label in labels if label not in known)
     styles |= dict(zip(rest, cycle(looks), strict=False))
     return {label: styles[label] for label in labels}
+
+
+def bar_fills(styles: Mapping[str, LineStyle]) -> dict[str, dict]:
+    """Fills of bars, which have neither dash nor symbol: stripes where a colour comes again."""
+    seen: Counter[str] = Counter()
+    fills = {}
+    for label, look in styles.items():
+        shape = ("", "/", "x", ".", "-")[seen[look.color] % 5]
+        seen[look.color] += 1
+        fills[label] = {"color": look.color, "pattern": {"shape": shape, "size": 6}}
+    return fills
 
 
 def faded(color: str, opacity: float = 0.18) -> str:

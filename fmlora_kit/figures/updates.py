@@ -14,7 +14,7 @@ from fmlora_kit.analysis import subspaces, updates
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import style
-from fmlora_kit.figures.curves import Records, single
+from fmlora_kit.figures.curves import Records, single, styles_of
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.maps import color_bar
 from fmlora_kit.figures.subspaces import WITHIN_NAMES, mean_of_known, one_each, side_titles
@@ -217,7 +217,7 @@ def _compare_energies(table: dict[str, Record]) -> go.Figure:
         "Squared Frobenius norm, summed over layers: how far the model has moved from the frozen "
         "one.",
     )
-    styles = style.method_styles(table)
+    styles = styles_of({label: (one,) for label, one in table.items()})
     longest = max(table.values(), key=lambda r: len(r.tasks))
     for label, one in table.items():
         line_style = styles[label]

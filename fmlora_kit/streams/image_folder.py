@@ -105,9 +105,7 @@ def image_folder(
         "source": f"folder {os.fsencode(root.resolve().name).decode('utf-8', 'replace')}",
         "layout": layout,
         "split": "folders" if layout == SPLIT else by_seed,
-        "class_order": "as given"
-        if classes is not None
-        else sampling.order_in_words(class_order, ALPHABET),
+        "class_order": order,
         **other_files(root, layout),
         "partial": sampling.partial_note([], n_train, n_test),
     }

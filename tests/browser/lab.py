@@ -28,7 +28,7 @@ SETTINGS = {
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
 NO_BUILD = {"buildCheck": False, "buildAvailable": False}  # the check takes seconds, in node
-PATIENCE = 120  # seconds; only against what hangs
+PATIENCE = 900  # seconds; only against what hangs
 LAPTOP = {"width": 1300, "height": 1000}  # pixels
 
 READY = """() => {

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+RUN_IT = ", a dashboard: run the notebook to use it."  # of a widget with figures, in words
 WIDGET_NOTE = (
     '<p class="widget-note">Here stands a dashboard: run the notebook to use it. '
     "The same as a plain figure follows.</p>"
@@ -166,7 +167,8 @@ def take_figures(notebook: NotebookNode) -> dict[str, dict]:
                 element = plot(name, label, layout.get("height", 450))
                 output["data"] = {"text/html": element}
             elif WIDGET in data:
-                dashboard = re.match(r"\w+(\(|, a dashboard)", data.get("text/plain", ""))
+                words = data.get("text/plain", "")
+                dashboard = RUN_IT in words or re.match(r"\w+\(", words)
                 # Anything else is a progress bar, which has done its work.
                 output["data"] = {"text/html": WIDGET_NOTE if dashboard else ""}
     return figures

@@ -22,16 +22,15 @@ import nbformat
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
-from fmlora_kit.commands.pages.notebooks import PLOTLY_JS, WIDGET, bare
+from fmlora_kit.commands.pages.notebooks import PLOTLY_JS, RUN_IT, WIDGET, bare
 from fmlora_kit.figures.show import PLOTLY
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PICTURE = "image/jpeg"
-WIDTH = 900  # pixels, as wide as GitHub shows them
+WIDTHS = 900, 1200  # pixels, of one figure (as wide as GitHub shows it), and of two side by side
 QUALITY = 70  # of the JPEG
-RUN_IT = ", a dashboard: run the notebook to use it."
 STATE = "application/vnd.jupyter.widget-state+json"
 _PAGE = '<body style="margin: 0; display: grid; background: white">'
 _DRAW = """([stills, columns]) => {
@@ -75,7 +74,7 @@ def _add(notebook: NotebookNode, page: Page) -> int:
             if figures:
                 shown = [bare(each[PLOTLY]) for each in figures]
                 data[PICTURE] = b64encode(draw(shown, page)).decode()
-                output.metadata[PICTURE] = {"alt": words, "of": fingerprint(shown)}
+                output.metadata[PICTURE] = {"of": fingerprint(shown)}
                 n += 1
     return n
 
@@ -91,7 +90,7 @@ def draw(figures: Sequence[dict], page: Page) -> bytes:
     columns = min(2, len(figures))
     heights = [int(figure["layout"].get("height", 450)) for figure in figures]
     rows = [max(heights[k : k + columns]) for k in range(0, len(heights), columns)]
-    page.set_viewport_size({"width": WIDTH, "height": sum(rows)})
+    page.set_viewport_size({"width": WIDTHS[columns - 1], "height": sum(rows)})
     page.set_content(_PAGE)
     page.add_script_tag(path=PLOTLY_JS)
     stills = [figure | {"config": {"staticPlot": True}} for figure in figures]
