@@ -3,6 +3,7 @@
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from nbval_tolerance import PLOTLY
 
 
 def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, lab):
@@ -35,3 +36,20 @@ def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, la
     assert any(url.startswith("ws://127.0.0.2:9/e") for url in notebook.requests)
     assert any("nobody catches me" in error for error in notebook.errors)
     assert lab.token not in lab.log.read_text()
+
+
+def test_stored_figures_are_live_on_opening_and_lead_nowhere(open_notebook, lab):
+    path = lab.notebooks / "02_task_similarity.ipynb"
+    outputs = [
+        o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", ())
+    ]
+    n = sum(PLOTLY in output.get("data", {}) for output in outputs)
+    notebook = open_notebook(path.name)
+    plots = notebook.page.locator(".jp-RenderedPlotly .plot-container")
+    plots.nth(n - 1).wait_for()  # a stored PNG would be shown in their place
+    assert plots.count() == n > 1
+    titles = notebook.page.locator(".modebar-btn").evaluate_all(
+        "buttons => buttons.map(button => button.dataset.title)"
+    )
+    assert titles and not [title for title in titles if "hare" in title or "Plotly" in title]
+    assert not notebook.requests
