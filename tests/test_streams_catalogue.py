@@ -15,9 +15,12 @@ from fmlora_kit.streams.catalogue import (
     STREAMS,
     decoded_gigabytes,
     expected_hours,
+    paper_work,
     preset,
+    protocols,
 )
 from fmlora_kit.streams.files import read_list
+from fmlora_kit.training import lessons
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -75,6 +78,21 @@ def test_hours_by_hand():
     # 50,000 images in batches of 128 are 391 steps; 20 epochs of them at 0.36 s are 2815.2 s.
     assert expected_hours(0.36, 50_000, 20, 128) == pytest.approx(2815.2 / 3600)
     assert expected_hours(3600.0, 1, 1, 128) == 1.0
+
+
+def test_the_work_at_paper_scale_by_hand():
+    found = paper_work()["cifar100"]  # 391 steps an epoch; 60,000 images of 224 x 224 x 3 bytes
+    assert found["steps of 128"] == 20 * 391 and found["GB at 224 px"] == 9.0
+    assert paper_work(batch_size=50_000)["cifar100"]["steps of 50000"] == 20
+    step = {"seconds": 0.36, "batch_size": 128}
+    assert lessons.hours_of(step)["cifar100"] == f"{2815.2 / 3600:.1f}"
+    assert set(lessons.hours_of(None).values()) == {"not measured here"}
+    assert lessons.hours_of(None).keys() == paper_work().keys()
+
+
+def test_every_preset_is_among_the_protocols():
+    assert protocols().keys() == PRESETS.keys()
+    assert protocols()["imagenet-r-5"]["tasks"] == 5
 
 
 def test_gigabytes_by_hand():

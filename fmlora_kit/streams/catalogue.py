@@ -34,6 +34,8 @@ DATA_SETS: dict[str, DataSet] = {
 PRESETS: dict[str, Preset] = {
     name: each for data in DATA_SETS.values() for name, each in data.presets.items()
 }
+# Passes over each task that published codes take.
+PAPER_EPOCHS = {"cifar100": 20, "imagenet_r": 50, "cub200": 50, "domainnet": 5}
 # Training and test images of the benchmarks that have one split.
 N_IMAGES: dict[str, tuple[int, int]] = {
     name: data.split for name, data in DATA_SETS.items() if data.split
@@ -61,6 +63,39 @@ def preset(name: str, folder: str | Path, seed: int = 0, **options: object) -> S
             raise checks.fail(key, rule, value)
     stream = STREAMS[chosen.stream](folder, seed, **{**chosen.options, **options})
     return replace(stream, about={**stream.about, "preset": name})
+
+
+def protocols() -> dict[str, dict[str, object]]:
+    """What each preset is, by its name: its data set, how many tasks, and whose protocol."""
+    return {
+        name: {
+            "data set": each.stream,
+            "tasks": each.options.get("n_tasks", "one per domain"),
+            "whose": each.whose,
+        }
+        for name, each in PRESETS.items()
+    }
+
+
+def paper_work(batch_size: int = 128, image_size: int = 224) -> dict[str, dict[str, float]]:
+    """What a benchmark takes at paper scale, by its name: images, epochs, steps, memory.
+
+    Args:
+        batch_size: images per step.
+        image_size: pixels a side of all images, decoded, in gigabytes.
+    """
+    batch_size = checks.integer("batch_size", batch_size, 1)
+    found = {}
+    for name, epochs in PAPER_EPOCHS.items():
+        n_train, n_test = N_IMAGES[name]
+        found[name] = {
+            "training images": n_train,
+            "test images": n_test,
+            "epochs": epochs,
+            f"steps of {batch_size}": epochs * math.ceil(n_train / batch_size),
+            f"GB at {image_size} px": round(decoded_gigabytes(n_train + n_test, image_size), 1),
+        }
+    return found
 
 
 def expected_hours(seconds_per_step: float, n_images: int, epochs: int, batch_size: int) -> float:

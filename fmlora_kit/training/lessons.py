@@ -26,7 +26,7 @@ from fmlora_kit.methods import METHODS, Method
 from fmlora_kit.record import Record, RecordError, load_briefs, load_records
 from fmlora_kit.record.card import COMPUTES
 from fmlora_kit.streams import Stream
-from fmlora_kit.streams.catalogue import PRESETS
+from fmlora_kit.streams.catalogue import N_IMAGES, PAPER_EPOCHS, PRESETS, expected_hours
 from fmlora_kit.streams.rendering import SCRIPTS
 from fmlora_kit.training import Budget, pick_device, run, start_record
 
@@ -160,6 +160,17 @@ def measured_step(method: str = "fmlora", folder: str | Path = "../build/bench")
     made = {key: summary["made"][key] for key in ("backbone", "image_size", "device", "batch_size")}
     peak = last["peak_bytes"] / 1e9
     return {**made, "task": last["task"], "seconds": last["seconds"]["median"], "gigabytes": peak}
+
+
+def hours_of(step: Mapping | None) -> dict[str, str]:
+    """Hours of training at paper scale by benchmark, from what `measured_step` found."""
+    if step is None:
+        return dict.fromkeys(PAPER_EPOCHS, "not measured here")
+    seconds, size = step["seconds"], step["batch_size"]
+    return {
+        name: f"{expected_hours(seconds, N_IMAGES[name][0], epochs, size):.1f}"
+        for name, epochs in PAPER_EPOCHS.items()
+    }
 
 
 def device() -> torch.device:
