@@ -36,9 +36,11 @@ SMALL, SMALL_NO_PROMPT = "fmlora_r32", "fmlora_r32_no_prompt"
 _SMALL = {"flora": FLoRA(max_rank=32, maps=("q", "v"))}
 VARIANTS = {NO_PROMPT: {"dmp": None}, SMALL: _SMALL, SMALL_NO_PROMPT: {**_SMALL, "dmp": None}}
 PEFT, PEFT_WIDE, PEFT_ALL = "peft_lora", "peft_lora_r32", "peft_lora_r64"
+PEFT_DORA = "peft_dora"
 _LINEAR = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")  # of a block: all of its linear maps
 PEERS = {  # rank and maps as published; those of the small FM-LoRA; those of the default one
     PEFT: {},
+    PEFT_DORA: {"dora": True},
     PEFT_WIDE: {"rank": 32},
     PEFT_ALL: {"rank": FLoRA().max_rank, "maps": _LINEAR},
 }
@@ -80,7 +82,11 @@ class ShortLimit(FrozenLimit):
 
 
 class PEFTLoRA(TimmPass):
-    """PEFT's own LoRA of rank r on ``maps`` of every block; ImportError without `peft`."""
+    """PEFT's own LoRA of rank r on ``maps`` of every block; ImportError without `peft`.
+
+    With ``dora`` its weight-decomposed kind, whose norm of each output row trains too (Liu et al.
+    2024, arXiv 2402.09353).
+    """
 
     name = PEFT
 
@@ -91,12 +97,13 @@ class PEFTLoRA(TimmPass):
         *,
         rank: int = 10,
         maps: Sequence[str] = _LINEAR[:1],
+        dora: bool = False,
         **options,
     ):
         from peft import LoraConfig, inject_adapter_in_model  # a peer, no part of this package
 
         super().__init__(backbone, n_classes, **options)
-        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(maps))
+        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(maps), use_dora=dora)
         inject_adapter_in_model(config, self.vit)
 
     def parts(self) -> list[nn.Parameter]:
