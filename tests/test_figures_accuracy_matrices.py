@@ -16,7 +16,7 @@ def test_a_matrix_per_label_on_one_scale():
     assert ours.coloraxis == theirs.coloraxis == "coloraxis"
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 100)
     assert [a.text for a in figure.layout.annotations] == ["ours", "theirs"]
-    assert list(figure.layout.yaxis2.ticktext) == ["1 task A", "2 task B", "3 task C"]
+    assert list(figure.layout.yaxis2.ticktext) == ["task A", "task B", "task C"]
 
 
 def test_seeds_are_averaged_as_far_as_all_came():
