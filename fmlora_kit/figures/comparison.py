@@ -28,9 +28,9 @@ _OURS = METHOD_STYLES[OURS]
 _OURS_STYLE = {"color": _OURS.color, "symbol": _OURS.symbol, "size": 11}
 _OTHER_STYLE = {"color": NEUTRAL, "symbol": "circle", "size": 8}
 _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
-_DOTS_ROW = 13  # pixels
+_DOTS_ROW = 12.5  # pixels
 _GAP = 52  # pixels between two panels: the upper one's ticks, the lower one's name
-_ABOVE, _BELOW = 80, 72  # pixels
+_ABOVE, _BELOW = 92, 72  # pixels
 
 
 @draws(Comparison, alone=False, forms=(Mapping,))

@@ -70,7 +70,7 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     figure = style.new_figure(
         f"Who was forgotten, and by whom, after {n} tasks: {run_name(record)}",
         f"{_answer(table, names)}<br>Colour: test images right when learned and wrong now, by the "
-        "task they are taken for. Number: the change of accuracy in points, white less colour.",
+        "task they are taken for. Number: change of accuracy (points).",
         height=max(420, 170 + 50 * n),
         barmode="relative",
         margin={"t": 90},
