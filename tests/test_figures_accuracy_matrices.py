@@ -39,6 +39,15 @@ def test_many_runs_take_more_rows_and_many_tasks_no_numbers():
     assert figure.data[0].texttemplate == ""
 
 
+def test_names_stand_beneath_the_lowest_maps_and_of_many_only_some():
+    figure = accuracy_matrix({f"run {k}": plausible_record(40, seed=k) for k in range(4)})
+    shown = [figure.layout[f"xaxis{k}"].showticklabels for k in ("", 2, 3, 4)]
+    assert shown == [False, True, True, True]  # the fourth lies beneath the first
+    names = plausible_record(40).task_names
+    for axis in (figure.layout.xaxis2, figure.layout.yaxis4):
+        assert list(axis.ticktext) == list(names[::2]) and axis.tickvals[-1] == 38
+
+
 def test_nothing_to_draw_is_named():
     with pytest.raises(ValueError, match="must be of a run with a finished task, got 0"):
         accuracy_matrix({"a": make_record(n_done=0)})

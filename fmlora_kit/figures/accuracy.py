@@ -139,6 +139,7 @@ def _progress(record: Record) -> str:
 
 _MATRIX_COLUMNS = 3
 _LONG = 8  # tasks: more leave no room for numbers in cells
+_NAMED = 20  # most names beside one another
 
 
 def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
@@ -174,10 +175,12 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
             hoverongaps=False,
             **where,
         )
-        names = style.name_ticks(task_label(name, 11) for name in runs[0].task_names[:n])
+        names, step = [task_label(name, 11) for name in runs[0].task_names[:n]], -(-n // _NAMED)
+        ticks = style.name_ticks(names) | {"tickvals": [*range(0, n, step)]}
+        ticks["ticktext"] = names[::step]
         lowest = k + columns >= len(table)  # the same tasks stand in all panels of a column
-        figure.update_xaxes(names, tickangle=-90, showticklabels=lowest, **where)
-        figure.update_yaxes(names, autorange="reversed", **where)
+        figure.update_xaxes(ticks, tickangle=-90, showticklabels=lowest, **where)
+        figure.update_yaxes(ticks, autorange="reversed", **where)
     figure.update_xaxes(title_text="test set of task", row=rows)
     return figure
 

@@ -148,10 +148,8 @@ def mean_drift(drift: MeanDrift) -> go.Figure:
     moved, left = (100 * each[-1] for each in (drift.moved, drift.left))
     looks, names = task_looks(len(drift.task_names)), np.array(drift.names)
     for i, task in enumerate(drift.task_names[: len(drift.moved) - 1]):
-        own, look = (
-            drift.tasks == i,
-            {"color": looks[i].color, "size": 9, "symbol": looks[i].symbol},
-        )
+        own = drift.tasks == i
+        look = {"color": looks[i].color, "size": 9, "symbol": looks[i].symbol}
         figure.add_scatter(
             x=moved[own].round(2),
             y=left[own].round(2),

@@ -4,8 +4,8 @@ Figures are white cards in a dark theme too, on purpose: no text has a contrast 
 and on JupyterLab's #111 alike, and an untrusted notebook has no script to change it.
 
 Colours stand out from white by 3 : 1 at least and are told apart without red, green or blue cones:
-the dark half of the Okabe-Ito palette (Okabe and Ito, "Color Universal Design", 2008), and four
-that a search put farthest from it, from black and from one another. Black is kept for averages.
+the dark half of the Okabe-Ito palette (Okabe and Ito, "Color Universal Design", 2008), brown, and
+three that a search put farthest from these, from one another and from black, which averages have.
 """
 
 from __future__ import annotations
