@@ -122,7 +122,8 @@ def test_of_many_classes_no_matrix_is_made_anew_and_ties_go_to_the_first(monkeyp
 
 def test_of_many_classes_similarity_makes_no_matrix_of_all_their_pairs(monkeypatch):
     rng, n = np.random.default_rng(0), 1_000
-    made = at(rng.normal(size=(n, 2)), spread=0.1)
+    features = rng.normal(size=(1, 2 * n, 2))
+    made = make_history(5, n_classes=n // 5, per_class=2, features=features, learned=[0])
     monkeypatch.setattr(similarity, "_AT_ONCE", 50)
     task_similarity(at(np.eye(4)), at(np.eye(4)))  # imports
     with peak() as bytes_:

@@ -87,24 +87,20 @@ def task_similarity(
     # Whitened once, Mahalanobis distances are Euclidean ones, d instead of d^2 products a pair.
     root = np.linalg.cholesky(np.linalg.inv(covariance))
     white, images = means @ root, test.features[moment]
-    nearest = classes[
-        np.concatenate([_apart(part @ root, white).argmin(axis=1) for part in _parts(images)])
-    ]
-    owner = dict(zip(classes.tolist(), tasks.tolist(), strict=True))
-    taken = np.array([owner[c] for c in nearest.tolist()])
-    n = len(train.task_names)
+    nearest = [_apart(part @ root, white).argmin(axis=1) for part in _parts(images)]
+    nearest, n = np.concatenate(nearest), len(train.task_names)
+    taken = np.zeros((n, n))
+    np.add.at(taken, (test.tasks, tasks[nearest]), 1)
     return TaskSimilarity(
         label=train.label,
         affinity=_affinity([means[tasks == i] for i in range(n)]),
-        confusion=np.array(
-            [[np.mean(taken[test.tasks == i] == j) for j in range(n)] for i in range(n)]
-        ),
+        confusion=taken / np.bincount(test.tasks, minlength=n)[:, None],
         means=white,
         classes=classes,
         names=tuple(train.names[row] for row in rows),
         tasks=tasks,
         task_names=train.task_names,
-        accuracy=float(np.mean(nearest == test.labels)),
+        accuracy=float(np.mean(classes[nearest] == test.labels)),
     )
 
 
