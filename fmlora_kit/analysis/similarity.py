@@ -130,16 +130,10 @@ def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -
     return found / total
 
 
-def _places(values: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """(k,) places of some values when all are sorted; of equal ones the first comes first."""
-    if not which.size:
-        return which
-    rising = np.sort(values)
-    low, high = (np.searchsorted(rising, values[which], side=side) for side in ("left", "right"))
-    ties = np.flatnonzero(high - low > 1)
-    for k in ties:
-        low[k] += np.count_nonzero(values[: which[k]] == values[which[k]])
-    return low
+def _places(values: np.ndarray, which: np.ndarray) -> list[int]:
+    """Places of some values when all are sorted; of equal ones the first comes first."""
+    counted = np.count_nonzero
+    return [counted(values < values[k]) + counted(values[:k] == values[k]) for k in which]
 
 
 def _fit(
