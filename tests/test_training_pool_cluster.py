@@ -149,3 +149,8 @@ def test_who_reaches_the_scheduler_is_told_of_beside_the_command_with_options_th
         assert named == {"--tls-ca-file", "--tls-cert", "--tls-key"}
         for program in (dask_scheduler, dask_worker):
             assert named <= {option for each in program.main.params for option in each.opts}
+    variables = re.findall("DASK_[A-Z_]+", pool.__doc__)
+    asked = dask.config.collect_env(dict.fromkeys(variables, "file"))["distributed"]["comm"]["tls"]
+    assert asked == {"ca_file": "file", "client": {"cert": "file", "key": "file"}}
+    known = dask.config.get("distributed.comm.tls")
+    assert "ca-file" in known and asked["client"].keys() <= known["client"].keys()
