@@ -4,18 +4,21 @@ import json
 import os
 import sys
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 
+import nbformat
 import pytest
+from helpers.workshop import workshop_notebook, write_notebook
 
+from fmlora_kit import commands
 from fmlora_kit.__main__ import main
 from fmlora_kit.commands import lab, lab_copy
+from fmlora_kit.commands.workshop_build import BEGIN, STUB
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = (
-    *("01_quickstart.ipynb", "07_a.ipynb", "10_b.ipynb"),
-    *("workshop/w1.ipynb", "workshop/w2.ipynb"),
-)
+NUMBERED = ("01_quickstart.ipynb", "07_a.ipynb", "10_b.ipynb")
+TAUGHT = ("workshop/w1.ipynb", "workshop/w2.ipynb")
 
 
 @pytest.fixture
@@ -36,8 +39,10 @@ def opened(monkeypatch):
 def kit(monkeypatch, tmp_path):
     """A checkout with five notebooks, which stands for the one that the program lies in."""
     kit = tmp_path / "a kit"
-    for name in NOTEBOOKS:
+    for name in NUMBERED:
         write(kit / "notebooks" / name, f"original of {name}")
+    for name in TAUGHT:
+        write_notebook(kit / "notebooks" / name)
     (kit / "pyproject.toml").touch()
     monkeypatch.setattr(lab, "__file__", str(kit / "fmlora_kit" / "commands" / "lab.py"))
     (tmp_path / "elsewhere").mkdir()
@@ -60,7 +65,7 @@ def test_a_copy_of_the_notebooks_is_opened_from_anywhere(opened, kit, capsys):
     assert opened[1][1:] == [str(mine / "10_b.ipynb"), "--no-browser", "--port=1"]
     assert os.environ["PLOTLY_RENDERER"] == "plotly_mimetype"
     assert capsys.readouterr().out == ""
-    for name in NOTEBOOKS:
+    for name in NUMBERED:
         assert (mine / name).read_text() == f"original of {name}"
     assert "fmlora_notebooks/" in (ROOT / ".gitignore").read_text().splitlines()
 
@@ -74,14 +79,17 @@ def test_what_was_worked_in_stays_and_the_rest_follows_the_originals(opened, kit
     capsys.readouterr()
     assert main(["lab"]) == 0  # nothing has changed on the other side: nothing to say
     assert capsys.readouterr().out == ""
-    for name in ("01_quickstart.ipynb", "07_a.ipynb", "workshop/w1.ipynb", "11_new.ipynb"):
+    for name in ("01_quickstart.ipynb", "07_a.ipynb", "11_new.ipynb"):
         write(theirs / name, "of a new version")
+    changed = workshop_notebook()
+    changed.cells[-1].source = "1 + 2"
+    write_notebook(theirs / "workshop" / "w1.ipynb", changed)
     assert main(["lab", "11"]) == 0
     told = capsys.readouterr().out
     assert told.count("\n") == 1 and ": 07_a, w1 (fmlora lab --fresh 07 " in told
     assert (mine / "01_quickstart.ipynb").read_text() == "of a new version"
     assert (mine / "11_new.ipynb").read_text() == "of a new version"
-    assert (mine / "workshop" / "w2.ipynb").read_text() == "original of workshop/w2.ipynb"
+    assert STUB in (mine / "workshop" / "w2.ipynb").read_text()
     for name in ("07_a.ipynb", "10_b.ipynb", "workshop/w1.ipynb", "my own.ipynb", "records/x"):
         assert (mine / name).read_text() == "mine"
     assert main(["lab", "my"]) == 0
@@ -123,7 +131,7 @@ def test_a_lost_manifest_makes_all_of_it_yours(opened, kit, damage, capsys):
     assert main(["lab"]) == 0
     assert ": 07_a (fmlora lab --fresh 07 " in capsys.readouterr().out
     assert (mine / "07_a.ipynb").read_text() == "mine"
-    assert json.loads(manifest.read_text()).keys() == set(NOTEBOOKS) - {"07_a.ipynb"}
+    assert json.loads(manifest.read_text()).keys() == {*NUMBERED, *TAUGHT} - {"07_a.ipynb"}
 
 
 def test_an_installed_package_holds_the_notebooks(opened, kit, tmp_path, monkeypatch):
@@ -156,20 +164,53 @@ def test_notebooks_that_are_somebodys_already_are_opened_where_they_are(opened, 
     monkeypatch.chdir(kit / "notebooks")
     assert main(["lab", "w1"]) == 0
     assert opened[0][1] == str(kit / "notebooks" / "workshop" / "w1.ipynb")
-    with pytest.raises(SystemExit, match="2"):
-        main(["lab", "--fresh", "01"])
+    for words in (["--fresh", "01"], ["--solved", "w1"]):  # of what is not at hand
+        with pytest.raises(SystemExit, match="2"):
+            main(["lab", *words])
     assert not (kit / "fmlora_notebooks").exists()
 
 
-def test_the_workshop_as_students_have_it_once_it_is_built(opened, kit, capsys):
+def test_nobody_is_shown_a_solution_unasked(opened, kit):
     assert main(["lab", "w1"]) == 0
-    write(kit / lab.BUILT / "w1.ipynb", "unsolved")
+    mine = kit / "fmlora_notebooks"
+    taught, solved = mine / "workshop" / "w1.ipynb", mine / "solved" / "w1.ipynb"
+    assert opened[-1][1] == str(taught) and not solved.exists()
+    for path in sorted(mine.glob("workshop/*.ipynb")):
+        sources = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+        assert any(STUB in each for each in sources)
+        assert not any(BEGIN in each or "secret" in each for each in sources)
+    write(taught, "mine")
+    assert main(["lab", "--solved", "w1"]) == 0
+    assert opened[-1][1] == str(solved)
+    assert solved.read_text() == (kit / "notebooks" / "workshop" / "w1.ipynb").read_text()
+    write(solved, "mine too")
+    assert main(["lab", "--solved", "--fresh", "w1"]) == 0
+    assert solved.with_stem("w1-mine-1").read_text() == "mine too" and BEGIN in solved.read_text()
+    assert main(["lab", "w1"]) == 0 and taught.read_text() == "mine"
+
+
+def test_a_solved_copy_of_an_older_kit_becomes_the_students_unless_it_was_worked_in(opened, kit):
+    mine = kit / "fmlora_notebooks"
+    assert main(["lab"]) == 0
+    made_of = json.loads((mine / lab_copy.MANIFEST).read_text())
+    for name in TAUGHT:  # what was copied before there were students' versions
+        text = (kit / "notebooks" / name).read_bytes()
+        (mine / name).write_bytes(text)
+        made_of[name] = sha256(text).hexdigest()
+    (mine / lab_copy.MANIFEST).write_text(json.dumps(made_of))
+    write(mine / "workshop" / "w2.ipynb", "mine")
     assert main(["lab", "w1"]) == 0
-    solved, built = (kit / p / "w1.ipynb" for p in ("fmlora_notebooks/workshop", lab.BUILT))
-    assert [call[1] for call in opened] == [str(solved), str(built)]
-    with pytest.raises(SystemExit, match="2"):
-        main(["lab", "--fresh", "w1"])
-    assert (kit / lab.BUILT / "w1.ipynb").read_text() == "unsolved"
+    assert BEGIN not in (mine / "workshop" / "w1.ipynb").read_text()
+    assert (mine / "workshop" / "w2.ipynb").read_text() == "mine"
+
+
+def test_without_what_jupyterlab_brings_one_line_says_so(opened, kit, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "fmlora_kit.commands.workshop_build")
+    monkeypatch.delattr(commands, "workshop_build")
+    monkeypatch.setitem(sys.modules, "nbconvert", None)
+    monkeypatch.setitem(sys.modules, "nbconvert.preprocessors", None)
+    assert main(["lab"]) == 1
+    assert capsys.readouterr().err == f"fmlora lab: error: {lab.NO_LAB}\n"
 
 
 def test_jupyterlab_fetches_no_news(opened, kit):

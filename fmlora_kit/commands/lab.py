@@ -3,7 +3,8 @@
     fmlora lab                       the first notebook
     fmlora lab 07                    another one, by how its name begins
     fmlora lab --fresh 07            the original again; yours is kept under another name
-    fmlora lab w1                    the first of the workshop, as students have it once it is built
+    fmlora lab w1                    the first of the workshop, as students have it
+    fmlora lab --solved w1           the same with its solution
     fmlora lab -- --no-browser       what stands behind -- is JupyterLab's
 
 What opens is a copy, in the folder fmlora_notebooks: of the checkout, or of where you are if the
@@ -25,13 +26,12 @@ from fmlora_kit.commands.arguments import make_parser
 
 SETTINGS = Path(__file__).parent / "jupyter"  # holds labconfig/, which JupyterLab reads
 FIRST = "01_quickstart.ipynb"
-BUILT = Path("build/workshop")  # where `fmlora workshop build` puts the students' notebooks
 NO_NOTEBOOKS = (
     "the notebooks are neither in the installed package nor in {} or above it. Install it again, "
     "or fetch the source, and run fmlora lab inside of it"
 )
 NO_LAB = "JupyterLab is not installed: pip install 'fmlora_kit[notebooks]'"
-EXAMPLE = "fmlora lab 01\nfmlora lab --fresh 07"
+EXAMPLE = "fmlora lab 01\nfmlora lab --fresh 07\nfmlora lab --solved w1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,22 +43,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("notebook", nargs="?", default="01", help=about)
     about = "open the original again, and keep what you made of it under another name"
     parser.add_argument("--fresh", action="store_true", help=about)
-    parser.usage = "fmlora lab [--fresh] [NOTEBOOK] [-- options of JupyterLab]"
+    about = "of the workshop's notebooks open those with the solutions"
+    parser.add_argument("--solved", action="store_true", help=about)
+    parser.usage = "fmlora lab [--fresh] [--solved] [NOTEBOOK] [-- options of JupyterLab]"
     asked = parser.parse_args(words[:cut])
     source = find_notebooks()
     folder, behind = find_workplace(source), ()
     if folder != source:
         if not folder.exists():
             print(f"Notebooks to work in: {folder}. The originals stay as they are.")
-        behind = lab_copy.refresh(source, folder)
-    found = _notebooks(folder)
+        try:
+            behind = lab_copy.refresh(source, folder, solved=asked.solved)
+        except ModuleNotFoundError as error:  # nbconvert, which JupyterLab brings
+            raise ImportError(NO_LAB) from error
+    workshop = lab_copy.SOLVED if asked.solved else lab_copy.WORKSHOP
+    places = folder, folder / workshop
+    found = [p for place in places for p in sorted(place.glob("*.ipynb"), key=lambda p: p.stem)]
     chosen = next((path for path in found if path.name.startswith(asked.notebook)), None)
     if chosen is None:
         names = ", ".join(path.stem for path in found)
         parser.error(f"NOTEBOOK must begin like one of {names}, got {asked.notebook!r}")
     if asked.fresh:
-        name = chosen.relative_to(folder).as_posix() if chosen.is_relative_to(folder) else None
-        if folder == source or name not in lab_copy.originals(source):
+        name = chosen.relative_to(folder).as_posix()
+        if folder == source or name not in lab_copy.originals(source, solved=asked.solved):
             rule = "be asked of a notebook whose original comes with the kit"
             parser.error(f"--fresh must {rule}, got {chosen}")
         if kept := lab_copy.copy_again(source, folder, name):
@@ -96,17 +103,6 @@ def find_workplace(source: Path) -> Path:
     here = Path.cwd()
     places = [root / lab_copy.NAME for root in (here, *here.parents)]
     return next((p for p in places if (p / lab_copy.MANIFEST).is_file()), places[0])
-
-
-def _notebooks(folder: Path) -> list[Path]:
-    """The notebooks that can be opened: those of ``folder``, then the workshop's."""
-    built = folder.parent / BUILT  # nobody is shown a solution unasked
-    workshop = built if any(built.glob("*.ipynb")) else folder / "workshop"
-    return [
-        path
-        for place in (folder, workshop)
-        for path in sorted(place.glob("*.ipynb"), key=lambda path: path.stem)
-    ]
 
 
 def open_lab(notebook: Path, root: Path, options: Sequence[str] = ()) -> int:

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from fmlora_kit.checks import shown
 from fmlora_kit.commands.arguments import add_command, folder, make_parser, names, out_folder, whole
-from fmlora_kit.commands.lab import BUILT, find_notebooks
+from fmlora_kit.commands.lab import find_notebooks
 from fmlora_kit.commands.workshop_check import NotReadyError, looks
 
 ABOUT = "An afternoon's workshop: check a laptop, make what the students get."
+BUILT = Path("build/workshop")
 TITLE = "FM-LoRA in an afternoon"
 PLATFORMS = ("linux", "macos", "windows")
 CHECK = "fmlora workshop check --seconds 10"

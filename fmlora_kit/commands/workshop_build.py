@@ -66,6 +66,14 @@ def for_reading(notebook: NotebookNode) -> NotebookNode:
     return _processed(notebook, (ClearOutputPreprocessor(), of_widgets))
 
 
+def written(path: Path, make=for_students) -> str:
+    """``make(notebook)`` of the notebook at ``path``, as a file holds it; ValueError as `build`."""
+    try:
+        return nbformat.writes(make(nbformat.read(path, as_version=4))) + "\n"
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+
+
 def build(sources: Iterable[Path], folder: Path, make=for_students, *, force=False) -> list[Path]:
     """Write ``make(notebook)`` of every notebook into ``folder``; return the files.
 
@@ -75,11 +83,7 @@ def build(sources: Iterable[Path], folder: Path, make=for_students, *, force=Fal
     """
     made = {}
     for path in sources:
-        try:
-            notebook = make(nbformat.read(path, as_version=4))
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from None
-        made[folder / path.name] = nbformat.writes(notebook) + "\n"
+        made[folder / path.name] = written(path, make)
     changed = [p for p, text in made.items() if p.exists() and p.read_text("utf-8") != text]
     if changed and not force:
         raise FileExistsError(

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import torch
 
-from fmlora_kit.backbones.batches import precision
+from fmlora_kit.backbones.batches import autocasts, precision
 from fmlora_kit.checks import instance
 
 __all__ = ["describe_device", "import_extra", "is_watched", "pick_device", "precision"]
@@ -41,7 +41,7 @@ def describe_device(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
     """What a record says of where a model of this ``dtype`` trains, and in which numbers."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     numbers = str(dtype).removeprefix("torch.")
-    if device.type == "cuda" and dtype == torch.float32:  # autocast leaves float64 as it is
+    if autocasts(device) and dtype == torch.float32:  # autocast leaves float64 as it is
         numbers = "float32, bfloat16 autocast"
     return {"device": name, "numbers": numbers}
 
