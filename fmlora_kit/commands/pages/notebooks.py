@@ -83,8 +83,8 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
 @media (max-width: 600px) { main, nav, footer { padding: 0 14px; } }
 @media print {
   .output_html, table, math { overflow: visible !important; }
-  table { font-size: 12px; }
-  th, td { padding: 3px 6px; overflow-wrap: anywhere; }
+  table { font-size: 12px !important; }
+  th, td { padding: 3px 6px !important; white-space: normal !important; overflow-wrap: anywhere; }
 }
 ol.series { list-style: none; padding: 0; }
 ol.series li { margin: 0; padding: 11px 0; border-bottom: 1px solid var(--line); }
