@@ -19,7 +19,7 @@ LAB_SETTINGS := fmlora_kit/commands/jupyter/labconfig/default_setting_overrides.
 export PLOTLY_RENDERER := plotly_mimetype
 
 .PHONY: help env demo lab test test-browser fuzz lint notebooks site gallery pretrain pretrain-photos \
-    ablation compare bench workshop wheelhouse clean
+    ablation compare bench gpu workshop wheelhouse clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -83,6 +83,10 @@ compare: $(READY)  ## every method on the four embedded streams, 3 seeds (about 
 
 bench: $(READY)  ## time a training step of every method, and PEFT's, on ViT-B/16: build/bench
 	@$(PY) -m fmlora_kit bench --out build/bench $(ARGS)
+
+gpu: $(READY)  ## what a GPU has to show, and a report to send back: build/gpu (ARGS=check, bench, hours, photos)
+	$(PY) -m pytest -rs -q tests/test_training_device.py
+	@$(PY) -m fmlora_kit gpu $(ARGS)
 
 clean:  ## remove what was built; keeps .venv (rm -r .venv removes that too)
 	rm -rf build dist .hypothesis .coverage .coverage.* .pytest_cache .ruff_cache

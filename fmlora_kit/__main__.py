@@ -26,6 +26,7 @@ COMMANDS = {
     "train": ("commands.train", "one run of one method into a folder"),
     "data": ("commands.data", "real images: list, show, check, or make up what there is"),
     "bench": ("commands.bench", "time a training step of every method, and of PEFT's LoRA"),
+    "gpu": ("commands.gpu", "what a GPU has to show: precision, resume, speed, hours"),
     "ablation": ("commands.ablation", "what each part of FM-LoRA is worth"),
     "site": ("commands.site", "offline pages of the notebooks, and pictures of figures"),
     "pretrain": ("commands.pretrain", "train an embedded backbone again: glyph_vit or photo_vit"),

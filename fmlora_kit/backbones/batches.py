@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -11,9 +13,27 @@ from torch import Tensor
 _AT_ONCE = 1024  # images copied to an accelerator at a time: a memory map is never read as a whole
 
 
+_FULL = ContextVar("full precision", default=False)
+
+
 def precision(device: torch.device) -> AbstractContextManager:
-    """bfloat16 autocast on CUDA; full precision elsewhere."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """bfloat16 autocast on CUDA, but not within `full_precision`; full precision elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=autocasts(device))
+
+
+def autocasts(device: torch.device) -> bool:
+    """Whether a forward pass on ``device`` computes in bfloat16 now."""
+    return device.type == "cuda" and not _FULL.get()
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Within it, forward passes compute in the model's own precision on CUDA too."""
+    before = _FULL.set(True)
+    try:
+        yield
+    finally:
+        _FULL.reset(before)
 
 
 def to_device(x: Tensor, device: torch.device) -> Tensor:

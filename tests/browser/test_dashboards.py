@@ -1,5 +1,7 @@
 """Every dashboard of the notebooks, in JupyterLab: each control, by keyboard, and what it shows."""
 
+import os
+import statistics
 import time
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,7 @@ SHORTEN = f"""import sys
 sys.path.append({str(Path(__file__).parent)!r})
 import short_lessons
 short_lessons.shorten()"""
+MOVES = int(os.environ.get("FMLORA_MOVES", "1"))  # of each control: times are their median
 PLACE = {  # where the keys go
     ipywidgets.Checkbox: "input[type=checkbox]",
     ipywidgets.Dropdown: "select",
@@ -106,11 +109,16 @@ def test_each_control_shows_what_the_record_says(
         twin, given = make(notebook, path, k, name)
         read = partial(notebook.shown, k)
         area.scroll_into_view_if_needed()
-        area.evaluate(WATCH)
         wait_for(shown(twin), read)
+        started = time.perf_counter()
+        notebook.start([k])
+        notebook.wait()
+        wait_for(shown(twin), read)
+        measured(f"{path.stem}: {name} opens", time.perf_counter() - started)
+        area.evaluate(WATCH)
         CHECKS[name](twin, given, read()["figures"], records)
         for control in parts(twin, CONTROLS):
-            seconds = move(area, twin, control, read)
+            seconds = statistics.median(move(area, twin, control, read) for _ in range(MOVES))
             CHECKS[name](twin, given, read()["figures"], records)
             assert seconds > 0
             measured(f"{path.stem}: {name}, {control.description}", seconds)
