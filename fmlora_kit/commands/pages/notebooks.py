@@ -89,6 +89,7 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
 ol.series { list-style: none; padding: 0; }
 ol.series li { margin: 0; padding: 11px 0; border-bottom: 1px solid var(--line); }
 ol.series p { margin: 2px 0 0; color: var(--soft); }
+@media print { .fmlora-table { max-height: none !important; } }
 """
 
 
