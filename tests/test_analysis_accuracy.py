@@ -65,6 +65,18 @@ def test_forgetting_of_the_hand_made_record():
     assert m.learning_accuracy(THREE_TASKS) == pytest.approx((0.9 + 0.8 + 0.6) / 3)
 
 
+def test_the_best_accuracy_is_from_before_the_last_task_as_the_text_says():
+    """Where a task ends at its best, t < T gives a number below zero and t <= T gives zero."""
+    a = np.array([[0.5, NAN], [0.6, 0.9]])
+    before, until = (np.nanmax(a[:k, 0]) - a[-1, 0] for k in (1, 2))
+    assert m.forgetting_max(a) == pytest.approx(before) == -0.1 and until == 0
+    ours, theirs = " ".join(m.forgetting_max.__doc__.split()).split("The codes of ")
+    assert "(max_{t<T} a[t,i] - a[T,i])" in ours and "Chaudhry et al." in ours
+    assert "PyCIL" not in ours and "below zero where a task ends at its best" in ours
+    assert theirs.startswith("PILOT, SD-LoRA, HiDe-Prompt and mammoth take the best of t <= T:")
+    assert "max_{t<T}" in m.DEFINITIONS["forgetting"]
+
+
 def test_accuracy_before_a_task_was_learned_is_not_forgotten():
     a = THREE_TASKS.copy()
     a[0, 1] = 1.0

@@ -49,6 +49,19 @@ def test_paired_difference_removes_what_the_seeds_share():
     assert not paired_difference([0.1, 0.5], [0.2, 0.3]).excludes_zero
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_what_is_infinite_has_no_mean_and_is_named_without_a_warning(value):
+    rule = "must be finite numbers, or NaN for one that is not known, got "
+    for name, call in (
+        ("values", lambda: mean_ci95([0.5, value])),
+        ("a", lambda: paired_difference([value, 1], [1, 2])),
+        ("b", lambda: paired_difference([1, 2], [value, 2])),
+    ):
+        with pytest.raises(ValueError, match=f"^{name} {rule}"):
+            call()
+    assert math.isnan(paired_difference([math.nan, 1], [1, 2]).mean)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="at least one, got \\[\\]"):
         mean_ci95([])

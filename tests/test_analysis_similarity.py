@@ -1,15 +1,27 @@
 """Similarity of tasks and classes by values that follow from the features' construction."""
 
 import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.records import make_history
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from fmlora_kit.analysis import task_similarity
+from fmlora_kit.analysis import similarity, task_similarity
 from fmlora_kit.analysis.confusion import ClassConfusion
 from fmlora_kit.analysis.similarity import SHRINKAGE, errors_by_closeness
+
+
+@contextmanager
+def peak():
+    """A list that holds, afterwards, the most bytes that were taken at once."""
+    found = []
+    tracemalloc.start()
+    yield found
+    found.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
 
 
 def at(means, *, spread=0.5, **changes):
@@ -92,21 +104,45 @@ def test_errors_by_closeness_counts_along_each_row():
     np.testing.assert_allclose(errors_by_closeness(made, confusion(counts)), [0.4, 0.5, 0.1])
 
 
-def test_of_many_classes_no_matrix_is_made_anew_and_ties_go_to_the_first():
+def test_of_many_classes_no_matrix_is_made_anew_and_ties_go_to_the_first(monkeypatch):
     rng, n = np.random.default_rng(0), 300
     table = confusion(rng.integers(0, 2, (n, n)))
-    distances = rng.integers(0, 50, (n, n)).astype(float)  # many are equal
+    means = rng.integers(0, 50, (n, 1)).astype(float)  # many distances are equal
     made = task_similarity(at([[0], [1], [3], [7]]), at([[0], [1], [3], [7]]))
-    made = replace(made, distances=distances, classes=table.classes)
-    apart = distances + np.diag(np.full(n, np.inf))
+    made = replace(made, means=means, classes=table.classes)
+    apart = made.distances + np.diag(np.full(n, np.inf))
     order = np.argsort(apart, axis=1, kind="stable")[:, :-1]
     expected = np.take_along_axis(table.counts, order, axis=1).sum(axis=0)
-    tracemalloc.start()
-    found = errors_by_closeness(made, table)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    monkeypatch.setattr(similarity, "_AT_ONCE", 20)
+    with peak() as bytes_:
+        found = errors_by_closeness(made, table)
     np.testing.assert_allclose(found, expected / expected.sum())
-    assert peak < distances.nbytes / 4
+    assert bytes_[0] < apart.nbytes / 4
+
+
+def test_of_many_classes_similarity_makes_no_matrix_of_all_their_pairs(monkeypatch):
+    rng, n = np.random.default_rng(0), 1_000
+    features = rng.normal(size=(1, 2 * n, 2))
+    made = make_history(5, n_classes=n // 5, per_class=2, features=features, learned=[0])
+    monkeypatch.setattr(similarity, "_AT_ONCE", 50)
+    task_similarity(at(np.eye(4)), at(np.eye(4)))  # imports
+    with peak() as bytes_:
+        found = task_similarity(made, made)
+    assert bytes_[0] < n * n * 8 and found.distances.shape == (n, n)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_means_and_covariance_are_those_of_discriminant_analysis(dtype):
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat([7, 2, 5, 0], [3, 9, 5, 4]))
+    features = (rng.normal(size=(21, 6)) + labels[:, None]).astype(dtype)
+    classes = np.array([5, 0, 7, 2])
+    means, covariance = similarity._fit(features, labels, classes)
+    priors = np.full(4, 1 / 4)
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=priors)
+    lda.fit(features.astype(float), labels)
+    np.testing.assert_allclose(means, lda.means_[np.argsort(np.argsort(classes))], rtol=1e-12)
+    np.testing.assert_allclose(covariance, lda.covariance_, rtol=1e-12)
 
 
 def test_bad_arguments_are_named():

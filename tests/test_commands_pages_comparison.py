@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from helpers.pages import mute
 from helpers.records import confused, joint_run, make_record, make_stream, plausible_record, runs
 from plotly.offline import get_plotlyjs
 
@@ -150,6 +151,7 @@ def test_the_page_can_be_walked_through_by_keyboard_and_by_ear(page):
     assert choices == ["left", "right"] and set(choices) <= ids
     chosen = [attrs["value"] for tag, attrs in tags if tag == "option" and "selected" in attrs]
     assert chosen == ["matrix fmlora", "matrix sequential_lora"]
+    assert mute(page) == []
 
 
 def test_what_others_wrote_is_escaped(page):
@@ -196,3 +198,4 @@ def test_several_streams_stand_on_one_page():
     shown = {attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs}
     assert shown <= set(figures) and "stream" not in figures
     assert "FM-LoRA compared on 2 streams" in Tags(page).text
+    assert mute(page) == []

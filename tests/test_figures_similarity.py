@@ -12,20 +12,12 @@ from fmlora_kit.figures.similarity import errors_to_nearest
 
 AFFINITY = np.array([[1, 0.25], [0.25, 1]])
 CONFUSION = np.array([[0.9, 0.1], [0.3, 0.7]])
-DISTANCES = np.array(
-    [
-        [0, 2, 1, 5],
-        [2, 0, 4, 3],
-        [1, 4, 0, 6],
-        [5, 3, 6, 0],
-    ],
-    dtype=float,
-)
+MEANS = np.array([[0.0], [2.0], [-1.5], [5.0]])  # on a line: C A B D
 MADE = TaskSimilarity(
     label="frozen",
     affinity=AFFINITY,
     confusion=CONFUSION,
-    distances=DISTANCES,
+    means=MEANS,
     classes=np.arange(4),
     names=("A", "B", "C", "D"),
     tasks=np.array([0, 0, 1, 1]),
@@ -66,8 +58,8 @@ def test_without_what_a_record_remembers():
 def test_class_distances_frame_the_nearest_of_each_row():
     figure = class_distances(MADE, 1, 0)
     (heat,) = figure.data
-    np.testing.assert_allclose(heat.z, [[1, 4], [5, 3]])
-    assert [list(row) for row in heat.text] == [["1.0", "4.0"], ["5.0", "3.0"]]
+    np.testing.assert_allclose(heat.z, [[1.5, 3.5], [5, 3]])
+    assert [list(row) for row in heat.text] == [["1.5", "3.5"], ["5.0", "3.0"]]
     frames = [((s.x0 + s.x1) / 2, (s.y0 + s.y1) / 2) for s in figure.layout.shapes]
     np.testing.assert_allclose(frames, [(0, 0), (1, 1)])
     assert list(figure.layout.yaxis.ticktext) == ["C", "D"]
@@ -118,7 +110,7 @@ def test_of_many_classes_cells_are_colours_in_a_figure_of_a_page():
     n = 80
     many = replace(
         MADE,
-        distances=np.random.default_rng(0).random((2 * n, 2 * n)),
+        means=np.random.default_rng(0).random((2 * n, 3)),
         names=tuple(f"class {c}" for c in range(2 * n)),
         tasks=np.repeat([0, 1], n),
     )

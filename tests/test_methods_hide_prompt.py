@@ -7,7 +7,8 @@ from helpers import models
 from torch.nn import functional as F
 
 import fmlora_kit as fk
-from fmlora_kit.methods import HeadOptions
+from fmlora_kit.adapters.class_gaussians import ClassGaussians
+from fmlora_kit.methods import HeadOptions, hide_prompt
 from fmlora_kit.methods.hide_prompt import HiDePrompt, contrastive
 from fmlora_kit.streams import Stream, Task
 
@@ -70,6 +71,21 @@ def test_published_numbers_are_the_defaults():
     assert (card["ensemble"], card["contrast"], card["temperature"]) == (0.01, 0.1, 0.8)
     assert (card["sample_epochs"], card["sample_lr"], card["samples"]) == (30, 0.005, 24)
     assert HiDePrompt(models.vit(), 4).describe()["blocks"] == [0, 1]
+
+
+def test_both_layers_draw_as_many_features_a_class_as_the_text_says(monkeypatch):
+    drawn, sample = {}, ClassGaussians.sample
+
+    def watched(gaussians, n, generator):
+        drawn.setdefault(id(gaussians), set()).add(n)
+        return sample(gaussians, n, generator)
+
+    monkeypatch.setattr(ClassGaussians, "sample", watched)
+    model = HiDePrompt(models.vit(), 9, sample_epochs=1, head=HeadOptions("cosine"))
+    models.learn(model, models.stream())
+    assert drawn == {id(model.uninstructed): {model.samples}, id(model.instructed): {model.samples}}
+    said = f"``samples`` a class for TAP too, {model.samples} (there: 24 for TII, 120 for TAP)"
+    assert said in " ".join(hide_prompt.__doc__.split())
 
 
 def test_the_first_prefix_is_uniform_and_a_new_one_a_copy_of_the_last():

@@ -119,7 +119,7 @@ def test_same_as_ignores_seconds_only():
         ({"n_deployed": -1}, "n_deployed must be >= 0, got -1"),
         ({"classes": ()}, "classes must be unique and not empty"),
         ({"classes": (1, 1)}, "classes must be unique"),
-        ({"class_names": ("a",)}, "class_names must be one per class"),
+        ({"class_names": ("a",)}, r"class_names must be as many as classes, got 1 names for .*\(0"),
         ({"accuracy": [1.2, np.nan, np.nan]}, "accuracy must be fractions from 0 to 1"),
         ({"accuracy": [90.0, np.nan, np.nan]}, "got 90"),
         ({"oracle_accuracy": [-0.1, np.nan, np.nan]}, "oracle_accuracy must be fractions"),
@@ -144,6 +144,8 @@ def test_a_task_result_that_breaks_a_rule(changes, message):
     [
         ({"method": ""}, "method must be a non-empty string"),
         ({"scenario": "task-incremental"}, "scenario must be one of"),
+        ({"tasks": range(0)}, r"tasks must be a list of TaskResults, got range\(0, 0\)"),
+        ({"tasks": "ab"}, "tasks must be a list of TaskResults, got 'ab'"),
         ({"n_tasks": 0}, "n_tasks must be >= 1, got 0"),
         ({"n_tasks": 4}, "one entry per task of the stream \\(4\\), got 3"),
         ({"n_classes": 3}, "classes must be class ids below n_classes \\(3\\), got 3"),
@@ -220,8 +222,11 @@ def test_start_keeps_its_own_names():
 
 def test_summary_line():
     record = make_record(ranks=[[1, 2], [3, 4], [6, 7]])
-    # acc: (10 * .5 + 20 * .9 + 10 * .6) / 40; forgetting: ((.9 - .5) + (.8 - .9)) / 2
-    assert record.summary_line() == "task 3/3 task C  rank 6.5  acc 0.72  forgetting 0.15  2 s"
+    # acc: (10 * .5 + 20 * .9 + 10 * .6) / 40 and (.5 + .9 + .6) / 3, over images and over tasks;
+    # forgetting: ((.9 - .5) + (.8 - .9)) / 2
+    acc = "acc 0.72 micro, 0.67 macro"
+    assert record.summary_line() == f"task 3/3 task C  rank 6.5  {acc}  forgetting 0.15  2 s"
+    assert "  acc 0.67  " in make_record(n_test=(10, 10, 10)).summary_line()  # one number for both
 
 
 def test_summary_line_leaves_out_what_there_is_not():

@@ -1,9 +1,11 @@
 """What lies in an image folder and is no picture: a sentence each; nothing waits or is written."""
 
+import errno
 import os
 
 import numpy as np
 import pytest
+from helpers import image_trees
 from helpers.planted import PLANTED
 from PIL import Image
 
@@ -66,3 +68,28 @@ def test_a_picture_whose_note_cannot_be_read_is_taken_as_it_lies(tmp_path):
     picture.save(tmp_path / "a.png", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     (read,) = read_images([tmp_path / "a.png"], 8, upright=True)
     assert np.array_equal(read, np.asarray(picture))
+
+
+def test_what_can_be_neither_listed_nor_written_nor_named_is_one_sentence(tmp_path, monkeypatch):
+    root = image_trees.tree(tmp_path, "class")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="decoded must be a folder that can be written, got .*file"):
+        image_trees.read("class", root, decoded=tmp_path / "file" / "store")
+    with pytest.raises(ValueError, match="folder must be a path that can be looked at"):
+        image_folder(str(root / ("x" * 5_000)), n_tasks=1)
+    for name in ("scandir", "listdir"):
+        _forbid(monkeypatch, name, next(path for path in root.iterdir() if path.is_dir()))
+    with pytest.raises(ValueError, match="must be a folder that can be read, got: Permission"):
+        image_trees.read("class", root)
+
+
+def _forbid(monkeypatch, name, folder):
+    """As for somebody who is not root, whom no mode keeps out."""
+    act = getattr(os, name)
+
+    def call(path="."):
+        if os.path.samefile(path, folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return act(path)
+
+    monkeypatch.setattr(os, name, call)

@@ -110,6 +110,13 @@ def test_hugging_face_itself():
     datasets = pytest.importorskip("datasets")
     columns = {"image": [Own()[k][0] for k in range(12)], "label": [k % 6 for k in range(12)]}
     check(stream_of(datasets.Dataset.from_dict(columns), tasks=3))
+    label = datasets.ClassLabel(names=[f"kind {k}" for k in range(6)])
+    features = datasets.Features({"image": datasets.Image(), "label": label})
+    named = datasets.Dataset.from_dict(columns, features=features)
+    for data in (named, named.with_format("numpy"), named.with_format("torch")):
+        stream = stream_of(data, named.select(range(6)), tasks=3)
+        check(stream)
+        assert stream[2].class_names == ("kind 4", "kind 5") and len(stream[2].test_labels) == 2
 
 
 def test_unequal_tasks_their_order_and_a_first_task():

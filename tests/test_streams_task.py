@@ -56,7 +56,14 @@ BAD = {
         {"train_labels": np.array([False, True, False, True])},
         "train_labels must be integers, got bool",
     ),
-    "one name short": ({"class_names": ("a",)}, r"one name per class \(2\), got 1"),
+    "one name short": (
+        {"class_names": ("a",)},
+        r"class_names must be as many as classes, got 1 names for classes \(0, 1\)",
+    ),
+    "a class too many": (
+        {"classes": (0, 1, 7), "class_names": ("a", "b")},
+        r"must be as many as classes, got 2 names for classes \(0, 1, 7\)",
+    ),
     "floats": ({"train_images": pictures(dtype=np.float32)}, "must be uint8.*got float32"),
     "test floats": (
         {"test_images": pictures(2, dtype=float)},
@@ -88,7 +95,7 @@ BAD = {
     "labels no integers": ({"train_labels": np.array([0.0, 1, 0, 1])}, "integers, got float64"),
     "a class unseen": (
         {"train_labels": np.array([0, 0, 0, 0])},
-        r"train_labels must show every class, missing \[1\]",
+        r"train_labels must show all classes, missing \[1\]",
     ),
     "another test size": (
         {"test_images": pictures(2, 16)},

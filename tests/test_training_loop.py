@@ -1,7 +1,10 @@
 """The loop: order, labels, losses, evaluation, and what happens when training breaks."""
 
+import io
 import math
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -279,3 +282,22 @@ def test_progress_bars_go_to_stderr_and_only_when_asked_for(capsys, monkeypatch)
     fk.train_task(model, stream[1], stream, models.BUDGET, show_progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "Greek" in err and "/4" in err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("asked", [None, False, True])
+@pytest.mark.parametrize("where", ["a file", "a terminal", "a notebook"])
+def test_a_run_shows_how_far_it_is_where_somebody_watches(where, asked, monkeypatch):
+    stderr = Terminal() if where == "a terminal" else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    kernel = SimpleNamespace(kernel=None) if where == "a notebook" else None
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    how = {} if asked is None else {"show_progress": asked}
+    fk.run(models.build("sequential_lora"), models.stream(), models.BUDGET, **how)
+    watched = where != "a file" if asked is None else asked
+    for seen in ("sequential_lora", "Greek", "/3", "/4"):
+        assert (seen in stderr.getvalue()) is watched

@@ -1,6 +1,7 @@
 """Runs on a Dask cluster, here two workers of this machine: the records are those of `run_many`."""
 
 import os
+import re
 import signal
 import time
 from types import SimpleNamespace
@@ -8,9 +9,11 @@ from types import SimpleNamespace
 import dask
 import pytest
 from distributed import Client, LocalCluster
+from distributed.cli import dask_scheduler, dask_worker
 from distributed.utils import get_mp_context
 
 import fmlora_kit as fk
+from fmlora_kit.commands import compare
 from fmlora_kit.training import Budget, pool, sweep
 from fmlora_kit.training.pool import FailedRuns, Job, run_job, run_many
 
@@ -134,3 +137,20 @@ def test_without_distributed_the_error_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(ImportError, match=r"pip install 'fmlora_kit\[scale\]'"):
         run_many([job(tmp_path)], cluster="tcp://host:8786")
+
+
+def test_who_reaches_the_scheduler_is_told_of_beside_the_command_with_options_that_dask_has(capsys):
+    with pytest.raises(SystemExit):
+        compare.main(["--help"])
+    for said in (capsys.readouterr().out, pool.__doc__):
+        said = " ".join(said.split())
+        assert re.search(r"whoever reaches (its|the scheduler's) port can run code", said)
+        named = {option.rstrip(",") for option in re.findall(r"--tls-[-a-z]+", said)}
+        assert named == {"--tls-ca-file", "--tls-cert", "--tls-key"}
+        for program in (dask_scheduler, dask_worker):
+            assert named <= {option for each in program.main.params for option in each.opts}
+    variables = re.findall("DASK_[A-Z_]+", pool.__doc__)
+    asked = dask.config.collect_env(dict.fromkeys(variables, "file"))["distributed"]["comm"]["tls"]
+    assert asked == {"ca_file": "file", "client": {"cert": "file", "key": "file"}}
+    known = dask.config.get("distributed.comm.tls")
+    assert "ca-file" in known and asked["client"].keys() <= known["client"].keys()

@@ -72,7 +72,7 @@ BAD = {
     "budget": ({}, "fast", 3, True),
     "folder": (3, "", b"runs", True),
     "on_task": (None, "say", 1),
-    "show_progress": (1, "no", None),
+    "show_progress": (1, "no", 0.0),
     "cache_bytes": (True, 1.5, "1", -1, None),
 }
 
@@ -149,7 +149,9 @@ def test_only_none_switches_a_part_off(name, value):
         ("streams must be a list, got", lambda: jobs(None, "digits", [0], folder="a")),
         ("seeds must be different", lambda: jobs(None, ["digits"], [0, 0], folder="a")),
         ("seeds must be a list, got 3", lambda: jobs(None, ["digits"], 3, folder="a")),
-        ("seed must be a whole number", lambda: jobs(None, ["digits"], [1.5], folder="a")),
+        ("seeds must be a whole number", lambda: jobs(None, ["digits"], [1.5], folder="a")),
+        ("seeds must be a whole number", lambda: jobs(None, ["digits"], ["a\0"], folder="a")),
+        ("seeds must be at least 0, got -1", lambda: jobs(None, ["digits"], [0, -1], folder="a")),
         ("folder must be a path, got 3", lambda: jobs(None, ["digits"], [0], folder=3)),
         ("options must be options by name", lambda: Job("a", "fmlora", 0, "a", options=[1])),
     ],

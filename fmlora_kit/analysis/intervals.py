@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmlora_kit.checks import numbers
+import numpy as np
+
+from fmlora_kit.checks import fail, numbers
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,12 @@ class Interval:
 def mean_ci95(values: Sequence[float]) -> Interval:
     """Mean and 95% Student-t interval: half-width t_{0.975, n-1} s / sqrt(n).
 
-    `values` are (n,) numbers, one per seed, at least one; if one is NaN, both results are NaN.
+    `values` are (n,) finite numbers, one per seed, at least one; NaN stands for one that is not
+    known, and makes both results NaN.
     """
     from scipy import stats
 
-    values = numbers("values", values).astype(float)
+    values = _known("values", values)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"values must be one number per seed, at least one, got {values.tolist()}")
     n = values.size
@@ -88,7 +91,14 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Interval:
     """Mean of a - b with its 95% interval, for values that belong together (the same seeds)."""
-    a, b = (numbers(name, each).astype(float) for name, each in (("a", a), ("b", b)))
+    a, b = _known("a", a), _known("b", b)
     if a.shape != b.shape:
         raise ValueError(f"a and b must have one value per seed each, got {a.size} and {b.size}")
     return mean_ci95(a - b)
+
+
+def _known(name: str, values: Sequence[float]) -> np.ndarray:
+    found = numbers(name, values).astype(float)
+    if np.isinf(found).any():  # there would be no mean, and numpy would warn
+        raise fail(name, "finite numbers, or NaN for one that is not known", values)
+    return found

@@ -17,7 +17,7 @@ from fmlora_kit.analysis.features import FeatureHistory, check_history
 
 SHRINKAGE = 0.1  # of the covariance, as FM-LoRA's head has it
 SUBSPACE = 3  # directions, as DRS keeps
-_AT_ONCE = 1_000  # images, so that distances to thousands of classes take little memory
+_AT_ONCE = 1_000  # images or classes, so that those to thousands of classes take little memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,8 @@ class TaskSimilarity:
         affinity: (T, T) |U_i^T U_j|_F^2 / k of the subspaces in which the tasks' class means
             differ most, in 0..1; 1 on the diagonal. What DRS measures novelty by.
         confusion: (T, T) share of task i's test images nearest to a class mean of task j.
-        distances: (C, C) Mahalanobis distance between class means.
+        means: (C, d) class means, in coordinates in which the Euclidean distance is the Mahalanobis
+            distance of `distances`.
         classes: (C,) class ids, task by task.
         names: (C,) their names.
         tasks: (C,) index of the task of each class.
@@ -40,16 +41,21 @@ class TaskSimilarity:
     label: str
     affinity: np.ndarray
     confusion: np.ndarray
-    distances: np.ndarray
+    means: np.ndarray
     classes: np.ndarray
     names: tuple[str, ...]
     tasks: np.ndarray
     task_names: tuple[str, ...]
     accuracy: float
 
+    @property
+    def distances(self) -> np.ndarray:
+        """(C, C) Mahalanobis distance between class means; of 8,000 classes it takes 512 MB."""
+        return _distances(self.means, self.means)
+
     def between(self, task: int, other: int) -> np.ndarray:
         """(C_i, C_j) distances from each class of one task to each of another."""
-        return self.distances[np.ix_(self.tasks == task, self.tasks == other)]
+        return _distances(self.means[self.tasks == task], self.means[self.tasks == other])
 
 
 def task_similarity(
@@ -66,9 +72,6 @@ def task_similarity(
         ValueError: the two are not of the same tasks, a class belongs to two tasks, or a task has
             fewer than 2 classes.
     """
-    from scipy.spatial.distance import cdist
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     check_history(train, "train")
     check_history(test, "test")
     checks.integer("moment", moment)
@@ -80,30 +83,24 @@ def task_similarity(
     classes, rows = classes[order], rows[order]
     tasks = train.tasks[rows]
     _check(train, test, classes, tasks)
-    priors = np.full(len(classes), 1 / len(classes))
-    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE, priors=priors)
-    lda.fit(train.features[moment], train.labels)
-    means = lda.means_[order]
+    means, covariance = _fit(train.features[moment], train.labels, classes)
     # Whitened once, Mahalanobis distances are Euclidean ones, d instead of d^2 products a pair.
-    root = np.linalg.cholesky(np.linalg.inv(lda.covariance_))
-    white = means @ root
-    parts = np.array_split(test.features[moment] @ root, -(-len(test.labels) // _AT_ONCE))
-    nearest = classes[np.concatenate([cdist(part, white).argmin(axis=1) for part in parts])]
-    owner = dict(zip(classes.tolist(), tasks.tolist(), strict=True))
-    taken = np.array([owner[c] for c in nearest.tolist()])
-    n = len(train.task_names)
+    root = np.linalg.cholesky(np.linalg.inv(covariance))
+    white, images = means @ root, test.features[moment]
+    nearest = [_apart(part @ root, white).argmin(axis=1) for part in _parts(images)]
+    nearest, n = np.concatenate(nearest), len(train.task_names)
+    taken = np.zeros((n, n))
+    np.add.at(taken, (test.tasks, tasks[nearest]), 1)
     return TaskSimilarity(
         label=train.label,
         affinity=_affinity([means[tasks == i] for i in range(n)]),
-        confusion=np.array(
-            [[np.mean(taken[test.tasks == i] == j) for j in range(n)] for i in range(n)]
-        ),
-        distances=cdist(white, white),
+        confusion=taken / np.bincount(test.tasks, minlength=n)[:, None],
+        means=white,
         classes=classes,
         names=tuple(train.names[row] for row in rows),
         tasks=tasks,
         task_names=train.task_names,
-        accuracy=float(np.mean(nearest == test.labels)),
+        accuracy=float(np.mean(classes[nearest] == test.labels)),
     )
 
 
@@ -122,26 +119,58 @@ def errors_by_closeness(similarity: TaskSimilarity, confusion: ClassConfusion) -
     if not (total := counts.sum() - np.trace(counts)):
         raise ValueError("confusion must hold at least one error, got none")
     found = np.zeros(n - 1)
-    for own in range(n):  # row by row: of thousands of classes, matrices take gigabytes
-        distances = np.array(similarity.distances[own])
-        distances[own] = np.inf
-        taken = np.flatnonzero(counts[own])
-        taken = taken[taken != own]
-        ranks = _places(distances, taken)
-        found += np.bincount(ranks, weights=counts[own, taken], minlength=n)[: n - 1]
+    wrong = np.flatnonzero(counts.sum(axis=1) > counts.diagonal())
+    for rows in _parts(wrong):  # of thousands of classes, whole matrices take gigabytes
+        for own, apart in zip(rows, _apart(similarity.means[rows], similarity.means), strict=True):
+            apart[own] = np.inf
+            taken = np.flatnonzero(counts[own])
+            taken = taken[taken != own]
+            ranks = _places(apart, taken)
+            found += np.bincount(ranks, weights=counts[own, taken], minlength=n)[: n - 1]
     return found / total
 
 
-def _places(values: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """(k,) places of some values when all are sorted; of equal ones the first comes first."""
-    if not which.size:
-        return which
-    rising = np.sort(values)
-    low, high = (np.searchsorted(rising, values[which], side=side) for side in ("left", "right"))
-    ties = np.flatnonzero(high - low > 1)
-    for k in ties:
-        low[k] += np.count_nonzero(values[: which[k]] == values[which[k]])
-    return low
+def _places(values: np.ndarray, which: np.ndarray) -> list[int]:
+    """Places of some values when all are sorted; of equal ones the first comes first."""
+    counted = np.count_nonzero
+    return [counted(values < values[k]) + counted(values[:k] == values[k]) for k in which]
+
+
+def _fit(
+    features: np.ndarray, labels: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class means, (C, d), and the (d, d) shrunk covariance within classes, all alike in weight.
+
+    As scikit-learn's LinearDiscriminantAnalysis has them with equal priors and this shrinkage; that
+    class makes a (C, C) matrix besides.
+    """
+    from sklearn.covariance import shrunk_covariance
+
+    place = np.argsort(classes)[np.searchsorted(np.sort(classes), labels)]
+    n = np.bincount(place)[:, None]
+    order = np.argsort(place, kind="stable")
+    means = np.add.reduceat(features[order].astype(float), np.cumsum(n) - n[:, 0]) / n
+    covariance = np.zeros((features.shape[1],) * 2)
+    for rows in _parts(np.arange(len(labels))):
+        centred = features[rows] - means[place[rows]]
+        covariance += centred.T @ (centred / n[place[rows]])
+    return means, shrunk_covariance(covariance / len(classes), SHRINKAGE)
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(rows, max(1, -(-len(rows) // _AT_ONCE)))
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    from scipy.spatial.distance import cdist
+
+    return cdist(one, other)
+
+
+def _apart(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n, C) numbers that rise along a row as the distance |x - y| does: |y|^2 / 2 - x . y."""
+    inner = rows @ others.T
+    return np.subtract(np.sum(others**2, axis=1) / 2, inner, out=inner)
 
 
 def _affinity(means: list[np.ndarray]) -> np.ndarray:

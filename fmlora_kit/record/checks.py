@@ -123,8 +123,9 @@ def check_task(task) -> None:
     where, classes = f"task {task.name!r}: ", task.classes
     unique = classes and len(set(classes)) == len(classes)
     require(unique, f"{where}classes must be unique and not empty", classes)
-    n, n_names = len(classes), len(task.class_names)
-    require(n_names == n, f"{where}class_names must be one per class ({n})", n_names)
+    n_names, given = len(task.class_names), f"names for classes {shown(classes)}"
+    rule = f"{where}class_names must be as many as classes"
+    require(n_names == len(classes), rule, f"{n_names} {given}")
     for name in ("accuracy", "oracle_accuracy", "predictions", "losses", "ranks", "test_labels"):
         shape = getattr(task, name).shape
         require(len(shape) == 1, f"{where}{name} must have one dimension", f"shape {shape}")

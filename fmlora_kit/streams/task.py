@@ -56,7 +56,7 @@ class Task:
             n = len(getattr(self, x))
             put(y, _checked_labels(f"{where} {y}", getattr(self, y), n, self.classes))
         if unseen := sorted(set(self.classes) - set(self.train_labels.tolist())):
-            raise ValueError(f"{where} train_labels must show every class, missing {unseen[:5]}")
+            raise ValueError(f"{where} train_labels must show all classes, missing {unseen[:5]}")
         sizes = self.train_images.shape[1:], self.test_images.shape[1:]
         if sizes[0] != sizes[1]:
             got = f"{sizes[0]} and {sizes[1]}"
@@ -69,9 +69,9 @@ class Task:
 
     def _class_names(self, name: str) -> tuple[str, ...]:
         checks.instance(name, self.class_names, list | tuple, "a tuple of names")
-        if len(self.class_names) != len(self.classes):
-            rule = f"one name per class ({len(self.classes)})"
-            raise ValueError(f"{name} must be {rule}, got {len(self.class_names)}")
+        if (n := len(self.class_names)) != len(self.classes):
+            rule = f"as many as classes, got {n} names for classes {checks.shown(self.classes)}"
+            raise ValueError(f"{name} must be {rule}")
         return tuple(str(checks.text(name, each)) for each in self.class_names)
 
     @property

@@ -1,8 +1,9 @@
-"""Which device to train on, and in which precision."""
+"""Which device to train on, in which precision, and whether somebody watches."""
 
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from fmlora_kit.backbones.batches import autocasts, precision
 from fmlora_kit.checks import instance
 
-__all__ = ["describe_device", "import_extra", "pick_device", "precision"]
+__all__ = ["describe_device", "import_extra", "is_watched", "pick_device", "precision"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -43,3 +44,9 @@ def describe_device(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
     if autocasts(device) and dtype == torch.float32:  # autocast leaves float64 as it is
         numbers = "float32, bfloat16 autocast"
     return {"device": name, "numbers": numbers}
+
+
+def is_watched() -> bool:
+    """Whether bars of progress would be seen to move: in a terminal, or in a notebook's kernel."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel") or (sys.stderr is not None and sys.stderr.isatty())

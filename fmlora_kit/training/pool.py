@@ -7,7 +7,12 @@
 
 All need the same fmlora_kit, and the folders of records and images on a file system that they
 share. Dask takes pickles: whoever reaches the scheduler's port can run code on its workers. Keep it
-inside a network that you trust, or give both --tls-ca-file, --tls-cert and --tls-key.
+inside a network that you trust, or give both --tls-ca-file, --tls-cert and --tls-key, and ask for
+tls://host:8786 with the same files named in the environment:
+
+    DASK_DISTRIBUTED__COMM__TLS__CA_FILE
+    DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT
+    DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY
 
 A worker with GPUs takes the first that CUDA_VISIBLE_DEVICES leaves it (the package dask-cuda
 sets it, one GPU per worker). Dask gives the job of a worker that died to another, which goes on

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
-from fmlora_kit.checks import as_path, checked, fail, flag, instance, integer
+from fmlora_kit.checks import as_path, checked, fail, instance, integer
 from fmlora_kit.methods.base import Method
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import COMPUTES, NOT_RECORDED, flat
 from fmlora_kit.streams.task import Stream
-from fmlora_kit.training.device import describe_device
+from fmlora_kit.training.device import describe_device, is_watched
 from fmlora_kit.training.loop import Budget, describe, takes_budget, train_task
 from fmlora_kit.training.parallel import group_of, together
 from fmlora_kit.training.rebuild import replay
@@ -66,7 +66,7 @@ def run(
     *,
     folder: str | Path | None = None,
     on_task: Callable[[Record], None] = lambda record: None,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
     accelerator: Accelerator | None = None,
     cache_bytes: int = 0,
 ) -> Record:
@@ -82,7 +82,8 @@ def run(
     on.
 
     The model must be fresh, as built. ``on_task`` is called with the record after every task; bars
-    show progress over tasks and over steps; for ``cache_bytes`` see `Method.cache_frozen_blocks`.
+    show progress over tasks and over steps, by default where somebody can see them move: in a
+    terminal and in a notebook. For ``cache_bytes`` see `Method.cache_frozen_blocks`.
 
     Raises:
         ValueError: the folder holds another run, ``model`` is not fresh or built for another number
@@ -90,7 +91,8 @@ def run(
         RecordError: the folder is damaged, or cannot be written.
         TrainingError: the loss is not finite; the record keeps all finished tasks.
     """
-    flag("show_progress", show_progress)
+    if checked("show_progress", show_progress, bool | None) is None:
+        show_progress = is_watched()
     if not callable(on_task):
         raise fail("on_task", "a function of a record", on_task)
     if folder is not None:  # from here on it is the same one wherever the process goes

@@ -151,7 +151,7 @@ def jobs(
     """
     methods = checks.different("methods", tuple(METHODS) if methods is None else methods)
     streams = checks.different("streams", streams)
-    seeds = checks.different("seeds", seeds)
+    seeds = tuple(checks.integer("seeds", each, 0) for each in checks.different("seeds", seeds))
     folder, data = (
         checks.as_path("folder", folder).absolute(),
         checks.as_path("data", data).absolute(),

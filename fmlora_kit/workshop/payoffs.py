@@ -48,7 +48,7 @@ def core(fold: Callable, merge: Callable, unmerge: Callable) -> go.Figure | Resu
         return failed
     model = runs.model()
     with in_place_of(*_core_put(fold, merge, unmerge)):
-        record = fk.run(model, runs.stream(), runs.BUDGET)
+        record = fk.run(model, runs.stream(), runs.BUDGET, show_progress=False)
         images = np.concatenate([task.test_images for task in runs.stream()])
         weights = [linear.base.weight for linear in adapted_maps(model.vit).values()]
         frozen, apart = [weight.clone() for weight in weights], model.logits(images)

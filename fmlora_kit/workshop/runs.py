@@ -61,7 +61,7 @@ def model(
 
 def run(method: str = "fmlora", **change: object) -> Record:
     """The record of a fresh `model` on `stream`: some seconds."""
-    return fk.run(model(method, **change), stream(), BUDGET)
+    return fk.run(model(method, **change), stream(), BUDGET, show_progress=False)
 
 
 @cache

@@ -306,7 +306,7 @@ function(
     **OF_RUN,
     folder=either(None, place),
     on_task=callable,
-    show_progress=flag,
+    show_progress=either(None, flag),
     accelerator=among(None),
     cache_bytes=NATURAL,
 )
@@ -475,13 +475,14 @@ function(
 )
 MANY = np.random.default_rng(0).normal(size=(6, 3))
 function(analysis.linear_cka, lambda: {"x": MANY, "y": MANY}, x=MATRIX, y=MATRIX, debiased=flag)
-NUMBERS = listing(number(), least=1)
+KNOWN = either(number(), lambda value: value != value)  # NaN: not known
+NUMBERS = listing(KNOWN, least=1)
 function(analysis.mean_ci95, dict, values=NUMBERS)
 function(
     analysis.paired_difference,
     lambda: {"a": [1, 2], "b": [2, 2]},
-    a=listing(number(), 2),
-    b=listing(number(), 2),
+    a=listing(KNOWN, 2),
+    b=listing(KNOWN, 2),
 )
 function(analysis.compare_records, dict, records=lambda value: False)
 function(analysis.measure_storage, dict, records=lambda value: False)
@@ -711,7 +712,10 @@ FOUND = (  # by more inputs than make test has
         ("analysis.mean_ci95", "values", b"3"),
     ),
     *(("analysis.forgetting_curve", "accuracy", np.complex64(1)),),
-    *(("analysis.mean_ci95", "values", bytearray(b"3")),),
+    *(("analysis.mean_ci95", "values", bytearray(b"3")), ("record.Record", "tasks", range(0))),
+    *(("analysis.paired_difference", name, [1.0, float("-inf")]) for name in "ab"),
+    *(("streams.Task", "classes", [0]), ("streams.Task", "classes", [0, 1, 2])),
+    *(("training.jobs", "seeds", ["a\nb"]), ("training.jobs", "seeds", ["x" * 999])),
 )
 
 

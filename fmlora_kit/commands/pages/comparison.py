@@ -93,6 +93,7 @@ figcaption { font-size: 14px; color: var(--soft); margin-bottom: 2px; }
 figcaption b { color: var(--ink); }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(520px, 100%), 1fr));
         gap: 0 20px; }
+.pair .plot { min-width: 520px; }
 select { font: inherit; font-size: 14px; padding: 2px 6px; }
 footer { margin: 40px auto; }
 @media print { h2 { break-after: avoid; } }
