@@ -81,6 +81,6 @@ def test_there_is_room_for_the_longest_label_without_measuring():
         return panel(figure, "Accuracy").layout
 
     short, long = margins("a", "b"), margins("a", "b<br>twelve marks")
-    assert long.margin.l - short.margin.l >= 6 * (len("twelve marks") - 1)
+    assert long.margin.l - short.margin.l == 6 * (len("twelve marks") - 1)
     assert not long.xaxis.automargin and not long.yaxis.automargin
     assert long.margin.b == short.margin.b

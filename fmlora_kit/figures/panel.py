@@ -40,7 +40,7 @@ def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
         small.update_yaxes(tickvals=rows[::every], ticktext=small.layout.yaxis.ticktext[::every])
         small.update_traces(texttemplate="", selector={"type": "heatmap"})
     ticks = small.layout.xaxis.ticktext or ()
-    below, aside = 44, 26 + 7 * _letters(small.layout.yaxis.ticktext or ("100",))
+    below, aside = 44, 38 + 6 * _letters(small.layout.yaxis.ticktext or ("100",))
     if sum(map(len, ticks)) > _CROWDED:
         small.update_xaxes(tickangle=-30, tickfont_size=11)
         below += 3 * _letters(ticks)
