@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import fmlora_kit as fk
+from fmlora_kit.analysis import Comparison
+from fmlora_kit.analysis.names import display_name
 from fmlora_kit.methods import METHODS
 from fmlora_kit.streams.catalogue import STREAMS
-from fmlora_kit.training import Budget, sweep
+from fmlora_kit.training import Budget, lessons, sweep
 from fmlora_kit.training.sweep import SETTINGS
 
 TINY = sweep.Setting("glyphs", {"n_tasks": 2, "n_train": 2, "n_test": 1})
@@ -106,3 +108,26 @@ def test_a_run_whose_own_head_is_the_common_one_is_made_once(tmp_path, monkeypat
     ((own,), (common,)) = (found.records[name] for name in streams)
     assert own.same_as(common) and not found.failed
     assert [folder.name for folder in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_rates_under_the_common_head_are_those_of_the_grid():
+    """The study "rates", as shipped: no method is held at a rate two points below its best."""
+    rows = Comparison.from_json(lessons.study("rates")).rows
+    grid: dict[str, dict[float, float]] = {}
+    for row in rows:
+        name, _, lr = row.label.partition(", lr ")
+        grid.setdefault(name, {})[float(lr)] = row.values["final_accuracy"][0]
+    names = {display_name(name): name for name in METHODS}
+    for label, found in grid.items():
+        name, best = names[label], max(found, key=found.get)
+        if name in sweep.COMMON_RATES:
+            assert sweep.COMMON_RATES[name] == best
+            assert found[best] - found[METHODS[name].default_lr] > 0.02
+        else:
+            assert found[best] - found[METHODS[name].default_lr] < 0.02
+    assert sweep.COMMON_RATES.keys() <= set(names.values())
+
+
+def test_only_under_the_common_head_a_method_has_that_rate(tmp_path):
+    own, common = sweep.jobs(["sd_lora"], ["glyphs_10", "glyphs_10-common"], [0], folder=tmp_path)
+    assert "lr" not in own.options and common.options["lr"] == sweep.COMMON_RATES["sd_lora"]

@@ -68,6 +68,9 @@ SETTINGS: dict[str, Setting] = {
 MAIN = ("glyphs_10", "glyphs_20", "glyph_styles", "digits")
 COMMON = "-common"
 COMMON_HEAD = HeadOptions("mda", compensate=True)
+# Learning rates under that head, where the grid of the study "rates", on seed 100, has another best
+# one than the method's own head, by more than two points: SD-LoRA 43.8 % instead of 32.4.
+COMMON_RATES = {"sd_lora": 2e-3}
 SETTINGS |= {n + COMMON: replace(each, head=COMMON_HEAD) for n, each in SETTINGS.items()}
 # Their head is what makes them a method of their own, or there is one for each task.
 OWN_HEAD = ("nearest_class_mean", "streaming_lda", "ranpac", "task_lora")
@@ -179,7 +182,11 @@ def _job(name: str, method: str, seed: int, folder: Path, data: Path, budget: Bu
         folder=folder / (name.removesuffix(COMMON) if own else name) / method / f"seed_{seed}",
         stream=setting.stream,
         stream_options=options,
-        options={} if own else {"head": setting.head},
+        options={} if own else {"head": setting.head, **_common_rate(method)},
         budget=budget,
         backbone=setting.backbone,
     )
+
+
+def _common_rate(method: str) -> dict[str, float]:
+    return {"lr": COMMON_RATES[method]} if method in COMMON_RATES else {}
