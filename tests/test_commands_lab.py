@@ -1,5 +1,6 @@
 """`fmlora lab`: which copy is opened, with which settings, what becomes of it, and what is said."""
 
+import ast
 import json
 import os
 import sys
@@ -59,10 +60,11 @@ def test_a_copy_of_the_notebooks_is_opened_from_anywhere(opened, kit, capsys):
     assert main(["lab"]) == 0
     mine = kit / "fmlora_notebooks"
     root = f"--ServerApp.root_dir={kit}"
-    assert opened == [[root, str(mine / "01_quickstart.ipynb")]]
+    assert [call[:2] for call in opened] == [[root, str(mine / "01_quickstart.ipynb")]]
     assert str(mine) in capsys.readouterr().out
     assert main(["lab", "10", "--", "--no-browser", "--port=1"]) == 0
-    assert opened[1][1:] == [str(mine / "10_b.ipynb"), "--no-browser", "--port=1"]
+    assert opened[1][1] == str(mine / "10_b.ipynb")
+    assert opened[1][-2:] == ["--no-browser", "--port=1"]
     assert os.environ["PLOTLY_RENDERER"] == "plotly_mimetype"
     assert capsys.readouterr().out == ""
     for name in NUMBERED:
@@ -142,7 +144,8 @@ def test_an_installed_package_holds_the_notebooks(opened, kit, tmp_path, monkeyp
     assert main(["lab"]) == 0
     here = tmp_path / "elsewhere"
     mine = here / "fmlora_notebooks"
-    assert opened == [[f"--ServerApp.root_dir={here}", str(mine / "01_quickstart.ipynb")]]
+    first = [f"--ServerApp.root_dir={here}", str(mine / "01_quickstart.ipynb")]
+    assert [call[:2] for call in opened] == [first]
     monkeypatch.chdir(mine / "workshop")
     assert main(["lab", "w2"]) == 0
     assert opened[1][1] == str(mine / "workshop" / "w2.ipynb")
@@ -223,6 +226,14 @@ def test_jupyterlab_fetches_no_news(opened, kit):
     jupyterlab_server = pytest.importorskip("jupyterlab_server.config")
     found = jupyterlab_server.ConfigManager(config_dir_name="labconfig")
     assert found.get("default_setting_overrides").keys() >= json.loads(path.read_text()).keys()
+
+
+def test_jupyterlab_is_given_a_style_sheet_for_figures(opened, kit):
+    assert main(["lab", "01"]) == 0
+    assert "--LabApp.custom_css=True" in opened[0]
+    (look,) = [word for word in opened[0] if word.startswith("--ServerApp.tornado_settings=")]
+    (folder,) = ast.literal_eval(look.partition("=")[2])["static_custom_path"]
+    assert "jp-RenderedPlotly" in (Path(folder) / "custom.css").read_text()
 
 
 def test_an_unknown_notebook_is_refused(opened, kit, capsys):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from helpers.pages import mute
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from fmlora_kit.__main__ import main
@@ -277,6 +278,12 @@ def test_links_lead_somewhere_and_the_only_addresses_are_those_of_references(pat
             assert target.scheme == "https" or (folder / target.path).is_file(), a
     css = (folder / "site.css").read_text() + (folder / "site.js").read_text()
     assert "url(" not in css and "http" not in css
+
+
+def test_those_who_hear_the_pages_are_told_what_is_on_them(program):
+    pages = sorted(program[0].glob("*.html"))
+    assert len(pages) > 2
+    assert {page.name: wrong for page in pages if (wrong := mute(page.read_text("utf-8")))} == {}
 
 
 def test_every_tagged_figure_lies_in_the_gallery_and_the_readme_shows_no_other():

@@ -18,7 +18,7 @@ from fmlora_kit.figures.show import PLOTLY
 
 CELLS = (
     """from fmlora_kit.figures.style import new_figure
-from fmlora_kit.widgets import FigureBox
+from fmlora_kit.widgets.figure_box import FigureBox
 from fmlora_kit.widgets.quiz import Quiz
 from ipywidgets import HTML, VBox
 figure = new_figure("Squares", height=200)

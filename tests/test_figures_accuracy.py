@@ -69,9 +69,9 @@ def test_a_line_per_task_and_the_average():
     record = make_record()
     figure = accuracy_curves(record)
     assert [trace.name for trace in figure.data] == [
-        "1 task A",
-        "2 task B",
-        "3 task C",
+        "task A",
+        "task B",
+        "task C",
         "average (micro)",
     ]
     np.testing.assert_allclose(figure.data[1].x, [2, 3])

@@ -16,7 +16,7 @@ def test_a_matrix_per_label_on_one_scale():
     assert ours.coloraxis == theirs.coloraxis == "coloraxis"
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 100)
     assert [a.text for a in figure.layout.annotations] == ["ours", "theirs"]
-    assert list(figure.layout.yaxis2.ticktext) == ["1 task A", "2 task B", "3 task C"]
+    assert list(figure.layout.yaxis2.ticktext) == ["task A", "task B", "task C"]
 
 
 def test_seeds_are_averaged_as_far_as_all_came():
@@ -37,6 +37,15 @@ def test_many_runs_take_more_rows_and_many_tasks_no_numbers():
     assert figure.layout.height == 640  # in view on a laptop
     assert figure.data[3].xaxis == "x4"
     assert figure.data[0].texttemplate == ""
+
+
+def test_names_stand_beneath_the_lowest_maps_and_of_many_only_some():
+    figure = accuracy_matrix({f"run {k}": plausible_record(40, seed=k) for k in range(4)})
+    shown = [figure.layout[f"xaxis{k}"].showticklabels for k in ("", 2, 3, 4)]
+    assert shown == [False, True, True, True]  # the fourth lies beneath the first
+    names = plausible_record(40).task_names
+    for axis in (figure.layout.xaxis2, figure.layout.yaxis4):
+        assert list(axis.ticktext) == list(names[::2]) and axis.tickvals[-1] == 38
 
 
 def test_nothing_to_draw_is_named():

@@ -50,7 +50,7 @@ def test_captions_say_when_and_what_the_model_takes_it_for():
     assert [plain(note) for note in notes[:4]] == [
         "the picture",
         "B Latin",
-        "after 1 Latin",
+        "after Latin",
         "P(B) = 80 % ",
     ]
     assert "✓ says <b>B</b><br>Latin" in notes[3]
@@ -164,7 +164,7 @@ def test_methods_side_by_side_have_scales_of_their_own():
         "Grad-CAM",
         "attention rollout",
     ]
-    assert figure.layout.title.text.endswith("fmlora on glyphs, after Latin, barred")
+    assert figure.layout.title.text.endswith("fmlora on glyphs, after task 3, Latin, barred")
     alone = attribution_methods({"s": make_explanations("saliency")}, 0)
     assert alone.layout.coloraxis.cmin == 0
 

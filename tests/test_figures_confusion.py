@@ -75,7 +75,7 @@ def test_the_fall_in_accuracy_stands_at_the_end_of_the_bar():
 def test_the_subtitle_answers_who_and_by_whom():
     subtitle = forgotten_to(confused()).layout.title.subtitle.text
     assert "Forgotten most: task B</b> (−50.0 points)" in subtitle
-    assert "Taken most by: task C</b> (25.0 points)" in subtitle
+    assert "Taken most by: task C</b> (25.0 % of its images)" in subtitle
 
 
 def test_the_answer_changes_with_the_moment():

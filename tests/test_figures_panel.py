@@ -1,6 +1,7 @@
 """Panels of a dashboard: the data moves, the axes do not."""
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from helpers.records import confused, make_record
 
@@ -62,3 +63,24 @@ def test_a_notice_says_why_there_is_nothing():
     figure = notice("Forgetting", "One task only", height=99)
     assert figure.layout.title.text == "Forgetting" and figure.layout.height == 99
     assert figure.layout.annotations[0].text == "One task only"
+
+
+def test_rows_that_do_not_fit_have_a_label_every_few_and_no_numbers():
+    many = go.Figure(go.Heatmap(z=np.zeros((36, 2)), texttemplate="%{z}"))
+    many.update_yaxes(tickvals=list(range(36)), ticktext=[f"map {k}" for k in range(36)])
+    small = panel(many, "Ranks")
+    assert small.layout.yaxis.tickvals == tuple(range(0, 36, 3))
+    assert small.layout.yaxis.ticktext[:2] == ("map 0", "map 3")
+    assert not small.data[0].texttemplate and many.data[0].texttemplate == "%{z}"
+
+
+def test_there_is_room_for_the_longest_label_without_measuring():
+    def margins(*names):
+        figure = go.Figure(go.Heatmap(z=np.zeros((len(names), 1)), texttemplate="%{z}"))
+        figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names)
+        return panel(figure, "Accuracy").layout
+
+    short, long = margins("a", "b"), margins("a", "b<br>twelve marks")
+    assert long.margin.l - short.margin.l == 6 * (len("twelve marks") - 1)
+    assert not long.xaxis.automargin and not long.yaxis.automargin
+    assert long.margin.b == short.margin.b

@@ -28,7 +28,7 @@ def test_ranks_of_zero_are_drawn():
 def test_many_layers_get_a_higher_figure():
     layers = tuple(f"blocks.{b}.{m}" for b in range(12) for m in "qv")
     record = make_record(ranks=[[4] * 24] * 3, layers=layers)
-    assert rank_allocation(record).layout.height == 630
+    assert rank_allocation(record).layout.height == 145 + 14 * 24
     assert rank_allocation(plausible_record(20)).layout.xaxis.tickangle == 30
 
 

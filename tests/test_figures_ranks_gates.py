@@ -39,7 +39,7 @@ def test_a_line_of_expected_rank_for_every_task_and_what_was_taken():
         np.testing.assert_array_equal(line.x, [1, 2])
         np.testing.assert_allclose(line.y, [5.5, 3.75])
     assert [line.line.color for line in lines] == list(task_colors(3))
-    assert [line.name for line in lines] == ["1 task A  6.0", "2 task B  3.0", "3 task C  2.0"]
+    assert [line.name for line in lines] == ["task A  6.0", "task B  3.0", "task C  2.0"]
     assert [(d.x[0], d.y[0]) for d in diamonds] == [(3, 6), (3, 3), (3, 2)]
     assert not any(d.showlegend for d in diamonds)
 

@@ -6,7 +6,7 @@ from fmlora_kit.figures import storage_table
 
 
 def rows(figure):
-    return {row[0]: row[1:] for row in zip(*figure.data[0].cells["values"], strict=True)}
+    return {row[0]: row[1:] for row in zip(*figure.blocks[0].columns, strict=True)}
 
 
 def test_sizes_and_growth():
@@ -31,4 +31,4 @@ def test_a_row_per_method_kind_by_kind():
         "modules per task",
         "all training images",
     ]
-    assert figure.layout.title.text == "What is stored: hand made, 3 tasks"
+    assert figure.title == "What is stored: hand made, 3 tasks"

@@ -41,8 +41,8 @@ def test_hover_names_the_class():
 
 def test_rows_are_named_in_the_colour_of_their_task():
     ticks = samples(make_stream(n_tasks=10)).layout.yaxis.ticktext
-    assert ticks[0].startswith("1 task 0 ") and task_colors(10)[0] in ticks[0]
-    assert ticks[9].startswith("10 task 9 ") and task_colors(10)[9] in ticks[9]
+    assert ticks[0].startswith("task 0 ") and task_colors(10)[0] in ticks[0]
+    assert ticks[9].startswith("task 9 ") and task_colors(10)[9] in ticks[9]
 
 
 def test_class_names_stand_beside_short_rows_only():

@@ -50,12 +50,12 @@ def test_a_rank_that_was_not_measured():
 def test_curves_pool_all_images():
     figure = what_if(make_table())
     by_panel = {(t.name, t.xaxis): t for t in figure.data}
-    latin, greek = (by_panel[name, "x"] for name in ("1 Latin", "2 Greek"))
+    latin, greek = (by_panel[name, "x"] for name in ("Latin", "Greek"))
     # 10 images of Latin, 30 of Greek; cut to 0, 4, and the chosen 8.
     np.testing.assert_allclose(latin.y, [17.5, 77.5, 82.5])
     np.testing.assert_allclose(greek.y, [22.5, 82.5])
-    np.testing.assert_allclose(by_panel["1 Latin", "x2"].y, [90, 12.5, 0])
-    np.testing.assert_allclose(by_panel["2 Greek", "x2"].y, [75, 0])
+    np.testing.assert_allclose(by_panel["Latin", "x2"].y, [90, 12.5, 0])
+    np.testing.assert_allclose(by_panel["Greek", "x2"].y, [75, 0])
     assert list(figure.layout.xaxis.ticktext) == ["0", "2", "4", "8"]
     assert (list(latin.x), list(greek.x)) == ([0, 2, 3], [0, 1])
     assert figure.layout.title.text == "How much rank does each task need? Cut in all 2 layers"

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from fmlora_kit.figures.show import PLOTLY, mime_bundle
-from fmlora_kit.widgets import FigureBox
+from fmlora_kit.widgets.figure_box import FigureBox
 
 
 def test_holds_the_figure_as_data_and_nothing_else():

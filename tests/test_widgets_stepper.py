@@ -49,7 +49,7 @@ def test_all_views_move_with_the_number():
     np.testing.assert_allclose(matrix, [[75, np.nan], [75, 75]])
     wrong = numbers(shown(stepper, "Which task")["data"][1])
     np.testing.assert_allclose(wrong, [[np.nan, 25], [25, np.nan]])
-    (taker,) = [t for t in shown(stepper, "forgotten")["data"] if t["name"] == "task B"]
+    (taker,) = [t for t in shown(stepper, "lost")["data"] if t["name"] == "task B"]
     np.testing.assert_allclose(numbers(taker, "x"), forgotten_to(record, 2).data[1].x)
     curves = shown(stepper, "as tasks are learned")["data"]
     np.testing.assert_allclose(numbers(curves[0], "y"), [75, 75])
@@ -58,7 +58,7 @@ def test_all_views_move_with_the_number():
 def test_after_one_task_nothing_can_be_forgotten():
     stepper = TaskStepper(confused())
     stepper.task.value = 1
-    figure = shown(stepper, "forgotten")
+    figure = shown(stepper, "lost")
     assert figure["data"] == []
     assert figure["layout"]["annotations"][0]["text"] == "Nothing to see yet"
 
@@ -73,7 +73,7 @@ def test_a_method_with_ranks_shows_them():
 def test_domains_are_shown_by_class():
     stepper = TaskStepper(confused(domains=True))
     stepper.task.value = 2
-    lost = numbers(shown(stepper, "forgotten")["data"][0])
+    lost = numbers(shown(stepper, "Change of each class")["data"][0])
     np.testing.assert_allclose(lost, [[-50, 0]])
     right = numbers(shown(stepper, "Which class")["data"][0])
     np.testing.assert_allclose(np.diag(right), [75, 75])
@@ -84,8 +84,8 @@ def test_controls_are_labelled_and_play_counts_it_up():
     assert stepper.task.description == "Task (of 3)"
     assert stepper.task.tooltip and stepper.play.tooltip
     assert (stepper.play.min, stepper.play.max) == (stepper.task.min, stepper.task.max) == (1, 3)
-    assert stepper.link.source == (stepper.play, "value")
-    assert stepper.link.target == (stepper.task, "value")
+    assert stepper.play.link.source == (stepper.play, "value")
+    assert stepper.play.link.target == (stepper.task, "value")
 
 
 def test_a_move_shows_what_was_drawn_when_it_was_built(monkeypatch):

@@ -10,7 +10,8 @@
 What opens is a copy, in the folder fmlora_notebooks: of the checkout, or of where you are if the
 package is installed without its source. It stays yours, see `commands.lab_copy`.
 
-JupyterLab is told to fetch no news and to look for no updates, in whatever environment it runs.
+JupyterLab is told to fetch no news and to look for no updates, in whatever environment it runs, and
+given a style sheet for figures.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fmlora_kit.commands import lab_copy
 from fmlora_kit.commands.arguments import make_parser
 
 SETTINGS = Path(__file__).parent / "jupyter"  # holds labconfig/, which JupyterLab reads
+LOOK = {"static_custom_path": [str(SETTINGS / "custom")]}  # where JupyterLab finds a style sheet
 FIRST = "01_quickstart.ipynb"
 NO_NOTEBOOKS = (
     "the notebooks are neither in the installed package nor in {} or above it. Install it again, "
@@ -114,4 +116,5 @@ def open_lab(notebook: Path, root: Path, options: Sequence[str] = ()) -> int:
         labapp = import_module("jupyterlab.labapp")
     except ModuleNotFoundError as error:
         raise ImportError(NO_LAB) from error
-    return labapp.main([f"--ServerApp.root_dir={root}", str(notebook), *options]) or 0
+    look = ["--LabApp.custom_css=True", f"--ServerApp.tornado_settings={LOOK}"]
+    return labapp.main([f"--ServerApp.root_dir={root}", str(notebook), *look, *options]) or 0

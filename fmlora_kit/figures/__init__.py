@@ -2,10 +2,10 @@
 
 `record` is one run, finished or not; `records` are a record or records by label, where a label may
 have several, one per seed: then means are drawn, with 95% intervals. A task or a layer is given by
-its index from 0 or its name. Nothing here shows, prints or reads a file. What cannot be drawn
-raises ValueError, in a sentence that says what the argument must be: no record, a choice, task,
-layer or image that there is not, records that do not compare, have too few finished tasks or not
-what the figure shows.
+its index from 0 or its name. What is called a table returns a `figures.table.Table`. Nothing here
+shows, prints or reads a file. What cannot be drawn raises ValueError, in a sentence that says what
+the argument must be: no record, a choice, task, layer or image that there is not, records that do
+not compare, have too few finished tasks or not what the figure shows.
 
 A figure of your own: any plotly figure takes the look of these from ``TEMPLATE``, and the colours
 of tasks from `figures.style`. With a ``record``, as the last lines of a cell:

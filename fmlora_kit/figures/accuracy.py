@@ -18,6 +18,7 @@ from fmlora_kit.analysis import accuracy
 from fmlora_kit.analysis.names import NAMES, OURS, run_name
 from fmlora_kit.figures import curves, style
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.maps import cell_texts, color_bar, task_map
 from fmlora_kit.record import Record
 
@@ -108,15 +109,15 @@ def _task_curves(record: Record, mean: curves.Curve, average: str) -> go.Figure:
         "arg-max over all classes seen.",
     )
     percent = 100 * record.accuracy
-    for i, color in zip(range(n), style.task_colors(record.n_tasks), strict=False):
+    for i, look in zip(range(n), style.task_looks(record.n_tasks), strict=False):
         name = record.task_names[i]
         figure.add_scatter(
             x=np.arange(i + 1, n + 1),
             y=percent[i:n, i],
             mode="lines+markers",
-            line={"color": color, "width": 1.6},
-            marker={"size": 6, "color": color},
-            name=style.numbered(i, name),
+            line={"color": look.color, "dash": look.dash, "width": 1.6},
+            marker={"size": 6, "color": look.color, "symbol": look.symbol},
+            name=task_label(name),
             text=record.task_names[i:n],
             hovertemplate=f"<b>{name}</b> %{{y:.1f}} %<br>after task %{{x}}, %{{text}}"
             "<extra></extra>",
@@ -138,10 +139,11 @@ def _progress(record: Record) -> str:
 
 _MATRIX_COLUMNS = 3
 _LONG = 8  # tasks: more leave no room for numbers in cells
+_NAMED = 20  # most names beside one another
 
 
 def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
-    """A map for each label, tasks by number; one colour scale."""
+    """A map for each label; one colour scale."""
     columns = min(_MATRIX_COLUMNS, len(table))
     rows = math.ceil(len(table) / columns)
     given = " With task identity given." if oracle else ""
@@ -152,8 +154,8 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
         rows=rows,
         cols=columns,
         panels=[style.short(label, 34) for label in table],
-        spacing=(0.13, 0.26 / rows),
-        height=120 + rows * min(300, max(200, 520 // rows)),
+        spacing=(0.13, 0.2 / rows),
+        height=150 + rows * min(300, max(200, 490 // rows)),
         margin={"t": 95},
         coloraxis={"cmin": 0, "cmax": 100, "colorscale": style.FRACTION_SCALE, "colorbar": bar},
     )
@@ -173,9 +175,12 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
             hoverongaps=False,
             **where,
         )
-        names = [style.numbered(k, runs[0].task_names[k], 11) for k in range(n)]
-        figure.update_xaxes(style.name_ticks(map(str, range(1, n + 1))), **where)
-        figure.update_yaxes(style.name_ticks(names, autorange="reversed"), **where)
+        names, step = [task_label(name, 11) for name in runs[0].task_names[:n]], -(-n // _NAMED)
+        ticks = style.name_ticks(names) | {"tickvals": [*range(0, n, step)]}
+        ticks["ticktext"] = names[::step]
+        lowest = k + columns >= len(table)  # the same tasks stand in all panels of a column
+        figure.update_xaxes(ticks, tickangle=-90, showticklabels=lowest, **where)
+        figure.update_yaxes(ticks, autorange="reversed", **where)
     figure.update_xaxes(title_text="test set of task", row=rows)
     return figure
 
@@ -211,7 +216,7 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
         curves.join_notes("From when it was learned on", note),
         rows=n_rows,
         cols=n_cols,
-        panels=[style.numbered(k, first.task_names[k], 16) for k in range(n)],
+        panels=[task_label(name, 16) for name in first.task_names[:n]],
         panel_size=12.5,
         spacing=(0.02, 0.2 / n_rows),
         sharing="xy",

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from fmlora_kit import checks
 from fmlora_kit.analysis.attribution import ATTRIBUTION_METHODS, Explanations
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label, task_words
 from fmlora_kit.figures.style import cell, grid, short
 
 _PER_ROW = 7
@@ -56,7 +57,7 @@ def attribution_over_time(
         )
         for t, panel in enumerate(row):
             add_explained(figure, e.images[image], e.maps[t, image], limits[k], *panel)
-            learned = f"after {t + 1}<br><b>{short(e.task_names[t], 16)}</b>"
+            learned = f"after<br><b>{task_label(e.task_names[t], 16)}</b>"
             add_caption(figure, panel, learned, verdict(e, image, t))
     figure.update_layout(coloraxis=color_axis(first, None if several else limits[0]))
     return figure
@@ -94,7 +95,8 @@ def attribution_methods(
         else "Darker: matters more."
     )
     figure, cells = _picture_grid(
-        f"One picture, several answers: {first.run}, after {first.task_names[after]}",
+        f"One picture, several answers: {first.run}, after "
+        f"{task_words(after, first.task_names[after])}",
         f"{reading} Each map has a scale of its own.",
         len(listed) + 1,
         per_row=5,
@@ -212,7 +214,9 @@ def verdict(explanations: Explanations, image: int, after: int) -> str:
     first = "not learned yet" if np.isnan(p) else f"P({own}) = {100 * p:.0f} %"
     color, mark = (_RIGHT, "✓") if guess == target else (_WRONG, "✗")
     letter, task = class_label(e, guess).split(", ", 1)
-    says = f"<span style='color:{color}'>{mark} says <b>{letter}</b><br>{short(task, 16)}</span>"
+    says = (
+        f"<span style='color:{color}'>{mark} says <b>{letter}</b><br>{task_label(task, 16)}</span>"
+    )
     return f"{first}<br>{says}"
 
 

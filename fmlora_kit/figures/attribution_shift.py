@@ -19,6 +19,7 @@ from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.figures import attribution, style
 from fmlora_kit.figures.curves import add_band
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_words
 
 _HOVER = "<b>%{{y:.2f}}</b>, {}<br>after learning %{{customdata}}<extra></extra>"
 _SINCE = {
@@ -142,7 +143,7 @@ def class_probabilities(
     """
     e, after = explanations, explanations.check(image, after)
     figure = style.new_figure(
-        f"What the picture is taken for, after learning {e.task_names[after]}: {e.run}",
+        f"What the picture is taken for, after {task_words(after, e.task_names[after])}: {e.run}",
         f"{_truth(e, image, after)} Colour: the task of the class; black frame: the true class.",
         height=400,
     )
@@ -165,7 +166,7 @@ def explanation_at(
     limit = attribution.limit_of(e.maps[:, image])
     bar = {"orientation": "h", "x": 0.43, "xanchor": "center", "y": -0.12, "yanchor": "top"}
     figure = style.grid(
-        f"The model after task {after + 1}, {e.task_names[after]}: {e.run}",
+        f"The model after {task_words(after, e.task_names[after])}: {e.run}",
         f"{_truth(e, image, after)} Colour of a bar: the task of the class.",
         cols=3,
         spacing=(0.02, None),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -17,25 +15,22 @@ from fmlora_kit.analysis.tables import GAIN, note, table_cells, title
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.show import Figure
-from fmlora_kit.figures.storage import FILLS
 from fmlora_kit.figures.style import (
     INK,
     METHOD_STYLES,
     NEUTRAL,
     TEMPLATE,
-    new_figure,
     short,
-    table_of,
 )
+from fmlora_kit.figures.table import Block, Table, bold
 
 _OURS = METHOD_STYLES[OURS]
 _OURS_STYLE = {"color": _OURS.color, "symbol": _OURS.symbol, "size": 11}
 _OTHER_STYLE = {"color": NEUTRAL, "symbol": "circle", "size": 8}
 _BOUND_LINE = {"color": INK, "dash": "dash", "width": 1.5}
-_ROW, _LINE = 21, 14  # pixels of tables: a row of one plain line, and each line of other rows
-_DOTS_ROW = 16  # pixels
-_GAP = 58  # pixels between two panels: the upper one's ticks, the lower one's name
-_ABOVE, _BELOW = 90, 85  # pixels
+_DOTS_ROW = 12.5  # pixels
+_GAP = 52  # pixels between two panels: the upper one's ticks, the lower one's name
+_ABOVE, _BELOW = 92, 72  # pixels
 
 
 @draws(Comparison, alone=False, forms=(Mapping,))
@@ -51,7 +46,7 @@ def comparison_dots(comparisons: Mapping[str, Comparison]) -> go.Figure:
     n_cols = min(2, len(comparisons))
     n_rows = math.ceil(len(comparisons) / n_cols)
     tallest = max(len(comparison.learners) for comparison in comparisons.values())
-    inside = n_rows * (25 + _DOTS_ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
+    inside = n_rows * (8 + _DOTS_ROW * tallest) + (n_rows - 1) * _GAP  # pixels, from top to bottom
     figure = Figure().set_subplots(
         rows=n_rows,
         cols=n_cols,
@@ -172,73 +167,31 @@ _HEADS = {
     "parameters": "parameters,<br>first →<br>last task",
     "s per task": "s per<br>task",
 }
-# Pixels of a page of 1000.
-_WIDTHS = {
-    "method": 112,
-    "final accuracy, %": 93,
-    GAIN: 93,
-    "forgetting, %": 82,
-    "parameters": 108,
-    "on disk": 70,
-    "s per task": 48,
-    "stores": 187,
-    "frozen": 187,
-}
-_PADDING = 14  # pixels that plotly adds to a row with markup: bold, or several lines
-_LETTER = 5.9  # pixels, at the size of the cells
-_FONT = 10.5
 
 
 @draws(Comparison)
-def comparison_table(comparison: Comparison) -> go.Figure:
+def comparison_table(comparison: Comparison) -> Table:
     """A row per method, the best final accuracy first; joint training, a bound, last.
 
-    Bold are the first method and those tied with it: see `fmlora_kit.analysis.tied`.
+    Bold are the first method and those tied with it: see `fmlora_kit.analysis.tied`. FM-LoRA's row
+    is shaded.
     """
-    columns = table_cells(comparison, strong=lambda text: f"<b>{text}</b>")
-    columns = {name: [_wrapped(name, text) for text in texts] for name, texts in columns.items()}
-    rows = list(zip(*columns.values(), strict=True))
-    heads = [f"<b>{_HEADS.get(name, name)}</b>" for name in columns]
-    subtitle = textwrap.wrap(note(comparison), 125)
-    top = 50 + 17 * len(subtitle)
-    figure = new_figure(
-        title(comparison),
-        "<br>".join(subtitle),
-        height=top + sum(map(_height, [heads, *rows])) + 20,
-        margin={"l": 10, "r": 10, "t": top, "b": 10},
-    )
+    columns = table_cells(comparison, strong=bold)
     left = ("method", "stores", "frozen")
-    look = {"align": ["left" if name in left else "right" for name in columns], "size": _FONT}
-    look["fills"] = [[FILLS.get(row.method, "white") for row in comparison.rows]] * len(columns)
-    widths, head = [_WIDTHS[name] for name in columns], {"height": _height(heads)}
-    table = table_of(heads, list(columns.values()), widths, height=_ROW, head=head, **look)
-    figure.add_trace(table)
-    return figure
-
-
-def _height(texts: Sequence[str]) -> int:
-    """Pixels of a row."""
-    n_lines = 1 + max(text.count("<br>") for text in texts)
-    return _LINE * n_lines + _PADDING if any("<" in text for text in texts) else _ROW
-
-
-def _wrapped(column: str, text: str) -> str:
-    """Text in lines that fit its column; a line that is too long would be cut by plotly."""
-    strong = text.startswith("<b>")
-    letters = int((_WIDTHS[column] - 12) / (_LETTER * (1.1 if strong else 1)))
-    bare = text.removeprefix("<b>").removesuffix("</b>") if strong else text
-    lines = "<br>".join(textwrap.wrap(bare, letters))
-    return f"<b>{lines}</b>" if strong else lines
+    block = Block(
+        heads=[_HEADS.get(name, name) for name in columns],
+        columns=list(columns.values()),
+        words=[k for k, name in enumerate(columns) if name in left],
+        marked=[k for k, row in enumerate(comparison.rows) if row.method == OURS],
+    )
+    return Table(title(comparison), note(comparison), (block,))
 
 
 _SIZES = tuple(name for name in COSTS if name != "seconds")  # seconds depend on the machine
-_METRIC_ROW, _METRIC_LINE = 31, 16  # pixels: a row, and each further line in it
-_METRIC_WIDTHS = (2.3, 3.4, 1.45)  # metric, definition, each method
-_LETTERS = 118  # that fit side by side in 900 pixels
 
 
 @draws()
-def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Figure:
+def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> Table:
     """A row per metric with its formula, a column per method.
 
     On one stream the best of a row is bold, and those tied with it: see `fmlora_kit.analysis.tied`.
@@ -251,64 +204,36 @@ def metrics_table(records: Records, *, names: Sequence[str] = METRICS) -> go.Fig
     streams = dict.fromkeys(record.stream for runs in by_labels.values() for record in runs)
     marked = len(rows) > 1 and len(streams) == 1
     columns = _metric_columns(rows, names, marked)
-    spread = "<br>Mean over seeds ± half-width of the 95 % interval."
+    spread = " Mean over seeds ± half-width of the 95 % interval."
     several = any(len(row.seeds) > 1 for row in rows)
-    heads = _heads(rows)
-    letters = [_letters(len(columns), k) for k in range(len(columns))]
-    wraps = [
-        max((len(re.sub("<.*?>", "", cell)) - 1) // n for n, cell in zip(letters, row, strict=True))
-        for row in zip(*columns, strict=True)
-    ]
-    lines = max(head.count("<br>") for head in heads) + sum(wraps)
-    figure = new_figure(
+    return Table(
         f"Metrics: {', '.join(streams)}",
         f"{formula('a[t,i]')}: accuracy on the test images of task i after learning task t; "
         f"{formula('n_i')}: how many. "
         f"{'Bold: the best of a row.' if marked else ''}{spread if several else ''}",
-        height=155 + _METRIC_ROW * len(columns[0]) + _METRIC_LINE * lines,
-        margin={"l": 10, "r": 10, "t": 85, "b": 10},
+        (Block(_heads(rows), columns, words=(0, 1)),),
     )
-    align = ["left", "left"] + ["right"] * (len(columns) - 2)
-    look = {"align": align, "size": 12, "height": _METRIC_ROW}
-    figure.add_trace(table_of(heads, columns, _widths(len(columns)), **look))
-    return figure
 
 
 def _metric_columns(rows: Sequence[Row], names: Sequence[str], marked: bool) -> list[list[str]]:
     """What the rows of the figure are, how each is defined, and a column of cells per method."""
     one = Comparison("", "", tuple(rows))
-    bold = {name: tied(one, name=name) if marked else () for name in names}
+    best = {name: tied(one, name=name) if marked else () for name in names}
     columns = [
-        [_strong(words(name)) for name in (*names, *_SIZES)],
+        [words(name) for name in (*names, *_SIZES)],
         [formula(DEFINITIONS[name]) for name in names] + ["numbers"] * len(_SIZES),
     ]
     for row in rows:
         texts = {name: percent(row.interval(name), " %") for name in names}
-        cells = [_strong(t) if row.label in bold[name] else t for name, t in texts.items()]
+        cells = [bold(t) if row.label in best[name] else t for name, t in texts.items()]
         columns.append(cells + [count(row.mean(name)) for name in _SIZES])
     return columns
 
 
-def _widths(n: int) -> list[float]:
-    return [*_METRIC_WIDTHS[:2], *[_METRIC_WIDTHS[2]] * (n - 2)]
-
-
-def _letters(n: int, column: int) -> int:
-    """How many letters of a definition, or bold ones of a head, fit into one of `n` columns."""
-    widths = _widths(n)
-    return int((_LETTERS if column == 1 else 0.85 * _LETTERS) * widths[column] / sum(widths))
-
-
 def _heads(rows: Sequence[Row]) -> list[str]:
     heads = []
-    letters = _letters(2 + len(rows), -1)
     for row in rows:
         seeds = f"<br>{len(row.seeds)} seeds" if len(row.seeds) > 1 else ""
         bound = "<br>a bound" if row.method == BOUND else ""
-        name = "<br>".join(textwrap.wrap(NAMES.get(row.label, row.label), letters))
-        heads.append(_strong(name) + seeds + bound)
-    return [_strong("metric"), _strong("definition"), *heads]
-
-
-def _strong(text: str) -> str:
-    return f"<b>{text}</b>"
+        heads.append(NAMES.get(row.label, row.label) + seeds + bound)
+    return ["metric", "definition", *heads]

@@ -20,6 +20,7 @@ from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.entry import draws
 from fmlora_kit.figures.forgetting import signed
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.maps import GREY, add_map, cell_texts, name_axes, task_map
 from fmlora_kit.record import Record
 
@@ -57,10 +58,10 @@ def task_confusion(record: Record, after: int | None = None) -> go.Figure:
 def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     """Who was forgotten most, and by whom: what each task lost, by the task that took it.
 
-    A bar is a task: the share of its test images that were right when it was just learned and are
-    wrong now, split by the task whose class they are taken for, in that task's colour. To the left
-    of zero: images that were wrong then and are right now. The number is the difference, a[now, i]
-    - a[i, i].
+    A bar counts images lost, in % of the task's test images: right when it was just learned and
+    wrong now, split by the task whose class they are taken for, in that task's colour. Below zero:
+    images that were wrong then and are right now. The number is no count but the change of
+    accuracy, a[now, i] - a[i, i], and so negative where more were lost.
     """
     record = single(record, least=2)
     table = confusion.lost_images(record, after)
@@ -69,16 +70,17 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
     figure = style.new_figure(
         f"Who was forgotten, and by whom, after {n} tasks: {run_name(record)}",
         f"{_answer(table, names)}<br>Colour: test images right when learned and wrong now, by the "
-        "task they are taken for. Number: the change of accuracy, white less colour.",
+        "task they are taken for. Number: change of accuracy (points).",
         height=max(420, 170 + 50 * n),
         barmode="relative",
         margin={"t": 90},
         legend={"title": {"text": "taken for a class of"}, "traceorder": "normal"},
         bargap=0.2,
     )
-    _add_bars(figure, table, names, style.task_colors(record.n_tasks))
+    fills = style.bar_fills(dict(enumerate(style.task_looks(record.n_tasks))))
+    _add_bars(figure, table, names, fills)
     figure.update_xaxes(
-        title_text="share of the task's test images (points)",
+        title_text="images lost (% of the task's; below 0: right again)",
         zeroline=True,
         zerolinecolor=style.INK,
     )
@@ -109,7 +111,7 @@ def _add_shares(figure: go.Figure, percent: np.ndarray, names: tuple[str, ...]) 
         )
 
 
-def _add_bars(figure, table: confusion.LostImages, names, colors: tuple[str, ...]) -> None:
+def _add_bars(figure, table: confusion.LostImages, names, fills: dict[int, dict]) -> None:
     """A trace per taker, one for what came back, one for the difference; rows are tasks 0..n-2."""
     lost, back = 100 * table.lost[:-1], 100 * table.regained[:-1]
     ends, net = lost.sum(axis=1), 100 * table.net[:-1]
@@ -117,7 +119,7 @@ def _add_bars(figure, table: confusion.LostImages, names, colors: tuple[str, ...
     own = np.eye(*lost.shape, dtype=bool)
     for j, name in enumerate(names):
         others = np.where(own, 0.0, lost)[:, j]
-        _add_segments(figure, others, name, names, span, {"color": colors[j]})
+        _add_segments(figure, others, name, names, span, fills[j])
     same = np.where(own, lost, 0.0).sum(axis=1)
     _add_segments(figure, same, "its own task", names, span, _HATCHED)
     came = np.where(back > 0, -back, np.nan)  # zero would be drawn as a line
@@ -140,7 +142,7 @@ def _add_bars(figure, table: confusion.LostImages, names, colors: tuple[str, ...
 def _add_segments(figure, share: np.ndarray, name: str, names, span: float, marker: dict) -> None:
     """One trace of bars that lie end to end; one wide enough bears its name and number."""
     color = "#ffffff" if marker in (_HATCHED, _HOLLOW) else marker["color"]
-    cut, numbers = style.short(name), [f"{abs(v):.1f}" for v in share]
+    cut, numbers = task_label(name), [f"{abs(v):.1f}" for v in share]
     texts = []  # name and number, the number alone, or nothing, as fits
     for value, number in zip(share, numbers, strict=True):
         width = 620 * abs(value) / span  # pixels
@@ -159,7 +161,8 @@ def _add_segments(figure, share: np.ndarray, name: str, names, span: float, mark
         textangle=0,
         constraintext="none",
         customdata=np.stack([names[:-1], numbers], axis=-1),
-        hovertemplate=f"%{{customdata[0]}}: <b>%{{customdata[1]}} points</b> {name}<extra></extra>",
+        hovertemplate="%{customdata[0]}: <b>%{customdata[1]} %</b> of its images: "
+        f"{name}<extra></extra>",
     )
 
 
@@ -182,7 +185,7 @@ def _answer(table: confusion.LostImages, names: tuple[str, ...]) -> str:
     if not taken.any():
         return fall
     by = " and ".join(names[j] for j in np.flatnonzero(np.isclose(taken, taken.max())))
-    return f"{fall} <b>Taken most by: {by}</b> ({100 * taken.max():.1f} points)."
+    return f"{fall} <b>Taken most by: {by}</b> ({100 * taken.max():.1f} % of its images)."
 
 
 _CLASSES = 400  # that can be told apart in a matrix, and that a browser can draw

@@ -15,6 +15,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.comparison import stream_name
 from fmlora_kit.analysis.intervals import mean_ci95
 from fmlora_kit.analysis.names import display_name
+from fmlora_kit.figures.labels import task_words
 from fmlora_kit.figures.style import LineStyle, faded, method_styles
 from fmlora_kit.record import Record
 
@@ -105,7 +106,7 @@ def hover_texts(curve: Curve, unit: str, scale: float) -> list[str]:
         seeds = f"<br>mean of {curve.n_seeds} seeds, 95% interval" if spread else ""
         texts.append(
             f"<b>{curve.label}</b><br>{number(mean)}{spread} {unit}"
-            f"<br>after task {n}, {name}{seeds}"
+            f"<br>after {task_words(n - 1, name)}{seeds}"
         )
     return texts
 

@@ -109,11 +109,14 @@ def _map(figure: go.Figure, trace: go.Heatmap) -> str:
 def _table(figure: go.Figure, trace: go.Table) -> str:
     if trace.type != "table":
         return ""
-    columns = [list(column) for column in trace.cells.values]
-    heads = " | ".join(map(strip, trace.header.values))
+    return listed(trace.header.values, trace.cells.values)
+
+
+def listed(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    """A table in words: its heads, and its rows as far as they are few."""
     rows = [" | ".join(map(strip, row)) for row in zip(*columns, strict=True)]
     more = f" ... {len(rows) - 2 * MOST} more rows" if len(rows) > 2 * MOST else ""
-    return f"{heads}. " + ". ".join(rows[: 2 * MOST]) + more
+    return f"{' | '.join(map(strip, heads))}. " + ". ".join(rows[: 2 * MOST]) + more
 
 
 _KINDS: dict[str, Callable[[go.Figure, object], str]] = {

@@ -15,13 +15,15 @@ from fmlora_kit.analysis.features import FeatureHistory, cka_consecutive, cka_si
 from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.curves import task_axis
 from fmlora_kit.figures.entry import draws
-from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, grid, new_figure, short, task_colors
+from fmlora_kit.figures.labels import task_label, task_words
+from fmlora_kit.figures.style import AVERAGE_COLOR, SYMBOLS, LineStyle, grid, new_figure, task_looks
 
 MEASURES = {
     "since learned": (cka_since_learned, "when the task was just learned"),
     # what becomes of what was learned, not of tasks to come
     "consecutive": (partial(cka_consecutive, to_come=False), "one task earlier"),
 }
+_AVERAGE = LineStyle(AVERAGE_COLOR, "solid", "circle")
 Histories = FeatureHistory | Mapping[str, FeatureHistory]
 
 
@@ -84,26 +86,25 @@ def _add_lines(
     named: set[str] = set()
     for col, (label, table) in enumerate(tables.items(), start=1):
         history = histories[label]
-        colors = task_colors(len(history.task_names))
-        for i, (task, color) in enumerate(zip(history.task_names, colors, strict=True)):
+        looks = task_looks(len(history.task_names))
+        for i, (task, look) in enumerate(zip(history.task_names, looks, strict=True)):
             known = np.isfinite(table[:, i])
-            name = f"{i + 1} {short(task)}"
-            _add_line(figure, col, history.learned[known], table[known, i], name, color, i, named)
+            name = task_label(task)
+            _add_line(figure, col, history.learned[known], table[known, i], name, look, named)
         pairs = zip(table[1:], _earlier(history)[1:], strict=True)
         means = [np.nanmean(row[mask]) for row, mask in pairs]
         x, name = history.learned[1:], "mean of earlier tasks"
-        _add_line(figure, col, x, means, name, AVERAGE_COLOR, -1, named)
+        _add_line(figure, col, x, means, name, _AVERAGE, named, width=4)
 
 
-def _add_line(figure, col, x, y, name, color, task, named) -> None:
-    """Add one line; its name stands in the legend once. Task -1 is the mean."""
-    average = task < 0
+def _add_line(figure, col, x, y, name, look: LineStyle, named, width: float = 1.8) -> None:
+    """Add one line; its name stands in the legend once."""
     figure.add_scatter(
         x=x,
         y=y,
         mode="lines+markers",
-        line={"color": color, "width": 4 if average else 1.8},
-        marker={"color": color, "size": 7, "symbol": "circle" if average else SYMBOLS[task % 8]},
+        line={"color": look.color, "dash": look.dash, "width": width},
+        marker={"color": look.color, "size": 7, "symbol": look.symbol},
         name=name,
         legendgroup=name,
         showlegend=name not in named,
@@ -145,15 +146,16 @@ def mean_drift(drift: MeanDrift) -> go.Figure:
             col=1,
         )
     moved, left = (100 * each[-1] for each in (drift.moved, drift.left))
-    colors, names = task_colors(len(drift.task_names)), np.array(drift.names)
+    looks, names = task_looks(len(drift.task_names)), np.array(drift.names)
     for i, task in enumerate(drift.task_names[: len(drift.moved) - 1]):
-        own, look = drift.tasks == i, {"color": colors[i], "size": 9, "symbol": SYMBOLS[i % 8]}
+        own = drift.tasks == i
+        look = {"color": looks[i].color, "size": 9, "symbol": looks[i].symbol}
         figure.add_scatter(
             x=moved[own].round(2),
             y=left[own].round(2),
             mode="markers",
             marker={**look, "line": {"color": "white", "width": 0.6}},
-            name=f"{i + 1} {short(task)}",
+            name=task_label(task),
             text=names[own],
             hovertemplate=f"<b>%{{text}}</b>, {task}: moved %{{x:.1f}} %, off by %{{y:.1f}} %"
             "<extra></extra>",
@@ -171,7 +173,6 @@ def mean_drift(drift: MeanDrift) -> go.Figure:
 
 
 _LETTER = 2  # names up to so many code points (a letter and a bar) are written instead of a point
-_MILLISECONDS, _PAUSE = 900, 700  # of a move the eye can follow, and after it
 _HIDDEN_AXIS = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": ""}
 
 
@@ -181,19 +182,18 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
 
     Images are drawn as their class's letter where classes are letters, else as points.
 
-    `after` shows the map after so many tasks; without it a slider and a button step through all,
-    with fixed axes, so that what moves in the picture moved in the map.
+    `after` is how many tasks had been learned; without it all. The axes are the same after each, so
+    that what moves from one picture to the next moved in the map.
     """
     learned = embedding.learned.tolist()
     shown = len(learned) - 1
     if after is not None:
         shown = learned.index(checks.choice("after", after, learned))
-    animated = after is None and len(learned) > 1
     figure = new_figure(
         *_words(embedding, shown),
-        height=740 if animated else 640,
+        height=600,
         legend={"title": {"text": "task of the image"}, "itemsizing": "constant"},
-        margin={"t": 90, "l": 20, "r": 200, "b": 100 if animated else 20},
+        margin={"t": 90, "l": 20, "r": 200, "b": 20},
     )
     figure.add_traces(_traces(embedding, shown))
     # The same square of the plane at every moment, as small as holds all points.
@@ -202,79 +202,47 @@ def embedding(embedding: Embedding, after: int | None = None) -> go.Figure:
     x, y = ([float(m - half), float(m + half)] for m in (low + high) / 2)
     figure.update_xaxes(range=x, constrain="domain", **_HIDDEN_AXIS)
     figure.update_yaxes(range=y, scaleanchor="x", constrain="domain", **_HIDDEN_AXIS)
-    if animated:
-        _animate(figure, embedding, shown)
     return figure
 
 
 def _traces(embedding: Embedding, moment: int) -> list[go.Scatter]:
     """One per task; a legend entry stands on its own, since letters have no marker."""
     letters = max(map(len, embedding.names)) <= _LETTER
-    colors = task_colors(len(embedding.task_names))
+    looks = task_looks(len(embedding.task_names))
     names, traces = np.array(embedding.names), []
-    for i, (task, color) in enumerate(zip(embedding.task_names, colors, strict=True)):
+    for i, (task, own) in enumerate(zip(embedding.task_names, looks, strict=True)):
         rows = embedding.tasks == i
         look = {"size": 8, "opacity": 0.85, "line": {"color": "white", "width": 0.6}}
         traces.append(
             go.Scatter(
                 **_images_of(embedding, moment, i),
                 mode="text" if letters else "markers",
-                marker={"color": color, "symbol": SYMBOLS[i % len(SYMBOLS)], **look},
-                name=f"{i + 1} {short(task)}",
+                marker={"color": own.color, "symbol": own.symbol, **look},
+                name=task_label(task),
                 text=names[rows].tolist(),
-                textfont={"color": color, "size": 14},
-                hoverlabel={"bordercolor": color},
+                textfont={"color": own.color, "size": 14},
+                hoverlabel={"bordercolor": own.color},
             )
         )
     return traces
 
 
 def _images_of(embedding: Embedding, moment: int, task: int) -> dict:
-    """One task's images at a moment; invisible, where they will be at first, before it is learned.
-
-    So they come into view where they belong instead of flying in; three digits are light to store.
-    """
-    points = embedding.coordinates[:, embedding.tasks == task]
-    first = int(np.isfinite(points[..., 0]).all(axis=1).argmax())
-    x, y = points[max(moment, first)].round(3).astype(np.float32).T
-    if moment < first:
-        return {"x": x, "y": y, "opacity": 0, "hoverinfo": "skip", "hovertemplate": ""}
-    hover = f"<b>%{{text}}</b><br>task {task + 1}, {embedding.task_names[task]}<extra></extra>"
-    return {"x": x, "y": y, "opacity": 1, "hoverinfo": "all", "hovertemplate": hover}
-
-
-def _animate(figure: go.Figure, embedding: Embedding, shown: int) -> None:
-    """Frames by number of tasks learned, a slider over them and a button that plays them."""
-    move = {
-        "mode": "immediate",
-        "frame": {"duration": _MILLISECONDS + _PAUSE, "redraw": True},
-        "transition": {"duration": _MILLISECONDS, "easing": "cubic-in-out"},
-    }
-    tasks = list(range(len(embedding.task_names)))
-    frames, steps = [], []
-    for k, learned in enumerate(embedding.learned.tolist()):
-        data = [go.Scatter(**_images_of(embedding, k, i)) for i in tasks]
-        title, subtitle = _words(embedding, k)
-        words = {"title": {"text": title, "subtitle": {"text": subtitle}}}
-        frames.append(go.Frame(name=str(learned), data=data, traces=tasks, layout=words))
-        label = short(embedding.task_names[learned - 1], 14)
-        steps.append({"label": label, "method": "animate", "args": [[str(learned)], move]})
-    figure.frames = frames
-    slider = {"active": shown, "steps": steps, "x": 0.1, "len": 0.9, "y": 0, "pad": {"t": 12}}
-    slider["currentvalue"] = {"prefix": "learned last: ", "font": {"size": 14}}
-    play = {"label": "▶ Play", "method": "animate", "args": [None, move]}
-    menu = {"type": "buttons", "showactive": False, "pad": {"t": 34}, "buttons": [play]}
-    menu |= {"x": 0, "xanchor": "left", "y": 0, "yanchor": "top"}
-    figure.update_layout(sliders=[slider], updatemenus=[menu])
+    """One task's images at a moment, none before it is learned; three digits are light to store."""
+    points = embedding.coordinates[moment, embedding.tasks == task]
+    x, y = points.round(3).astype(np.float32).T
+    hover = f"<b>%{{text}}</b><br>{task_words(task, embedding.task_names[task])}<extra></extra>"
+    return {"x": x, "y": y, "hovertemplate": hover}
 
 
 def _words(embedding: Embedding, moment: int) -> tuple[str, str]:
     """Title and subtitle: when, how to read the map, and how far to trust it."""
-    last = embedding.task_names[embedding.learned[moment] - 1]
+    last = embedding.learned[moment] - 1
     trust, moved = embedding.trustworthiness[moment], embedding.moved[moment]
     way = f" Images there before moved by {100 * moved:.0f} % of the map's size."
     return (
-        f"Test images in feature space, as t-SNE lays them out: {embedding.label}, after {last}",
+        f"Test images in feature space, as t-SNE lays them out: {embedding.label}, "
+        f"after {task_words(last, embedding.task_names[last])}",
         "Near in the map: alike for the model. Far says nothing: neither gaps between groups nor "
         f"their sizes have a meaning.<br>Trustworthiness {trust:.2f} (1: neighbours in the map are "
         f"neighbours in feature space).{way if np.isfinite(moved) else ''}",

@@ -18,6 +18,7 @@ from fmlora_kit.analysis.intervals import Interval, mean_ci95
 from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import curves, style
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.maps import task_map
 from fmlora_kit.record import Record
 
@@ -260,7 +261,7 @@ def forward_transfer(records: curves.Records) -> go.Figure:
     figure.update_xaxes(
         title_text="next task",
         tickvals=list(range(2, len(names) + 1)),
-        ticktext=[style.short(name) for name in names[1:]],
+        ticktext=[task_label(name) for name in names[1:]],
         range=[1.6, first.n_tasks + 0.4],
     )
     figure.update_yaxes(title_text="accuracy before learning (%)", range=[0, 101])

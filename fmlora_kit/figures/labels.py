@@ -1,9 +1,15 @@
-"""Where labels stand, so that they cover neither each other nor what they name."""
+"""What a task is called, and where labels stand, so that they cover nothing.
+
+The name alone is the label: names such as "0 and 1" cannot be read behind a number. Its order is
+that of the axis or of the legend; where a moment is told, its number stands there too.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+
+from fmlora_kit.figures.style import short
 
 _LETTER, _LINE, _GAP = 6.3, 14, 8  # pixels of a label, and from it to the next
 _POINT = 7  # pixels from the middle of a point to its edge
@@ -11,6 +17,16 @@ _SIDES = [(dx, dy) for dx in (1, -1) for dy in (0, 12, -12)] + [(0, 17), (0, -17
 _SIDES += [(dx, dy) for dy in (24, -24, 36, -36) for dx in (0, 1, -1)]
 
 Box = tuple[float, float, float, float]  # left, low, right and high end, in pixels
+
+
+def task_label(name: str, longest: int = 18) -> str:
+    """What a tick, a legend or a panel calls a task: "Latin"; cut if it is long."""
+    return short(name, longest)
+
+
+def task_words(index: int, name: str) -> str:
+    """What a title or a hover text calls a task that was learned: "task 3, Cyrillic"."""
+    return f"task {index + 1}, {name}"
 
 
 def move_apart(heights: Sequence[float], gap: float, *, low: float = -math.inf) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from fmlora_kit.figures.style import new_figure
 
 HEIGHT = 350  # pixels: two rows of panels fit on a laptop's screen
 _CROWDED = 42  # letters of tick labels that fit side by side in half a page
+_ROWS = 14  # that fit one above the other with their labels and numbers
 
 
 def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
@@ -32,10 +34,26 @@ def panel(figure: go.Figure, title: str, *, height: int = HEIGHT) -> go.Figure:
         bars.update(text=[label.rpartition("<br>")[2] for label in bars.text or ()])
         bars.update(constraintext="inside")
     small.update_annotations(font_size=10)
+    rows = small.layout.yaxis.tickvals or ()
+    if len(rows) > _ROWS:  # every few have a label; what the cells say is there on hovering
+        every = math.ceil(len(rows) / _ROWS)
+        small.update_yaxes(tickvals=rows[::every], ticktext=small.layout.yaxis.ticktext[::every])
+        small.update_traces(texttemplate="", selector={"type": "heatmap"})
     ticks = small.layout.xaxis.ticktext or ()
+    below, aside = 44, 38 + 6 * _letters(small.layout.yaxis.ticktext or ("100",))
     if sum(map(len, ticks)) > _CROWDED:
         small.update_xaxes(tickangle=-30, tickfont_size=11)
+        below += 3 * _letters(ticks)
+    # Room for labels is reckoned, not measured: plotly draws all again after measuring.
+    small.update_layout(margin={"l": aside, "b": below})
+    small.update_xaxes(automargin=False)
+    small.update_yaxes(automargin=False)
     return small
+
+
+def _letters(ticks: Sequence[str]) -> int:
+    """Letters of the longest line of tick labels."""
+    return max(len(line) for tick in ticks for line in tick.split("<br>"))
 
 
 def frames(figures: Sequence[go.Figure | None], title: str) -> list[go.Figure]:

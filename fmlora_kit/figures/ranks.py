@@ -18,6 +18,7 @@ from fmlora_kit.analysis.ranks import GateTrace, RankTable, expected_ranks, gate
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label, single
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.maps import color_bar, task_map
 from fmlora_kit.record import Record
 from fmlora_kit.record.card import full_core
@@ -33,7 +34,7 @@ def rank_allocation(record: Record) -> go.Figure:
     figure = style.new_figure(
         f"Rank chosen for each layer and task: {run_name(record)}",
         f"Above each task: its mean rank. Mean of all: {ranks.mean():.1f}.{_core(record)}",
-        height=max(450, 150 + 20 * len(ranks)),
+        height=max(450, 145 + 14 * len(ranks)),
         margin={"t": 95},
     )
     highest = max(int(ranks.max()), 1)
@@ -44,7 +45,7 @@ def rank_allocation(record: Record) -> go.Figure:
         limits=(0, highest),
         colorscale=style.RANK_SCALE,
         text=ranks.astype(str),
-        size=12 if len(ranks) <= 14 else 10,
+        size=12 if len(ranks) <= 20 else 11,
         hover="rank <b>%{z}</b><br>%{customdata[0]}<br>%{customdata[1]}",
         colorbar=color_bar("rank", tick0=0, dtick=max(1, highest // 4)),
     )
@@ -53,6 +54,7 @@ def rank_allocation(record: Record) -> go.Figure:
     figure.update_xaxes(style.name_axis(record.task_names, "task"))
     layers = style.name_ticks(layer.removeprefix("blocks.") for layer in record.layers)
     figure.update_yaxes(layers, title_text="adapted map (block.map)", autorange="reversed")
+    figure.update_yaxes(tickfont_size=12 if len(ranks) <= 20 else 11)
     return figure
 
 
@@ -186,7 +188,7 @@ def _points(labelled: dict[str, tuple[Record, ...]]) -> go.Figure:
     names = longest.task_names
     if all(run.task_names == names[: len(run.tasks)] for run in every_run):
         for name, color in zip(names, style.task_colors(longest.n_tasks), strict=False):
-            _add_key(figure, style.short(name), color, "circle")
+            _add_key(figure, task_label(name), color, "circle")
     figure.update_xaxes(title_text="complexity H of the task", range=[0, 1.02])
     figure.update_yaxes(title_text="chosen rank, mean of all layers", range=[0, 1.04 * top])
     return figure
@@ -272,21 +274,21 @@ def _draw_expected_ranks(record: Record) -> go.Figure:
         legend={"title": {"text": "task, mean rank taken"}},
     )
     end = max(len(line) for line in lines) + 1
-    for t, color in zip(range(len(lines)), style.task_colors(record.n_tasks), strict=False):
+    for t, look in zip(range(len(lines)), style.task_looks(record.n_tasks), strict=False):
         name = record.task_names[t]
         figure.add_scatter(
             x=np.arange(1, len(lines[t]) + 1),
             y=lines[t],
             mode="lines",
-            line={"color": color, "width": 2.5},
-            name=f"{t + 1} {style.short(name)}  {taken[t]:.1f}",
+            line={"color": look.color, "dash": look.dash, "width": 2.5},
+            name=f"{task_label(name)}  {taken[t]:.1f}",
             hovertemplate=f"<b>{name}</b><br>E[r] %{{y:.1f}} at step %{{x}}<extra></extra>",
         )
         figure.add_scatter(
             x=[end],
             y=[taken[t]],
             mode="markers",
-            marker={"symbol": "diamond", "size": 11, "color": color},
+            marker={"symbol": "diamond", "size": 11, "color": look.color},
             showlegend=False,
             name=f"{name}: rank taken",
             hovertemplate=f"<b>{name}</b><br>mean rank taken %{{y:.1f}}<extra></extra>",

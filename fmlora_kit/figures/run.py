@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
 from fmlora_kit import checks
 from fmlora_kit.analysis.names import NAMES, run_name
-from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, by_label
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.style import (
     INK,
     grid,
     name_ticks,
-    new_figure,
     readable_on,
-    short,
     task_colors,
 )
+from fmlora_kit.figures.table import Block, Table, bold
 from fmlora_kit.record import Record, run_card
 
 
@@ -64,7 +60,7 @@ def training_progress(
     panels = ["training loss of every step", "accuracy on each task now"]
     if ranked:
         when = "chosen" if expected_rank is None else "being chosen"
-        panels.insert(1, f"rank {when}: {short(names[done])}")
+        panels.insert(1, f"rank {when}: {task_label(names[done])}")
     figure = grid(
         f"Learning task by task: {run_name(record)}",
         None,
@@ -84,7 +80,7 @@ def training_progress(
     figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", col=1)
     learned = "accuracy (%), ◇ when just learned"
     figure.update_xaxes(title_text=learned, range=[0, 101], col=len(panels))
-    rows = name_ticks(map(short, names), range=[max(len(names), 1) - 0.5, -0.5])
+    rows = name_ticks(map(task_label, names), range=[max(len(names), 1) - 0.5, -0.5])
     figure.update_yaxes(rows, col=len(panels))
     if ranked:
         ranks = record.ranks[-1] if expected_rank is None else np.asarray(expected_rank)
@@ -170,90 +166,40 @@ def _add_accuracy(figure: go.Figure, record: Record, names, colors, **where: int
     )
 
 
-_BESIDE = 4  # labels that are legible beside one another
-_WIDTH, _PADDING, _LETTER = 965, 18, 6.6  # pixels: a table on a page, inside a cell, a letter
-_NAME = 0.19  # share of the width that the names of the lines take
-_ROW, _LINE, _GAP = 30, 16, 18  # pixels: a row, each further line in it, between two tables
 _SHORT = 24  # letters of a value that may stand beside those of other seeds
-_TOP, _BOTTOM = 75, 10
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One table: names of lines, and a column of texts under each head.
-
-    The corner is the head of the names; `columns` has a text per line for each head; the names of
-    the lines are bold if `strong`.
-    """
-
-    corner: str
-    heads: list[str]
-    lines: list[str]
-    columns: list[list[str]]
-    strong: bool = False
-
-    @property
-    def row_heights(self) -> list[float]:
-        """In pixels: the head, then every line, as many as its longest text needs."""
-        letters = _letters((1 - _NAME) / len(self.columns))
-        name_letters = int(_letters(_NAME) * (0.85 if self.strong else 1))
-        rows = [(self.corner, self.heads)]
-        rows += zip(self.lines, zip(*self.columns, strict=True), strict=True)
-        counts = [
-            max(_n_lines(name, name_letters), *(_n_lines(text, letters) for text in texts))
-            for name, texts in rows
-        ]
-        return [_ROW + _LINE * (count - 1) for count in counts]
 
 
 @draws()
-def run_card_table(records: Records) -> go.Figure:
+def run_card_table(records: Records) -> Table:
     """A column per label: in bold the lines in which they differ; then what is the same in all.
 
-    Lines, from weights to versions, are those of `fmlora_kit.record.run_card`. More than four
-    labels go into several tables, below one another. Seeds of one label share a column.
+    Lines, from weights to versions, are those of `fmlora_kit.record.run_card`. Seeds of one label
+    share a column.
     """
     table = by_label(records, across=True)
     cards = {label: _merge([run_card(r) for r in runs]) for label, runs in table.items()}
-    heads = {label: _strong(NAMES.get(label, label)) for label in table}
-    for label, runs in table.items():
-        heads[label] += f"<br>{len(runs)} seeds" if len(runs) > 1 else ""
-    blocks = _blocks(cards, heads)
-    heights = [sum(block.row_heights) for block in blocks]
-    inside = sum(heights) + _GAP * (len(blocks) - 1)
-    words = ("Run card", "What another run must share to be compared with this one.")
-    if len(cards) > 1:
-        words = ("Run cards", "Bold: what differs between them; then what is the same in all.")
-    figure = new_figure(
-        *words,
-        height=math.ceil(inside + _TOP + _BOTTOM),
-        margin={"l": 10, "r": 10, "t": _TOP, "b": _BOTTOM},
-    )
-    top = float(inside)
-    for block, height in zip(blocks, heights, strict=True):
-        share = [max(0.0, (top - height) / inside), min(1.0, top / inside)]
-        figure.add_trace(_make_table(block, share))
-        top -= height + _GAP
-    return figure
-
-
-def _blocks(cards: Mapping[str, Mapping[str, str]], heads: Mapping[str, str]) -> list[_Block]:
-    lines = list(next(iter(cards.values())))
+    heads = [
+        NAMES.get(label, label) + (f"<br>{len(runs)} seeds" if len(runs) > 1 else "")
+        for label, runs in table.items()
+    ]
+    first = next(iter(cards.values()))
     if len(cards) == 1:
-        columns = [[*card.values()] for card in cards.values()]
-        return [_Block("", [*heads.values()], lines, columns)]
-    differing = [line for line in lines if len({card[line] for card in cards.values()}) > 1]
-    blocks, labels = [], list(cards)
-    for k in range(0, len(labels) if differing else 0, _BESIDE):
-        some = labels[k : k + _BESIDE]
-        columns = [[cards[label][line] for line in differing] for label in some]
-        chosen = [heads[label] for label in some]
-        blocks.append(_Block("what differs", chosen, differing, columns, strong=True))
-    alike = [line for line in lines if line not in differing]
+        words = ("Run card", "What another run must share to be compared with this one.")
+        return Table(*words, (_block("line", heads, list(first), cards.values()),))
+    differing = [line for line in first if len({card[line] for card in cards.values()}) > 1]
+    alike = [line for line in first if line not in differing]
+    blocks = []
+    if differing:
+        blocks.append(_block("what differs", heads, differing, cards.values(), bold))
     if alike:
-        column = [cards[labels[0]][line] for line in alike]
-        blocks.append(_Block("the same in all", [""], alike, [column]))
-    return blocks
+        blocks.append(_block("the same in all", ["of each run"], alike, [first]))
+    words = ("Run cards", "Bold: what differs between them; then what is the same in all.")
+    return Table(*words, tuple(blocks))
+
+
+def _block(corner: str, heads: list[str], lines: list[str], cards, name=str) -> Block:
+    columns = [[name(line) for line in lines], *([card[line] for line in lines] for card in cards)]
+    return Block([corner, *heads], columns, words=range(len(columns)))
 
 
 def _merge(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -266,26 +212,3 @@ def _merge(cards: Sequence[Mapping[str, str]]) -> dict[str, str]:
         if max(map(len, values)) <= _SHORT:
             merged[line] = ", ".join(values)
     return merged
-
-
-def _make_table(block: _Block, share: list[float]) -> go.Table:
-    names = [_strong(name) if block.strong else name for name in block.lines]
-    n = len(block.columns)
-    heads, widths = [_strong(block.corner), *block.heads], [_NAME, *[(1 - _NAME) / n] * n]
-    look = {"align": "left", "size": 12, "height": _ROW, "head": {"height": block.row_heights[0]}}
-    table = style.table_of(heads, [names, *block.columns], widths, **look)
-    return table.update(domain={"x": [0, 1], "y": share})
-
-
-def _letters(share: float) -> int:
-    """How many fit side by side in a column of this share of the width."""
-    return int((_WIDTH * share - _PADDING) / _LETTER)
-
-
-def _n_lines(text: str, letters: int) -> int:
-    """How many lines a text takes; breaks of its own count."""
-    return sum(max(1, len(textwrap.wrap(line, letters))) for line in text.split("<br>"))
-
-
-def _strong(text: str) -> str:
-    return f"<b>{text}</b>" if text else ""

@@ -26,10 +26,9 @@ from fmlora_kit.figures.style import (
     LineStyle,
     grid,
     method_styles,
-    new_figure,
     short,
-    table_of,
 )
+from fmlora_kit.figures.table import Block, Table
 from fmlora_kit.record import Record
 
 MEASURES = ("numbers", "bytes")
@@ -163,22 +162,20 @@ def _hover(one: storage.MethodStorage, t: int) -> str:
     )
 
 
-_COLUMNS = (
-    ("method", 165),
-    ("stores", 130),
-    ("deployed,<br>after task 1", 95),
-    ("growth<br>per task", 80),
-    ("training state,<br>after task 1", 105),
-    ("growth<br>per task", 80),
-    ("record,<br>task 1", 75),
-    ("record, each<br>later task", 90),
+_HEADS = (
+    "method",
+    "stores",
+    "deployed,<br>after task 1",
+    "growth<br>per task",
+    "training state,<br>after task 1",
+    "growth<br>per task",
+    "record,<br>task 1",
+    "record, each<br>later task",
 )
-_ROW, _HEAD, _TABLE_TOP = 24, 46, 75  # pixels
-FILLS = {OURS: "#e3eef7", BOUND: "#f2f2f2"}  # of rows in tables
 
 
 @draws(Record, alone=False, forms=(list,))
-def storage_table(records: Iterable[Record]) -> go.Figure:
+def storage_table(records: Iterable[Record]) -> Table:
     """A row per method, by what is stored: numbers to run, numbers to go on, bytes of the record.
 
     Growth is the mean from one task to the next.
@@ -188,19 +185,13 @@ def storage_table(records: Iterable[Record]) -> go.Figure:
     records = list(records)
     found = list(storage.measure_storage(records).values())
     whole = next(record for record in records if not is_joined(record))
-    figure = new_figure(
+    columns = list(zip(*map(_cells, found), strict=True))
+    ours = [k for k, one in enumerate(found) if one.method == OURS]
+    return Table(
         f"What is stored: {whole.stream}, {whole.n_tasks} tasks",
         "Numbers to run the model, further ones to go on, and what a record keeps on disk.",
-        height=_TABLE_TOP + _HEAD + 14 + _ROW * len(found),
-        margin={"l": 10, "r": 10, "t": _TABLE_TOP, "b": 10},
+        (Block(_HEADS, columns, words=(0, 1), marked=ours),),
     )
-    columns = list(map(list, zip(*map(_cells, found), strict=True)))
-    heads, widths = zip(*((f"<b>{head}</b>", width) for head, width in _COLUMNS), strict=True)
-    look = {"align": ["left", "left", *["right"] * 6], "size": 11.5, "height": _ROW}
-    look["fills"] = [[FILLS.get(one.method, "white") for one in found]] * len(heads)
-    head = {"height": _HEAD, "font": {}}
-    figure.add_trace(table_of(heads, columns, widths, **look, head=head))
-    return figure
 
 
 def _cells(one: storage.MethodStorage) -> list[str]:

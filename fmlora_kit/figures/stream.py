@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from fmlora_kit import checks
 from fmlora_kit.figures.entry import plain
+from fmlora_kit.figures.labels import task_words
 from fmlora_kit.figures.style import new_figure, short, task_colors
 
 LONGEST_SIDE = 48  # pixels of a picture in the grid; larger ones are thinned out
@@ -110,7 +111,7 @@ def _add_hover_points(figure: go.Figure, stream, rows) -> None:
             mode="markers",
             marker={"size": 30, "symbol": "square", "opacity": 0},
             text=labels,
-            hovertemplate=f"<b>%{{text}}</b><br>task {k + 1}, {plain(task.name)}<extra></extra>",
+            hovertemplate=f"<b>%{{text}}</b><br>{task_words(k, plain(task.name))}<extra></extra>",
             showlegend=False,
             name=plain(task.name),
         )
@@ -119,8 +120,8 @@ def _add_hover_points(figure: go.Figure, stream, rows) -> None:
 def _set_axes(figure: go.Figure, stream, widest: int) -> None:
     colors = task_colors(len(stream.tasks))
     labels = [
-        f'{k} {plain(task.name)} <span style="color:{color}">■</span>'
-        for k, (task, color) in enumerate(zip(stream.tasks, colors, strict=True), start=1)
+        f'{plain(task.name)} <span style="color:{color}">■</span>'
+        for task, color in zip(stream.tasks, colors, strict=True)
     ]
     hidden = {"showgrid": False, "showline": False, "ticks": "", "constrain": "domain"}
     figure.update_xaxes(

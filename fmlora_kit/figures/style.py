@@ -1,9 +1,11 @@
 """The look of every figure: one plotly template, one colour per task, one style per method.
 
-Colours stand out from white by 3 : 1 at least, and are told apart without red or green cones: the
-dark half of the Okabe-Ito palette (Okabe and Ito, "Color Universal Design", 2008), darker ones for
-its pale half, and inferno, without its ends, where more colours are needed. Black is kept for
-averages.
+Figures are white cards in a dark theme too, on purpose: no text has a contrast of 4.5 : 1 on white
+and on JupyterLab's #111 alike, and an untrusted notebook has no script to change it.
+
+Colours stand out from white by 3 : 1 at least and are told apart without red, green or blue cones:
+the dark half of the Okabe-Ito palette (Okabe and Ito, "Color Universal Design", 2008), brown, and
+three that a search put farthest from these, from one another and from black, which averages have.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from html import unescape
 from itertools import cycle, islice
 
 import plotly.graph_objects as go
-from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
+from plotly.colors import hex_to_rgb
 
 from fmlora_kit import checks
 from fmlora_kit.figures.entry import plain
@@ -31,12 +33,11 @@ PALETTE = (
     "#009E73",  # bluish green
     "#CC79A7",  # reddish purple
     "#765408",  # brown, instead of orange
-    "#0B4082",  # navy, instead of sky blue
-    "#323434",  # charcoal, instead of black
-    "#383A15",  # dark olive, instead of yellow
+    "#2200DD",  # ultramarine, instead of sky blue
+    "#443366",  # dusk, instead of black
+    "#9966FF",  # violet, instead of yellow
 )
 NEUTRAL = "#767676"  # of what has no colour of its own
-_DARKEST, _PALEST = 0.12, 0.67  # of inferno, from 0 to 1: beside black, and 3 : 1 on white
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
 # Pale to middling, never dark: numbers in INK have a contrast of at least 4.5 on all of them.
@@ -97,25 +98,27 @@ class LineStyle:
     symbol: str
 
 
-def task_colors(n: int) -> tuple[str, ...]:
-    """One colour per task of a stream of `n` tasks; the same task always has the same colour.
+def task_looks(n: int) -> tuple[LineStyle, ...]:
+    """How each task of a stream of `n` is drawn, finished or not; the same task always alike.
 
-    Hexadecimal, in the order of the tasks: the palette up to 8 tasks; for longer streams inferno
-    from dark (first) to light (last), without its ends: black, and what is hard to see on white.
-
-    `n` counts the tasks of the whole stream, finished or not.
+    The colours of the palette in the order of the tasks; from the ninth task on they come again
+    with another dash and another marker.
     """
     checks.integer("n", n, 1)
-    if n <= len(PALETTE):
-        return PALETTE[:n]
-    sampled = sample_colorscale(
-        "Inferno", [_DARKEST + (_PALEST - _DARKEST) * k / (n - 1) for k in range(n)]
+    rounds = (divmod(k, len(PALETTE)) for k in range(n))
+    return tuple(
+        LineStyle(PALETTE[k], DASHES[turn % len(DASHES)], SYMBOLS[(k + turn) % len(SYMBOLS)])
+        for turn, k in rounds
     )
-    return tuple("#" + "".join(f"{round(c):02x}" for c in unlabel_rgb(rgb)) for rgb in sampled)
+
+
+def task_colors(n: int) -> tuple[str, ...]:
+    """The colours of `task_looks`, hexadecimal; from the ninth task on they come again."""
+    return tuple(look.color for look in task_looks(n))
 
 
 _VERMILLION, _BLUE, _GREEN, _PURPLE = PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[3]
-_BROWN, _NAVY, _CHARCOAL, _OLIVE = PALETTE[4:]
+_BROWN, _ULTRAMARINE, _DUSK, _VIOLET = PALETTE[4:]
 METHOD_STYLES = {
     "fmlora": LineStyle(_VERMILLION, "solid", "diamond"),
     "sequential_lora": LineStyle(_BLUE, "dash", "circle"),
@@ -124,17 +127,17 @@ METHOD_STYLES = {
     "inflora": LineStyle(_GREEN, "longdash", "square"),
     "sd_lora": LineStyle(_BROWN, "dot", "x"),
     "sd_lora_rr": LineStyle(_BROWN, "dashdot", "x-open"),
-    "task_lora": LineStyle(_NAVY, "longdashdot", "star"),
-    "l2p": LineStyle(_OLIVE, "dash", "triangle-down"),
-    "dualprompt": LineStyle(_OLIVE, "longdash", "triangle-down-open"),
+    "task_lora": LineStyle(_ULTRAMARINE, "longdashdot", "star"),
+    "l2p": LineStyle(_VIOLET, "dash", "triangle-down"),
+    "dualprompt": LineStyle(_VIOLET, "longdash", "triangle-down-open"),
     "coda_prompt": LineStyle(_PURPLE, "dot", "triangle-up-open"),
     "hide_prompt": LineStyle(_GREEN, "dot", "square-open"),
-    "full_finetuning": LineStyle(_CHARCOAL, "solid", "cross"),
-    "frozen_backbone": LineStyle(_CHARCOAL, "dot", "cross-open"),
-    "nearest_class_mean": LineStyle(_NAVY, "dash", "star-open"),
+    "full_finetuning": LineStyle(_DUSK, "solid", "cross"),
+    "frozen_backbone": LineStyle(_DUSK, "dot", "cross-open"),
+    "nearest_class_mean": LineStyle(_ULTRAMARINE, "dash", "star-open"),
     "streaming_lda": LineStyle(_PURPLE, "longdashdot", "pentagon"),
     "ranpac": LineStyle(_GREEN, "solid", "hexagon"),
-    "joint": LineStyle(_CHARCOAL, "dash", "hourglass"),
+    "joint": LineStyle(_DUSK, "dash", "hourglass"),
 }
 
 
@@ -179,11 +182,6 @@ def readable_on(color: str) -> str:
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in rgb]
     red, green, blue = linear
     return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
-
-
-def numbered(index: int, name: str, longest: int = 18) -> str:
-    """A task by its number, from 1, and its name: "1 Latin"."""
-    return f"{index + 1} {short(name, longest)}"
 
 
 def new_figure(title: str, subtitle: str = "", *, height: int = 450, **layout: object) -> go.Figure:
@@ -246,26 +244,6 @@ def _set_look(figure, title: str, subtitle: str | None, height: int, layout: dic
     words = {} if subtitle is None else {"subtitle": {"text": subtitle}}
     figure.update_layout(template=TEMPLATE, title={"text": title, **words}, height=height, **layout)
     return figure
-
-
-def table_of(
-    heads: Sequence[str],
-    columns: Sequence[Sequence[str]],
-    widths: Sequence[float],
-    *,
-    size: float,
-    height: float,
-    fills: object = "white",
-    head: Mapping[str, object] | None = None,
-    **look: object,
-) -> go.Table:
-    """A table: heads on grey, thin lines; ``size`` of letters, ``height`` of rows in pixels."""
-    look |= {"line": {"color": "#dddddd"}, "font": {"size": size}}
-    return go.Table(
-        header={"values": heads, "fill": {"color": "#f0f0f0"}, **look, **(head or {})},
-        cells={"values": columns, "height": height, "fill": {"color": fills}, **look},
-        columnwidth=widths,
-    )
 
 
 def name_axis(names: Iterable[str], title: str) -> dict:

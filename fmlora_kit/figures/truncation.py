@@ -9,8 +9,17 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import index_of
 from fmlora_kit.analysis.ranks import ALL_LAYERS, TruncationTable
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.prompts import image_counts, signed_change
-from fmlora_kit.figures.style import INK, SYMBOLS, grid, name_axis, new_figure, short, task_colors
+from fmlora_kit.figures.style import (
+    INK,
+    LineStyle,
+    grid,
+    name_axis,
+    new_figure,
+    task_colors,
+    task_looks,
+)
 
 
 @draws(TruncationTable)
@@ -70,13 +79,13 @@ def _draw_curves(table: TruncationTable, layer: int | str | None) -> go.Figure:
         margin={"t": 100},
         legend={"title": {"text": "task that is cut"}},
     )
-    colors = task_colors(len(table.task_names))
-    levels = sorted({r for t in range(len(colors)) for r in table.levels(t, layer)})
-    for t, color in enumerate(colors):
+    looks = task_looks(len(table.task_names))
+    levels = sorted({r for t in range(len(looks)) for r in table.levels(t, layer)})
+    for t, look in enumerate(looks):
         ranks = table.levels(t, layer)
         for col, measure in enumerate((table.accuracy_at, table.changed_at), start=1):
             values = [np.average(measure(t, layer, r), weights=table.n_images) for r in ranks]
-            _add_line(figure, table, t, color, [levels.index(r) for r in ranks], values, col)
+            _add_line(figure, table, t, look, [levels.index(r) for r in ranks], values, col)
     ticks = {"tickvals": list(range(len(levels))), "ticktext": list(map(str, levels))}
     figure.update_xaxes(ticks, title_text="rank left to the task that is cut")
     figure.update_yaxes(rangemode="tozero")
@@ -113,15 +122,15 @@ def _add_accuracies(
     )
 
 
-def _add_line(figure, table, t: int, color: str, x: list[int], values: list[float], col: int):
+def _add_line(figure, table, t: int, look: LineStyle, x: list[int], values: list[float], col: int):
     name = table.task_names[t]
     figure.add_scatter(
         x=x,
         y=[100 * float(value) for value in values],
         mode="lines+markers",
-        line={"color": color, "width": 2.5},
-        marker={"size": 8, "symbol": SYMBOLS[t % len(SYMBOLS)]},
-        name=f"{t + 1} {short(name)}",
+        line={"color": look.color, "dash": look.dash, "width": 2.5},
+        marker={"size": 8, "symbol": look.symbol},
+        name=task_label(name),
         legendgroup=name,
         showlegend=col == 1,
         hovertemplate=f"<b>{name}</b> cut<br>%{{y:.1f}} %<extra></extra>",

@@ -16,6 +16,7 @@ from fmlora_kit.analysis.names import run_name
 from fmlora_kit.figures import style
 from fmlora_kit.figures.curves import Records, single, styles_of
 from fmlora_kit.figures.entry import draws
+from fmlora_kit.figures.labels import task_label
 from fmlora_kit.figures.maps import color_bar
 from fmlora_kit.figures.subspaces import WITHIN_NAMES, mean_of_known, one_each, side_titles
 from fmlora_kit.record import Record
@@ -134,7 +135,7 @@ def add_singular_values(figure, record: Record, tasks, layer, **where: int) -> N
             mode="lines+markers",
             line={"color": colors[t], "width": 2.5, "dash": dash},
             marker={"size": 6, "color": colors[t]},
-            name=style.short(name),
+            name=task_label(name),
             hovertemplate=f"<b>{name}</b><br>direction %{{x}}: %{{y:.4f}}<extra></extra>",
             **where,
         )
@@ -269,7 +270,7 @@ def subspace_pair(
     """
     record = single(record)
     pair = subspaces.task_pair(record, first, second, layer=layer, energy=energy)
-    names = [style.short(record.task_names[t]) for t in (pair.earlier, pair.later)]
+    names = [task_label(record.task_names[t]) for t in (pair.earlier, pair.later)]
     where = "mean over layers" if pair.layer is None else pair.layer
     figure = style.grid(
         f"{names[0]} and {names[1]}, {where}: {run_name(record)}",
@@ -385,7 +386,7 @@ def core_contents(record: Record, layer: int | str = 0) -> go.Figure:
     record = single(record)
     changes = updates.core_changes(record, layer)
     largest = np.abs(changes).max(axis=(1, 2))
-    n_rows, names = -(-len(changes) // _COLUMNS), map(style.short, record.task_names)
+    n_rows, names = -(-len(changes) // _COLUMNS), map(task_label, record.task_names)
     figure = style.grid(
         f"What each task put into the core of {_layer_name(record, layer)}: {run_name(record)}",
         "Rows: directions of A, which the layer can write; columns: directions of B, which it "

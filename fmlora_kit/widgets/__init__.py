@@ -1,7 +1,7 @@
 """Controls for notebooks (ipywidgets): they show what figures return and compute nothing."""
 
 from fmlora_kit.widgets.comparison import RunComparison
-from fmlora_kit.widgets.figure_box import FigureBox
+from fmlora_kit.widgets.figure_stepper import FigureStepper
 from fmlora_kit.widgets.live import LiveTraining
 from fmlora_kit.widgets.rank_what_if import RankWhatIf
 from fmlora_kit.widgets.stepper import TaskStepper
@@ -9,7 +9,7 @@ from fmlora_kit.widgets.subspaces import SubspaceExplorer
 from fmlora_kit.widgets.time_machine import TimeMachine
 
 __all__ = [
-    "FigureBox",
+    "FigureStepper",
     "LiveTraining",
     "RankWhatIf",
     "RunComparison",

@@ -25,6 +25,13 @@ def make_task_number(n: int, tooltip: str) -> ipywidgets.BoundedIntText:
     return ipywidgets.BoundedIntText(value=n, min=1, max=n, **look, **size)
 
 
+def make_player(number: ipywidgets.BoundedIntText, tooltip: str) -> ipywidgets.Play:
+    """A Play button that counts a number of tasks up, in the browser."""
+    play = ipywidgets.Play(value=number.max, min=1, max=number.max, interval=1500, tooltip=tooltip)
+    play.link = ipywidgets.jslink((play, "value"), (number, "value"))
+    return play
+
+
 def make_row(
     controls: Iterable[ipywidgets.Widget], draw: Callable[[object], None]
 ) -> ipywidgets.HBox:

@@ -6,6 +6,7 @@ import ipywidgets
 import plotly.graph_objects as go
 
 from fmlora_kit.figures.show import mime_bundle
+from fmlora_kit.figures.table import Table
 
 
 class FigureBox(ipywidgets.Output):
@@ -20,9 +21,12 @@ class FigureBox(ipywidgets.Output):
         if figure is not None:
             self.show(figure)
 
-    def show(self, figure: go.Figure) -> None:
-        """Show ``figure`` in the place of the one before."""
-        if figure.layout.height:  # the page must not jump while the new figure is drawn
-            self.layout.min_height = f"{figure.layout.height:g}px"
-        data = mime_bundle(figure)
+    def show(self, figure: go.Figure | Table) -> None:
+        """Show a figure or a table in the place of the one before."""
+        if isinstance(figure, Table):
+            data = figure._repr_mimebundle_()
+        else:
+            data = mime_bundle(figure)
+            if figure.layout.height:  # the page must not jump while the new figure is drawn
+                self.layout.min_height = f"{figure.layout.height:g}px"
         self.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)

@@ -14,7 +14,7 @@ from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.panel import frames
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.record import Record
-from fmlora_kit.widgets.controls import make_task_number
+from fmlora_kit.widgets.controls import make_player, make_task_number
 from fmlora_kit.widgets.figure_box import FigureBox
 
 View = tuple[str, Callable[[Record], go.Figure]]
@@ -34,7 +34,7 @@ class TaskStepper(ipywidgets.VBox):
 
     Attributes:
         task: the number of tasks learned.
-        play: counts it up, in the browser (`link`).
+        play: counts it up, in the browser.
         status: which task that was, and what it came to.
         boxes: one per view, by the view's title.
 
@@ -50,9 +50,7 @@ class TaskStepper(ipywidgets.VBox):
         self._frames: dict[str, list[go.Figure]] = {}  # of all moments, by view
         self._last: dict[str, go.Figure] = {}  # of a longer run: of the last moment
         self.task = make_task_number(n, "How many tasks have been learned")
-        hint = "Play the run task by task"
-        self.play = ipywidgets.Play(value=n, min=1, max=n, interval=1500, tooltip=hint)
-        self.link = ipywidgets.jslink((self.play, "value"), (self.task, "value"))
+        self.play = make_player(self.task, "Play the run task by task")
         self.status = ipywidgets.HTML()
         self.boxes = {title: FigureBox() for title, _ in self._views}
         columns = {"grid_template_columns": "repeat(2, minmax(0, 1fr))"}
@@ -104,6 +102,7 @@ def _views(record: Record) -> list[View]:
     if by_class:
         views.append(("Which class is taken for which (%)", confusion.class_confusion))
     if len(record.tasks) > 1:
-        lost = confusion.class_forgetting if by_class else confusion.forgotten_to
-        views.append(("What was forgotten (points), and to whom", lost))
+        lost = ("Images lost (%), and to whom", confusion.forgotten_to)
+        changed = ("Change of each class (points), and who took it", confusion.class_forgetting)
+        views.append(changed if by_class else lost)
     return views

@@ -21,6 +21,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from fmlora_kit.commands.lab import LOOK
+
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
@@ -137,7 +139,8 @@ class Lab:
             *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.url.rpartition(':')[2]}"),
             *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={notebooks}"),
             *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
-            f"--ServerApp.tornado_settings={{'page_config_data': {NO_BUILD}}}",
+            "--LabApp.custom_css=True",
+            f"--ServerApp.tornado_settings={LOOK | {'page_config_data': NO_BUILD}}",
         ]
 
     def _environment(self, scratch: Path) -> dict[str, str]:

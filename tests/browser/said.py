@@ -80,7 +80,16 @@ def machine(twin, given, figures, records):
         assert bars["customdata"][0].startswith(f"{predicted},")
 
 
+def map_of(twin, given, figures, records):
+    """The letters of the tasks learned stand where the map has them, and no others stand there."""
+    points = [np.c_[numbers(t["x"]), numbers(t["y"])] for t in traces(figures[0], "scatter")]
+    expected = given.coordinates[twin.task.value - 1]
+    for task, drawn in enumerate(points):
+        assert_allclose(drawn, expected[given.tasks == task], atol=6e-4)
+
+
 CHECKS = {
+    "FigureStepper": map_of,
     "TaskStepper": stepper,
     "RunComparison": comparison,
     "SubspaceExplorer": explorer,

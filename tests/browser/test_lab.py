@@ -5,6 +5,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from nbval_tolerance import PLOTLY
 
+# Of each figure: its width, that of the box that it scrolls in, and how far that scrolls.
+WIDTHS = """all => all.map(figure => {
+    const box = figure.closest(".jp-OutputArea-child");
+    return [figure.querySelector(".main-svg").clientWidth, box.clientWidth, box.scrollWidth];
+})"""
+
 
 def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, lab):
     cells = [new_code_cell("print('fine')"), new_code_cell("1 / 0")]
@@ -36,6 +42,15 @@ def test_requests_outside_errors_and_failing_cells_are_noticed(open_notebook, la
     assert any(url.startswith("ws://127.0.0.2:9/e") for url in notebook.requests)
     assert any("nobody catches me" in error for error in notebook.errors)
     assert lab.token not in lab.log.read_text()
+
+
+def test_figures_keep_their_width_when_the_window_is_half_as_wide_and_scroll(open_notebook):
+    page = open_notebook("08_forgetting.ipynb").page
+    page.locator(".jp-RenderedPlotly .plot-container").first.wait_for()
+    page.set_viewport_size({"width": 683, "height": 384})  # 1366 x 768 at a zoom of 200 %
+    page.wait_for_timeout(1000)
+    widths = page.locator(".jp-RenderedPlotly").evaluate_all(WIDTHS)
+    assert widths and all(own >= 860 and box < 600 and reach >= own for own, box, reach in widths)
 
 
 def test_stored_figures_are_live_on_opening_and_lead_nowhere(open_notebook, lab):

@@ -21,7 +21,7 @@ from bs4 import BeautifulSoup
 from nbval_tolerance import PLOTLY, WIDGET, as_numbers
 
 from fmlora_kit import widgets
-from fmlora_kit.widgets import FigureBox
+from fmlora_kit.widgets.figure_box import FigureBox
 
 CONTROLS = (
     ipywidgets.BoundedIntText,
@@ -105,9 +105,10 @@ def parts(widget, kind) -> list:
 def shown(widget) -> dict[str, list]:
     """The figures and the texts that a widget shows, as `NotebookPage.shown` gives them."""
     boxes = [box for box in parts(widget, FigureBox) if box.outputs]
+    shown = [box.outputs[0]["data"] for box in boxes]
     texts = [BeautifulSoup(html.value, "html.parser") for html in parts(widget, ipywidgets.HTML)]
     return {
-        "figures": [_figure(box.outputs[0]["data"][PLOTLY]) for box in boxes],
+        "figures": [_figure(data[PLOTLY]) for data in shown if PLOTLY in data],
         "texts": [" ".join(text.get_text(" ").split()) for text in texts],
     }
 

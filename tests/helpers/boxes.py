@@ -1,6 +1,6 @@
 """What a move of a control costs, counted in figures: seconds are another machine's."""
 
-from fmlora_kit.widgets import FigureBox
+from fmlora_kit.widgets.figure_box import FigureBox
 
 
 def count_shows(monkeypatch):

@@ -40,12 +40,18 @@ li { margin: 4px 0; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 code, pre { font: 13.5px/1.55 "DejaVu Sans Mono", Consolas, monospace; }
-.plot { width: 100%; min-width: 640px; }
+.plot { width: 100%; min-width: 900px; } /* narrower, texts of figures would meet */
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14.5px; margin: 12px 0; }
 th, td { padding: 5px 11px; border-bottom: 1px solid var(--line); text-align: left; }
 thead th { border-bottom: 2px solid #888; }
-@media print { nav, select { display: none; } .plot, tr { break-inside: avoid; } }
+@media print {
+  nav, select { display: none !important; }
+  .plot, .wide, figure, table, pre, tr { break-inside: avoid; }
+  h1, h2, h3, figcaption { break-after: avoid; }
+  .wide { overflow: visible; }
+  pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+}
 """
 
 # A select with data-for="place" shows in that place the figure that it names.
@@ -56,17 +62,29 @@ function draw(place, name) {
   const config = { ...CONFIG, ...figure.config };
   place.style.height = (figure.layout.height || 450) + "px";
   Plotly.newPlot(place, { ...figure, config });
+  // Its label says what the drawing says; of the drawing a screen reader would spell the axes.
+  for (const part of place.querySelectorAll(".main-svg")) part.setAttribute("aria-hidden", "true");
 }
 for (const place of document.querySelectorAll("[data-figure]")) draw(place, place.dataset.figure);
-// Paper is narrower than a screen, and plotly draws for the width that it last saw.
+// Paper is narrower than a screen: figures are drawn at a width that their texts have room in, and
+// made smaller until that fits on A4 and Letter.
 function fit(width) {
   for (const place of document.querySelectorAll("[data-figure]")) {
-    place.style.width = width;
-    Plotly.Plots.resize(place);
+    place.style.width = width ? `${width}px` : "";
+    place.style.zoom = 1;
+    Plotly.relayout(place, { width, autosize: !width });
+    if (width) place.style.zoom = Math.min(690 / width, 900 / place.offsetHeight);
   }
 }
-window.addEventListener("beforeprint", () => fit("660px"));
-window.addEventListener("afterprint", () => fit(""));
+window.addEventListener("beforeprint", () => fit(900));
+window.addEventListener("afterprint", () => fit(null));
+// What scrolls sideways can be reached, and then scrolled, by keys.
+function reach() {
+  for (const box of document.querySelectorAll(".wide, .output_html, table, pre, math"))
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+}
+window.addEventListener("load", reach);
+window.addEventListener("resize", reach);
 for (const choice of document.querySelectorAll("select[data-for]")) {
   const redraw = () => draw(document.getElementById(choice.dataset.for), choice.value);
   choice.addEventListener("change", redraw);
@@ -122,7 +140,7 @@ def plot(name: str, label: str, height: int | None = None, identity: str = "") -
     before it is drawn; ``identity`` is the element's id, where a choice of figures leads.
     """
     attributes = {"class": "plot", "id": identity, "data-figure": name}
-    attributes |= {"role": "img", "aria-label": label}
+    attributes |= {"role": "figure", "aria-label": label}  # an img must not hold buttons
     attributes |= {"style": f"height: {height}px" if height else ""}
     listed = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items() if value)
     return f'<div class="wide"><div {listed}></div></div>'

@@ -57,7 +57,8 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 28px; padding-top: 14px; padding-
       font-size: 14px; border-bottom: 1px solid var(--line); }
 nav a[rel="next"] { margin-left: auto; }
 footer nav { border: 0; border-top: 1px solid var(--line); margin-top: 40px; padding: 14px 0 40px; }
-p code, li code, td code { background: #f3f3f3; padding: 1px 4px; border-radius: 3px; }
+p code, li code, td code { background: #f3f3f3; padding: 1px 4px; border-radius: 3px;
+       overflow-wrap: anywhere; }
 pre { margin: 0; padding: 1px 0 3px; overflow-x: auto; white-space: pre; }
 .input { margin: 14px 0 8px; }
 .input .highlight, .text_cell_render .highlight, .text_cell_render > pre { background: #f6f8fa;
@@ -66,6 +67,7 @@ pre { margin: 0; padding: 1px 0 3px; overflow-x: auto; white-space: pre; }
 .output_text pre { white-space: pre-wrap; }
 .output_area { margin: 8px 0; }
 .output_html { overflow-x: auto; }
+.text_cell_render table { display: block; overflow-x: auto; }
 .widget-note { border: 1px dashed #9aa7b0; border-radius: 4px; color: var(--soft);
        padding: 8px 13px; max-width: none; }
 img { max-width: 100%; }
@@ -78,9 +80,16 @@ msub > :nth-child(2), msup > :nth-child(2), msubsup > :nth-child(n + 2),
 munder > :nth-child(2), mover > :nth-child(2), munderover > :nth-child(n + 2) { font-size: 72%; }
 msub > :nth-child(2), msubsup > :nth-child(2) { position: relative; top: 0.2em; }
 math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
+@media (max-width: 600px) { main, nav, footer { padding: 0 14px; } }
+@media print {
+  .output_html, table, math { overflow: visible !important; }
+  table { font-size: 12px !important; }
+  th, td { padding: 3px 6px !important; white-space: normal !important; overflow-wrap: anywhere; }
+}
 ol.series { list-style: none; padding: 0; }
 ol.series li { margin: 0; padding: 11px 0; border-bottom: 1px solid var(--line); }
 ol.series p { margin: 2px 0 0; color: var(--soft); }
+@media print { .fmlora-table { max-height: none !important; } }
 """
 
 
