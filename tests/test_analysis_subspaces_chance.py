@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from helpers import models
-from helpers.records import E1, E2, E3, MOMENTS, flora_record, lora_record
+from helpers.records import E1, E2, E3, MOMENTS, flora_record, lora_record, random_record
 
+from fmlora_kit.analysis import subspaces
 from fmlora_kit.analysis.subspaces import expected_overlap, open_directions, random_angles, room
 from fmlora_kit.analysis.updates import shared_bases, task_updates
 
@@ -95,3 +96,16 @@ def test_unknown_choices_are_named():
         room(record, 1, 0, "left")
     with pytest.raises(ValueError, match="within must be one of .*, got 'here'"):
         room(record, 1, 0, "input", "here")
+
+
+@pytest.mark.parametrize(("rank", "draws"), [(1, 33), (2, 8), (6, 4)])
+def test_of_many_pairs_those_of_many_directions_are_drawn_less_often(rank, draws, monkeypatch):
+    monkeypatch.setattr(subspaces, "_MANY_PAIRS", 1)  # of 3 here, in one layer
+    monkeypatch.setattr(subspaces, "_MANY_DIRECTIONS", 1)
+    asked, random_angles = [], subspaces.random_angles
+    monkeypatch.setattr(
+        subspaces, "random_angles", lambda *a: asked.append(a[3]) or random_angles(*a)
+    )
+    record = random_record(n_tasks=3, n_layers=1, width=8, d=16, rank=rank)
+    table = subspaces.pair_table(record, energy=1.0)
+    assert (table.sizes == rank).all() and asked == [draws] * 3

@@ -186,7 +186,7 @@ def test_a_domain_incremental_stream_is_explained_as_such():
 
 
 def test_several_streams_stand_on_one_page():
-    streams = {"long": runs(), "short": two(UP, DOWN)}
+    streams = {"long": runs(), "short": two(UP, DOWN), "twin": two(UP, DOWN)}
     tables = {name: compare_records(records) for name, records in streams.items()}
     page = comparison_page(tables, streams, {})
     figures, tags = drawn(page), Tags(page).tags
@@ -194,8 +194,9 @@ def test_several_streams_stand_on_one_page():
     ids = [attrs["id"] for _, attrs in tags if "id" in attrs and attrs["id"] != "figures"]
     assert len(ids) == len(set(ids)) and {"long", "short"} <= set(ids)
     choices = [attrs["data-for"] for tag, attrs in tags if tag == "select"]
-    assert choices == ["long-left", "long-right", "short-left", "short-right"]
+    names = ("long", "short", "twin")
+    assert choices == [f"{name}-{side}" for name in names for side in ("left", "right")]
     shown = {attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs}
     assert shown <= set(figures) and "stream" not in figures
-    assert "FM-LoRA compared on 2 streams" in Tags(page).text
+    assert "FM-LoRA compared on 3 streams" in Tags(page).text
     assert mute(page) == []

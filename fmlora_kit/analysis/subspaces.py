@@ -47,8 +47,9 @@ from fmlora_kit.record import Record
 ENERGY = 0.95
 TOLERANCE = 1e-6
 WITHIN = ("space", "core", "open")
-_DRAWS = 100
+_DRAWS, _LEAST_DRAWS = 100, 4
 _MANY_PAIRS = 400  # of updates: for more of them fewer are drawn, so that work is bounded
+_MANY_DIRECTIONS = 12  # of an update, on average: for more of them likewise, at many pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +185,11 @@ def _pair_table(
     record: Record, side: str, energy: float, within: str, layers: tuple[int, ...]
 ) -> PairTable:
     n, n_layers = len(record.tasks), len(record.layers)
-    draws = _DRAWS * _MANY_PAIRS // max(_MANY_PAIRS, len(layers) * n * (n - 1) // 2)
     table = directions(record, energy)
+    sizes = np.array([[one.k for one in row] for row in table])
+    larger = max(1.0, sizes[:, layers].mean() / _MANY_DIRECTIONS)
+    work = len(layers) * n * (n - 1) / 2 * larger**2
+    draws = max(_LEAST_DRAWS, int(_DRAWS * _MANY_PAIRS / max(_MANY_PAIRS, work)))
     found = np.full((9, n_layers, n, n), np.nan)
     for later in range(1, n):
         for k in layers:
@@ -201,7 +205,6 @@ def _pair_table(
                     *np.std(drawn, axis=1),
                 ]
     found.flags.writeable = False  # kept, and handed out again
-    sizes = np.array([[one.k for one in row] for row in table])
     return PairTable(side, within, sizes, *found)
 
 

@@ -141,7 +141,7 @@ def comparison_page(
     }
     more = f'<p class="note">{MEANINGS_NOTE}</p>'
     sections["What the metrics mean"] = _html_table(meanings, "meanings") + more
-    how = {"": list(made), "how": list(made.values())}
+    how = {"what": list(made), "how": list(made.values())}
     sections["How this was made"] = _html_table(how, "pairs")
     whole = [min(records[name], key=is_joined) for name in comparisons]  # on tasks, if any
     heading = f"FM-LoRA compared on {len(comparisons)} streams"
@@ -295,7 +295,7 @@ def _html_table(
         for first, *rest in zip(*cells.values(), strict=True)
     )
     return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption or kind)}">'
+        f'<div class="wide" role="group" tabindex="0" aria-label="{escape(caption or kind)}">'
         f'<table class="{kind}">{top}<thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>'
         "</div>"
     )
