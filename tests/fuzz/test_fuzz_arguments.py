@@ -475,7 +475,7 @@ function(
 )
 MANY = np.random.default_rng(0).normal(size=(6, 3))
 function(analysis.linear_cka, lambda: {"x": MANY, "y": MANY}, x=MATRIX, y=MATRIX, debiased=flag)
-KNOWN = either(number(), lambda value: value != value)  # NaN: not known
+KNOWN = either(number(), lambda value: isinstance(value, float | np.floating) and value != value)
 NUMBERS = listing(KNOWN, least=1)
 function(analysis.mean_ci95, dict, values=NUMBERS)
 function(
