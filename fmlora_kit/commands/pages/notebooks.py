@@ -44,7 +44,6 @@ QUESTION = re.compile(r"\*\*Question\.\*\*\s*(.+?)\s*(?:\n\s*\n|\Z)", re.DOTALL)
 GALLERY_TAG = "gallery-"
 GALLERY_WIDTH = 1000  # about as wide as a notebook's cell
 GALLERY_SCALE = 1.5  # pixels of the picture for each of these
-KNOBS = ("sliders", "updatemenus")  # of no use in a picture
 HEADING = "fmlora_kit: the notebooks"
 INTRO = (
     "One question for each notebook, in this order or alone. The pages show what the notebooks "
@@ -256,12 +255,11 @@ def draw_gallery(figures: dict[str, dict], folder: Path, browser: Browser) -> li
     paths = []
     page = browser.new_page(device_scale_factor=GALLERY_SCALE, offline=True)
     for name, figure in figures.items():
-        layout = {k: v for k, v in figure["layout"].items() if k not in KNOBS}
-        height = int(layout.get("height", 450))
+        height = int(figure["layout"].get("height", 450))
         page.set_viewport_size({"width": GALLERY_WIDTH, "height": height})
         page.set_content('<body style="margin: 0"><div id="place"></div>')
         page.add_script_tag(path=PLOTLY_JS)
-        still = {"data": figure["data"], "layout": layout, "config": {"staticPlot": True}}
+        still = {**figure, "config": {"staticPlot": True}}
         page.evaluate("still => Plotly.newPlot('place', still)", still)
         paths.append(folder / f"{name}.png")
         page.screenshot(path=paths[-1])
