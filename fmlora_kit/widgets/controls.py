@@ -26,16 +26,9 @@ def make_task_number(n: int, tooltip: str) -> ipywidgets.BoundedIntText:
 
 
 def make_player(number: ipywidgets.BoundedIntText, tooltip: str) -> ipywidgets.Play:
-    """A Play that counts a number of tasks up, in the browser; its ``button`` is what is seen.
-
-    Its own buttons have no name that a screen reader could say: they are not shown.
-    """
-    look = {"interval": 1500, "tooltip": tooltip, "layout": {"display": "none"}}
-    play = ipywidgets.Play(value=number.max, min=1, max=number.max, **look)
+    """A Play button that counts a number of tasks up, in the browser."""
+    play = ipywidgets.Play(value=number.max, min=1, max=number.max, interval=1500, tooltip=tooltip)
     play.link = ipywidgets.jslink((play, "value"), (number, "value"))
-    look = {"icon": "play", "tooltip": tooltip, "layout": {"width": "80px"}}
-    play.button = ipywidgets.ToggleButton(description="Play", **look)
-    play.switch = ipywidgets.jslink((play.button, "value"), (play, "playing"))
     return play
 
 

@@ -43,7 +43,7 @@ class FigureStepper(ipywidgets.VBox):
         self.box = FigureBox()
         self.task.observe(lambda _: self._show(), names="value")
         self._show()
-        super().__init__([ipywidgets.HBox([self.play, self.play.button, self.task]), self.box])
+        super().__init__([ipywidgets.HBox([self.play, self.task]), self.box])
 
     def _show(self) -> None:
         try:

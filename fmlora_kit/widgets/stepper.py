@@ -57,9 +57,7 @@ class TaskStepper(ipywidgets.VBox):
         grid = ipywidgets.GridBox(list(self.boxes.values()), layout=columns)
         self.task.observe(lambda _: self._show(), names="value")
         self._show()
-        super().__init__(
-            [ipywidgets.HBox([self.play, self.play.button, self.task, self.status]), grid]
-        )
+        super().__init__([ipywidgets.HBox([self.play, self.task, self.status]), grid])
 
     def _show(self) -> None:
         moment = self.task.value - 1

@@ -88,7 +88,7 @@ def press_play(area, twin, read):
     """Press Play: the number that it counts makes a step."""
     while twin.task.value == twin.task.max:
         move(area, twin, twin.task, read)
-    focus(area.get_by_role("button", name="Play", exact=True))
+    focus(area.locator(".widget-play button").first)
     area.page.keyboard.press("Space")
     while twin.task.value < twin.task.max:
         twin.task.value += 1
