@@ -97,7 +97,8 @@ def test_a_common_head_is_given_to_all_that_can_take_it(tmp_path):
     assert {job.method for job in jobs} == set(METHODS) - set(sweep.OWN_HEAD)
     for job in jobs:
         same = METHODS[job.method].default_head == sweep.COMMON_HEAD
-        assert job.options == ({} if same else {"head": sweep.COMMON_HEAD})
+        rate = {"lr": sweep.COMMON_RATES[job.method]} if job.method in sweep.COMMON_RATES else {}
+        assert job.options == ({} if same else {"head": sweep.COMMON_HEAD, **rate})
         assert job.folder.parts[-3] == ("tiny" if same else "tiny-common")
 
 
