@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 
 _AT_ONCE = 1024  # images copied to an accelerator at a time: a memory map is never read as a whole
-
-
 _FULL = ContextVar("full precision", default=False)
 
 

@@ -6,7 +6,7 @@ profile of one step of some; then merged inference beside plain timm. The backbo
 random: they change no cost. Writes ``<out>/summary.json`` and ``<out>/tables.md``.
 
 What came out for ViT-B/16 at 224 pixels, batch 8, float32, two CPU cores, median of five rounds
-(``--methods`` and ``--tasks 1 10 50`` as in the table, 13 minutes): time as a ratio to the limit,
+(``--methods`` and ``--tasks 1 10 50`` as in the table, 17 minutes): time as a ratio to the limit,
 peak memory as a ratio to PEFT's LoRA of rank 10. FM-LoRA stands with its defaults, rank 64 on all
 maps, beside PEFT's LoRA of that rank on those maps; and at rank 32 on q and v (``fmlora_r32``).
 
@@ -28,7 +28,7 @@ step at task 50 takes 0.95 of PEFT's at that rank on those maps, with as much me
 rank 10. Beside the limit of the last row, rank 32 on q and v takes 5 % (task 1) and 7 % (task 50)
 more, the prompt's four tokens of 201 among it, and without prompt 1 % more and 4 % less. PEFT's
 step does not depend on the task; an adapter kept for each task adds its own numbers. Quartiles lie
-up to 0.15 apart for FM-LoRA, 0.05 for PEFT at rank 10, 0.14 for it at rank 32: the machine did a
+up to 0.18 apart for FM-LoRA, 0.05 for PEFT at rank 10, 0.14 for it at rank 32: the machine did a
 little else in the first two rounds.
 
     inference at task 50, batch 8      / plain timm    the same weights in timm's own pass
