@@ -36,6 +36,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import mean_known
 from fmlora_kit.analysis.arguments import check_record, index_of
 from fmlora_kit.analysis.chance import (
+    DRAWS,
     chance_levels,
     expected_overlap,
     measures,
@@ -54,6 +55,7 @@ from fmlora_kit.record import Record
 ENERGY = 0.95
 TOLERANCE = 1e-6
 WITHIN = ("space", "core", "open")
+_MANY_MAPS, _LEAST_DRAWS = 4, 4  # of one pair; for more of them fewer are drawn: their mean is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -361,6 +363,7 @@ def task_pair(
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
     table = {t: directions_of(record, t, energy, layers=maps) for t in numbers}
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
+    draws = max(_LEAST_DRAWS, DRAWS * _MANY_MAPS // max(_MANY_MAPS, len(maps)))
     angles, drawn, levels = {}, {}, {}
     for side in SIDES:
         pairs = [[getattr(one, side) for one in pair] for pair in zip(*table.values(), strict=True)]
@@ -372,7 +375,7 @@ def task_pair(
             ]
             for name in (*rooms, checks.choice("within", within, WITHIN))
         }
-        drawn[side] = [random_angles(*each).mean(axis=0) for each in chance[within]]
+        drawn[side] = [random_angles(*each, draws).mean(axis=0) for each in chance[within]]
         levels[side] = {
             name: mean_known([expected_overlap(*each) for each in chance[name]]) for name in rooms
         }
