@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 DRAWS = 100  # that a level and its spread rest on
 _LEAST_DRAWS = 8  # of a pair that rests on those of its neighbours, too
@@ -219,6 +218,8 @@ def _problems(columns, rooms) -> Iterator[tuple[tuple[int, ...], _Problem]]:
 
 def _levels(problems: list[_Problem], draws: int) -> np.ndarray:
     """(problems, 6) levels and spreads, from so many draws of each."""
+    from scipy.ndimage import uniform_filter1d
+
     drawn = np.stack([problem.draw(draws) for problem in problems])  # (problems, 3, draws)
     exact, spread = np.transpose([problem.overlap() for problem in problems])[:, :, None]
     roots = np.sqrt([problem.n for problem in problems])
