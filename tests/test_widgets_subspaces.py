@@ -43,13 +43,15 @@ def test_each_control_changes_the_figure():
     assert "holding 100 %" in shown(explorer)["layout"]["title"]["subtitle"]["text"]
 
 
-def test_the_same_task_twice_is_said_and_the_figure_stays():
+def test_the_same_task_twice_is_said_in_place_of_the_figure():
     explorer = SubspaceExplorer(flora_record())
-    before = shown(explorer)
+    height = shown(explorer)["layout"]["height"]
     explorer.other.value = "task A"
-    assert explorer.status.value == "Choose two different tasks."
-    assert shown(explorer) == before
+    assert not shown(explorer)["data"] and explorer.status.value == ""
+    assert "Choose two different tasks" in explorer.box.outputs[0]["data"]["text/plain"]
+    assert shown(explorer)["layout"]["height"] == height  # the page does not jump
     explorer.task.value = "task B"
+    assert shown(explorer) == drawn(explorer.record, 0, 1)
     assert "task A and task B" in explorer.status.value
 
 

@@ -50,6 +50,7 @@ WITHIN = ("space", "core", "open")
 _DRAWS, _LEAST_DRAWS = 100, 4
 _MANY_PAIRS = 400  # of updates: for more of them fewer are drawn, so that work is bounded
 _MANY_DIRECTIONS = 12  # of an update, on average: for more of them likewise, at many pairs
+_MANY_MAPS = 4  # of one pair: for more of them likewise, since only their mean is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,6 +370,7 @@ def task_pair(
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
     table = {t: directions_of(record, t, energy) for t in numbers}
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
+    draws = max(_LEAST_DRAWS, _DRAWS * _MANY_MAPS // max(_MANY_MAPS, len(maps)))
     angles, drawn, levels = {}, {}, {}
     for side in SIDES:
         pairs = [[getattr(table[t][k], side) for t in numbers] for k in maps]
@@ -380,7 +382,7 @@ def task_pair(
             ]
             for name in (*rooms, checks.choice("within", within, WITHIN))
         }
-        drawn[side] = [random_angles(*each).mean(axis=0) for each in chance[within]]
+        drawn[side] = [random_angles(*each, draws).mean(axis=0) for each in chance[within]]
         levels[side] = {
             name: mean_known([expected_overlap(*each) for each in chance[name]]) for name in rooms
         }

@@ -252,6 +252,17 @@ _POWERS = {
     "tickvals": [10.0**k for k in range(-12, 7)],
     "ticktext": [f"10<sup>{k}</sup>".replace("-", "−") for k in range(-12, 7)],
 }
+_PAIR_AXES = {  # margins are known: plotly need not draw twice to find them
+    name: {"title": {"text": title, "font": {"size": 13}}, "automargin": False, **settings}
+    for name, title, settings in (
+        ("xaxis", "which angle", {"rangemode": "tozero"}),
+        ("xaxis2", "1: one holds the other", {"range": [0, 1.15], "dtick": 0.5}),
+        ("xaxis3", "direction", {"rangemode": "tozero"}),
+        ("yaxis", "angle (degrees)", {"range": [0, 92], "dtick": 15}),
+        ("yaxis2", "", {"autorange": "reversed", "ticks": "", "showgrid": False}),
+        ("yaxis3", "singular value", {"type": "log", **_POWERS}),
+    )
+}
 
 
 @draws()
@@ -270,6 +281,16 @@ def subspace_pair(
     """
     record = single(record)
     pair = subspaces.task_pair(record, first, second, layer=layer, energy=energy)
+    return _draw_pair(record, pair, energy)
+
+
+@draws()
+def measured_pair(record: Record, pair: subspaces.TaskPair, energy: float) -> go.Figure:
+    """`subspace_pair` of what `task_pair` measured before, with this `energy`."""
+    return _draw_pair(record, pair, energy)
+
+
+def _draw_pair(record: Record, pair: subspaces.TaskPair, energy: float) -> go.Figure:
     names = [task_label(record.task_names[t]) for t in (pair.earlier, pair.later)]
     where = "mean over layers" if pair.layer is None else pair.layer
     figure = style.grid(
@@ -279,27 +300,18 @@ def subspace_pair(
         "line on its dashed one: no more shared than by chance.",
         cols=3,
         panels=("principal angles", "overlap (mean cos²)", "singular values"),
+        spacing=(0.17, None),  # room for the middle panel's long labels
+        widths=(4, 3, 4),
         height=500,
         margin={"t": 120, "b": 105},
         legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         bargap=0.25,
+        **_PAIR_AXES,
     )
     for side in subspaces.SIDES:
         _add_angles(figure, pair, side)
     _add_overlaps(figure, pair)
-    add_singular_values(figure, record, (pair.earlier, pair.later), layer, row=1, col=3)
-    domains = ((0, 0.25), (0.44, 0.64), (0.76, 1))  # the middle panel has long labels
-    for col, (domain, title) in enumerate(zip(domains, figure.layout.annotations, strict=True), 1):
-        figure.update_xaxes(domain=domain, col=col)
-        title.update(x=sum(domain) / 2)
-    figure.update_xaxes(title_text="which angle", rangemode="tozero", col=1)
-    figure.update_yaxes(title_text="angle (degrees)", range=[0, 92], dtick=15, col=1)
-    figure.update_xaxes(range=[0, 1.15], dtick=0.5, title_text="1: one holds the other", col=2)
-    figure.update_yaxes(autorange="reversed", ticks="", col=2)
-    figure.update_xaxes(title_text="direction", rangemode="tozero", col=3)
-    figure.update_yaxes(title_text="singular value", type="log", col=3, **_POWERS)
-    figure.update_xaxes(tickfont_size=12, title_font_size=13)
-    figure.update_yaxes(tickfont_size=12, title_font_size=13)
+    add_singular_values(figure, record, (pair.earlier, pair.later), pair.layer, row=1, col=3)
     return figure
 
 
@@ -367,7 +379,7 @@ def _add_overlaps(figure: go.Figure, pair: subspaces.TaskPair) -> None:
             row=1,
             col=2,
         )
-    figure.update_yaxes(tickvals=heights, ticktext=labels, showgrid=False, row=1, col=2)
+    figure.update_yaxes(tickvals=heights, ticktext=labels, row=1, col=2)
 
 
 _COLUMNS = 3

@@ -18,18 +18,11 @@ def make_choice(
 def make_task_number(n: int, tooltip: str) -> ipywidgets.BoundedIntText:
     """The number of tasks learned, from 1 to ``n``, where it starts: arrow keys move it.
 
-    No slider: those of ipywidgets have no name that a screen reader could say.
+    No slider and no Play: those of ipywidgets have no name that a screen reader could say.
     """
     look = {"description": f"Task (of {n})", "tooltip": tooltip}
     size = {"layout": {"width": "170px"}, "style": {"description_width": "initial"}}
     return ipywidgets.BoundedIntText(value=n, min=1, max=n, **look, **size)
-
-
-def make_player(number: ipywidgets.BoundedIntText, tooltip: str) -> ipywidgets.Play:
-    """A Play button that counts a number of tasks up, in the browser."""
-    play = ipywidgets.Play(value=number.max, min=1, max=number.max, interval=1500, tooltip=tooltip)
-    play.link = ipywidgets.jslink((play, "value"), (number, "value"))
-    return play
 
 
 def make_row(

@@ -1,4 +1,4 @@
-"""Step a figure through the tasks, by keyboard or by Play."""
+"""Step a figure through the tasks, by keyboard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from fmlora_kit.figures.entry import plain
 from fmlora_kit.figures.panel import notice
-from fmlora_kit.widgets.controls import make_player, make_task_number
+from fmlora_kit.widgets.controls import make_task_number
 from fmlora_kit.widgets.figure_box import FigureBox
 
 
@@ -31,7 +31,6 @@ class FigureStepper(ipywidgets.VBox):
 
     Attributes:
         task: the number of tasks learned.
-        play: counts it up, in the browser.
         box: the figure, or why there is none.
     """
 
@@ -39,11 +38,10 @@ class FigureStepper(ipywidgets.VBox):
         self._draw = partial(draw, subject)
         n = len(subject.task_names)
         self.task = make_task_number(n, "How many tasks have been learned")
-        self.play = make_player(self.task, "Play the figure task by task")
         self.box = FigureBox()
         self.task.observe(lambda _: self._show(), names="value")
         self._show()
-        super().__init__([ipywidgets.HBox([self.play, self.task]), self.box])
+        super().__init__([self.task, self.box])
 
     def _show(self) -> None:
         try:

@@ -14,7 +14,7 @@ from fmlora_kit.figures.curves import single
 from fmlora_kit.figures.panel import frames
 from fmlora_kit.figures.ranks import rank_allocation
 from fmlora_kit.record import Record
-from fmlora_kit.widgets.controls import make_player, make_task_number
+from fmlora_kit.widgets.controls import make_task_number
 from fmlora_kit.widgets.figure_box import FigureBox
 
 View = tuple[str, Callable[[Record], go.Figure]]
@@ -22,7 +22,7 @@ _ALL = 12  # tasks: of longer runs only what is looked at is drawn
 
 
 class TaskStepper(ipywidgets.VBox):
-    """Play a run task by task: accuracies, ranks, confusion, and who was forgotten by whom.
+    """Step through a run task by task: accuracies, ranks, confusion, and who was forgotten by whom.
 
     Each view is a figure of the record cut to its first tasks; axes and colours are those of the
     whole run, so that only the data moves. All is drawn when the widget is built; of more than 12
@@ -34,7 +34,6 @@ class TaskStepper(ipywidgets.VBox):
 
     Attributes:
         task: the number of tasks learned.
-        play: counts it up, in the browser.
         status: which task that was, and what it came to.
         boxes: one per view, by the view's title.
 
@@ -50,14 +49,13 @@ class TaskStepper(ipywidgets.VBox):
         self._frames: dict[str, list[go.Figure]] = {}  # of all moments, by view
         self._last: dict[str, go.Figure] = {}  # of a longer run: of the last moment
         self.task = make_task_number(n, "How many tasks have been learned")
-        self.play = make_player(self.task, "Play the run task by task")
         self.status = ipywidgets.HTML()
         self.boxes = {title: FigureBox() for title, _ in self._views}
         columns = {"grid_template_columns": "repeat(2, minmax(0, 1fr))"}
         grid = ipywidgets.GridBox(list(self.boxes.values()), layout=columns)
         self.task.observe(lambda _: self._show(), names="value")
         self._show()
-        super().__init__([ipywidgets.HBox([self.play, self.task, self.status]), grid])
+        super().__init__([ipywidgets.HBox([self.task, self.status]), grid])
 
     def _show(self) -> None:
         moment = self.task.value - 1

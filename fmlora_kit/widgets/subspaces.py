@@ -10,11 +10,13 @@ import ipywidgets
 from fmlora_kit.analysis.ranks import ALL_LAYERS
 from fmlora_kit.analysis.subspaces import ENERGY, task_pair
 from fmlora_kit.figures.curves import single
-from fmlora_kit.figures.updates import subspace_pair, verdict
+from fmlora_kit.figures.panel import notice
+from fmlora_kit.figures.updates import measured_pair, verdict
 from fmlora_kit.record import Record
 from fmlora_kit.widgets.controls import make_choice, make_row
 from fmlora_kit.widgets.figure_box import FigureBox
 
+_ALIKE = "Task and Against name the same one: there is no pair to draw."
 _SHARES = (("90 %", 0.9), ("95 %", 0.95), ("99 %", 0.99), ("100 %", 1.0))
 
 
@@ -53,10 +55,11 @@ class SubspaceExplorer(ipywidgets.VBox):
 
     def _show(self, _: object = None) -> None:
         if self.task.value == self.other.value:
-            self.status.value = html.escape("Choose two different tasks.")
+            self.status.value = ""
+            self.box.show(notice("Choose two different tasks", _ALIKE, height=500))  # no jump
             return
         layer = None if self.layer.value == ALL_LAYERS else self.layer.value
-        chosen = (self.record, self.task.value, self.other.value)
-        options = {"layer": layer, "energy": self.energy.value}
-        self.status.value = html.escape(verdict(self.record, task_pair(*chosen, **options)))
-        self.box.show(subspace_pair(*chosen, **options))
+        energy, tasks = self.energy.value, (self.task.value, self.other.value)
+        pair = task_pair(self.record, *tasks, layer=layer, energy=energy)
+        self.status.value = html.escape(verdict(self.record, pair))
+        self.box.show(measured_pair(self.record, pair, energy))
