@@ -103,7 +103,7 @@ def own_rate_variants() -> Iterator[tuple[str, str, dict]]:
     What sets in where the backbone stands wants a smaller rate, prompts a larger one.
     """
     lora = ("first_task_lora", "sequential_lora", "ewc_lora", "task_lora", "inflora", "sd_lora")
-    yield from _rates((*lora, "ranpac"), (5e-4, 1e-3, 2e-3, 5e-3))
+    yield from _rates((*lora, "ranpac"), (5e-4, 1e-3, 2e-3, 5e-3, 1e-2))
     yield from _rates(("full_finetuning",), (1e-4, 2e-4, 5e-4, 1e-3))
     prompts = ("l2p", "dualprompt", "coda_prompt", "hide_prompt")
     yield from _rates(prompts, (3e-3, 1e-2, 3e-2, 5e-2, 1e-1))
