@@ -79,7 +79,10 @@ msub > :nth-child(2), msup > :nth-child(2), msubsup > :nth-child(n + 2),
 munder > :nth-child(2), mover > :nth-child(2), munderover > :nth-child(n + 2) { font-size: 72%; }
 msub > :nth-child(2), msubsup > :nth-child(2) { position: relative; top: 0.2em; }
 math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
-@media (max-width: 600px) { main, nav, footer { padding: 0 14px; } }
+@media screen and (max-width: 600px) {
+  main, nav, footer { padding: 0 14px; }
+  .output_html table { width: max-content; max-width: 680px; }
+}
 @media print {
   .output_html, table, math { overflow: visible !important; }
   table { font-size: 12px !important; }
