@@ -95,10 +95,10 @@ def test_chance_angles_of_two_lines_in_four_dimensions():
     # integral of t times that is pi / 4 + 1 / pi.
     mean = np.degrees(np.pi / 4 + 1 / np.pi)
     found = pair_table(flora_record(), "output", within="core")
-    assert found.angle_chance[Q, 1, 0] == pytest.approx(mean, abs=5)
-    assert found.grassmann_chance[Q, 1, 0] == pytest.approx(np.radians(mean), abs=0.09)
+    assert found.angle_chance[Q, 1, 0] == pytest.approx(mean, abs=1)
+    assert found.grassmann_chance[Q, 1, 0] == pytest.approx(np.radians(mean), abs=0.02)
     # cos^2 between them is distributed as Beta(1/2, 3/2): variance 1/16
-    assert found.overlap_spread[Q, 1, 0] == pytest.approx(1 / 4, abs=0.06)
+    assert found.overlap_spread[Q, 1, 0] == pytest.approx(1 / 4)
     assert found.grassmann_spread[Q, 1, 0] == pytest.approx(np.radians(found.angle_spread[Q, 1, 0]))
 
 

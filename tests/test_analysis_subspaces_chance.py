@@ -5,8 +5,9 @@ import pytest
 from helpers import models
 from helpers.records import E1, E2, E3, MOMENTS, flora_record, lora_record, random_record
 
-from fmlora_kit.analysis import subspaces
-from fmlora_kit.analysis.subspaces import expected_overlap, open_directions, random_angles, room
+from fmlora_kit.analysis import chance
+from fmlora_kit.analysis.chance import expected_overlap, measures, random_angles
+from fmlora_kit.analysis.subspaces import directions, open_directions, pair_table, room
 from fmlora_kit.analysis.updates import shared_bases, task_updates
 
 
@@ -98,14 +99,57 @@ def test_unknown_choices_are_named():
         room(record, 1, 0, "input", "here")
 
 
-@pytest.mark.parametrize(("rank", "draws"), [(1, 33), (2, 8), (6, 4)])
-def test_of_many_pairs_those_of_many_directions_are_drawn_less_often(rank, draws, monkeypatch):
-    monkeypatch.setattr(subspaces, "_MANY_PAIRS", 1)  # of 3 here, in one layer
-    monkeypatch.setattr(subspaces, "_MANY_DIRECTIONS", 1)
-    asked, random_angles = [], subspaces.random_angles
-    monkeypatch.setattr(
-        subspaces, "random_angles", lambda *a: asked.append(a[3]) or random_angles(*a)
-    )
-    record = random_record(n_tasks=3, n_layers=1, width=8, d=16, rank=rank)
-    table = subspaces.pair_table(record, energy=1.0)
-    assert (table.sizes == rank).all() and asked == [draws] * 3
+@pytest.mark.parametrize(
+    ("p", "k", "n_earlier"), [(4, 1, 1), (12, 3, 5), (12, 5, 3), (12, 9, 7), (12, 4, 12)]
+)
+def test_inside_a_room_angles_are_drawn_as_those_of_drawn_subspaces(p, k, n_earlier):
+    draws = 4000
+    found = chance._measures_inside(p, *sorted((k, n_earlier)), draws)
+    drawn = measures(random_angles(np.eye(p)[:, :n_earlier], k, None, draws))
+    error = drawn.std(axis=1) / draws**0.5 + 1e-6  # degrees that rounding makes of none
+    np.testing.assert_array_less(abs(found.mean(axis=1) - drawn.mean(axis=1)), 5 * error)
+    np.testing.assert_allclose(found.std(axis=1), drawn.std(axis=1), rtol=0.06, atol=1e-6)
+    problem = chance._Problem(p, k, n_earlier)
+    np.testing.assert_allclose(problem.overlap()[1], drawn[2].std(), rtol=0.06, atol=1e-6)
+
+
+def test_levels_and_spreads_are_those_of_many_draws():
+    record = random_record(n_tasks=5, n_layers=1, width=16, d=20, rank=5)
+    table = pair_table(record, "input")  # protected: the room holds a part of earlier updates
+    columns = [row[0].input for row in directions(record)]
+    for later, earlier in [(1, 0), (4, 2)]:
+        where = room(record, later, 0, "input")
+        drawn = measures(random_angles(columns[earlier], columns[later].shape[1], where, 4000))
+        at = (0, later, earlier)
+        levels = [table.angle_chance[at], table.grassmann_chance[at], table.overlap_chance[at]]
+        spreads = [table.angle_spread[at], table.grassmann_spread[at], table.overlap_spread[at]]
+        off = abs(levels - drawn.mean(axis=1)) / drawn.std(axis=1)
+        np.testing.assert_array_less(off, 0.12)  # of 100 plain draws it is 0.1 on average
+        np.testing.assert_allclose(spreads, drawn.std(axis=1), rtol=0.12)
+
+
+@pytest.mark.parametrize("within", ["core", "open"])
+def test_of_a_few_draws_those_of_neighbours_make_a_hundred(within, monkeypatch):
+    record = random_record(n_tasks=9, n_layers=1, width=16, d=20, rank=6)
+    columns = [row[0].input for row in directions(record)]
+    columns[3] = columns[3][:, :2]
+    rooms = [room(record, t, 0, "input", within) for t in range(9)]
+    many = chance.chance_levels(columns, rooms)
+    asked, draw = [], chance._Problem.draw
+    monkeypatch.setattr(chance, "_ENTRIES", 1)
+    monkeypatch.setattr(chance._Problem, "draw", lambda *a: asked.append(a[1]) or draw(*a))
+    few = chance.chance_levels(columns, rooms)
+    assert len(set(asked)) == 1 and asked[0] < 100 <= sum(asked)
+    off = (few[:3] - many[:3]) / many[3:]
+    assert np.sqrt(np.mean(off**2)) < 0.15 and abs(off).max() < 0.6
+    np.testing.assert_allclose(few[3:], many[3:], rtol=0.25)
+    np.testing.assert_allclose(few[2::3], many[2::3])  # of the overlap both are exact
+
+
+def test_a_room_that_the_later_update_fills_leaves_nothing_to_chance():
+    columns, where = [np.eye(4)[:, :2], np.eye(4)[:, 1:4]], np.eye(4)[:, 1:4]
+    for rooms in ([None, where], [None, np.eye(4)[:, :1]]):  # no update is wider than its room
+        levels = chance.chance_levels(columns, rooms)[:, 0]
+        np.testing.assert_allclose(levels[3:], 0, atol=1e-12)
+        assert levels[2] == pytest.approx(expected_overlap(columns[0], 3, rooms[1]))
+    assert levels[2] == 1 and np.isnan(chance.chance_levels([columns[0][:, :0]] * 2, rooms)).all()

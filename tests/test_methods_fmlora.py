@@ -44,7 +44,7 @@ def test_by_default_it_learns_on_with_all_maps_and_follows_its_features():
 
 
 @pytest.mark.parametrize("bases", BASES)
-@pytest.mark.parametrize("drs", [True, False])
+@pytest.mark.parametrize("drs", [True, False, fk.DRS(scaling="lora", first_task=False)])
 @pytest.mark.parametrize("dmp", [True, False, fk.DMP(length=1, update="slow")])
 def test_the_model_is_rebuilt_after_every_task_bit_for_bit(bases, drs, dmp):
     stream = models.stream()
@@ -131,6 +131,38 @@ def test_the_choice_is_fixed_after_the_warm_up():
             choices.append([int(u.gates.sum()) for u in model.updates.values()])
     assert len(choices) == STEPS / 2
     assert all(choice == model.ranks for choice in choices)
+
+
+@pytest.mark.parametrize(("scaling", "power"), [("fixed", 0), ("rslora", 0.5), ("lora", 1)])
+@pytest.mark.parametrize("bases", ["task1", "random"])
+def test_a_pair_is_scaled_by_its_rank_while_it_learns_and_when_it_is_folded(scaling, power, bases):
+    """R (R/r)^p / R of the columns that are open: what was trained is what is kept."""
+    stream = models.stream()
+    model = models.fmlora(bases=bases, drs=fk.DRS(scaling=scaling), dmp=False, alpha=4.0)
+    for task in stream:
+        for step in fk.train_steps(model, task, stream, models.BUDGET):
+            if step.phase == "training":
+                moved = {name: u.delta().detach() for name, u in model.updates.items()}
+                gates = [u.gates.detach().clone() for u in model.updates.values()]
+        for r, gate in zip(model.ranks, gates, strict=True):
+            expected = [(8 / r) ** power] * r + [0] * (8 - r)
+            assert gate.tolist() == pytest.approx(expected)
+        if task is stream[0]:  # whose step is whole
+            for name, update in model.updates.items():
+                shift = (update.delta() - moved[name]).norm() / update.delta().norm()
+                assert shift < 0.2  # the last step of the optimiser came after
+
+
+def test_a_first_task_without_a_choice_gets_the_full_rank_and_says_so_in_the_record():
+    model, results = learned(drs=fk.DRS(first_task=False))
+    assert results[0].ranks.tolist() == [8] * 4
+    assert min(result.ranks.min() for result in results[1:]) < 8
+    assert model.describe()["drs"]["first_task"] is False
+    assert not {"first_task", "scaling"} & models.fmlora().describe()["drs"].keys()
+    record = models.record_of(model, models.stream(), results)
+    assert fk.analysis.rank_table(record).lowest[0] == 8
+    first, taken, second, *_ = fk.figures.gate_probabilities(record).data
+    assert (len(first.x), taken.y[0]) == (0, 8) and len(second.x) > 0
 
 
 @pytest.mark.parametrize("bases", ["task1", "random"])
@@ -271,6 +303,10 @@ BAD = {
     "protect": (lambda: fk.FLoRA(protect=1.2), "protect must be between 0 and 1, got 1.2"),
     "fold": (lambda: fk.FLoRA(fold=-1), "fold must be between 0 and 1, got -1"),
     "rank": (lambda: models.fmlora(max_rank=33), "max_rank must be .* width 32, got 33"),
+    "scaling": (
+        lambda: fk.DRS(scaling="r"),
+        r"scaling must be one of \('fixed', 'rslora', 'lora'\), got 'r'",
+    ),
     "rank 0": (lambda: models.fmlora(max_rank=0, drs=False), "max_rank must be .* got 0"),
     "falling": (
         lambda: models.fmlora(drs=fk.DRS(candidates=(4, 2, 8))),

@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from fmlora_kit.backbones.batches import to_device
 from fmlora_kit.checks import fail, number
 
+# A pair of rank r is scaled by alpha / R (R / r)^p: LoRA's alpha / r (Hu et al. 2021, eq. 3), and
+# its square root's middle way (Kalajdzievski 2023, arXiv 2312.03732).
+SCALINGS = {"fixed": 0.0, "rslora": 0.5, "lora": 1.0}
+
 
 @dataclass(frozen=True)
 class Complexity:

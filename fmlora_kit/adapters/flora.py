@@ -67,8 +67,8 @@ class FactorizedUpdate(LowRankUpdate):
         self.gates = None
 
     def cut(self, r: int) -> None:
-        """Keep the first ``r`` columns of M and rows of N: the gates are nested."""
-        self.m = nn.Parameter(self.m.detach()[:, :r].clone())
+        """Keep the first ``r`` columns of M, times their gates, and rows of N: gates are nested."""
+        self.m = nn.Parameter(self._gate(self.m).detach()[:, :r].clone())
         self.n = nn.Parameter(self.n.detach()[:r].clone())
         self.gates = None
 

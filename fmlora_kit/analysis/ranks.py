@@ -113,7 +113,8 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
     if not {"drs.temperature", "drs.probabilities"} <= set(result.traces):
         raise ValueError(
             f"record must hold the traces of DRS, got none of task {result.name!r} of "
-            f"{record.method!r} (another method, drs=None, or a record of an older version)"
+            f"{record.method!r} (another method, drs=None, a first task that was given the full "
+            "rank, or a record of an older version)"
         )
     every, chosen = np.asarray(result.traces["drs.probabilities"], dtype=float), result.ranks
     if layer is None:
@@ -131,8 +132,14 @@ def gate_trace(record: Record, task: int | str, layer: int | str | None = None) 
 
 
 def expected_ranks(record: Record) -> list[np.ndarray]:
-    """(s,) E[r] over the steps of each finished task, mean over the adapted maps."""
-    return [gate_trace(record, t).expected_rank for t in range(len(check_record(record).tasks))]
+    """(s,) E[r] over the steps of each finished task, mean over the adapted maps.
+
+    Empty for a first task that got the full rank without a choice.
+    """
+    chosen = (check_record(record).config["method"].get("drs") or {}).get("first_task", True)
+    traces = [gate_trace(record, t) for t in range(0 if chosen else 1, len(record.tasks))]
+    lines = [trace.expected_rank for trace in traces]
+    return lines if chosen or not record.tasks else [np.zeros(0), *lines]
 
 
 ALL_LAYERS = "all layers"

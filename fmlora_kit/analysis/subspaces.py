@@ -35,6 +35,14 @@ import numpy as np
 from fmlora_kit import checks
 from fmlora_kit.analysis.accuracy import mean_known
 from fmlora_kit.analysis.arguments import check_record, index_of
+from fmlora_kit.analysis.chance import (
+    DRAWS,
+    chance_levels,
+    expected_overlap,
+    measures,
+    pair_measures,
+    random_angles,
+)
 from fmlora_kit.analysis.updates import (
     SIDES,
     check_updates,
@@ -47,10 +55,7 @@ from fmlora_kit.record import Record
 ENERGY = 0.95
 TOLERANCE = 1e-6
 WITHIN = ("space", "core", "open")
-_DRAWS, _LEAST_DRAWS = 100, 4
-_MANY_PAIRS = 400  # of updates: for more of them fewer are drawn, so that work is bounded
-_MANY_DIRECTIONS = 12  # of an update, on average: for more of them likewise, at many pairs
-_MANY_MAPS = 4  # of one pair: for more of them likewise, since only their mean is told
+_MANY_MAPS, _LEAST_DRAWS = 4, 4  # of one pair; for more of them fewer are drawn: their mean is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +87,7 @@ class PairTable:
     Attributes:
         side: "output" or "input".
         within: where the chance levels draw from, see `WITHIN`.
-        sizes: (T, L) dimensions compared.
+        sizes: (T, L) dimensions compared; 0 in layers that were not asked for.
         angle: mean of the min(k, l) principal angles, degrees.
         grassmann: Grassmann distance, root of the sum of the squared angles, radians.
         overlap: mean cos^2 of the principal angles; 1: one space holds the other, 0: orthogonal.
@@ -119,26 +124,31 @@ def directions(
         tolerance: singular values up to this share of the largest count as zero.
     """
     energy = checks.number("energy", energy, above=0, high=1)
-    return _directions(check_record(record), energy, tolerance)
-
-
-def _directions(record: Record, energy: float, tolerance: float):
-    check_updates(record)
-    rows = range(len(record.tasks))
+    rows = range(len(check_updates(check_record(record)).tasks))
     return tuple(directions_of(record, t, energy, tolerance=tolerance) for t in rows)
 
 
 def directions_of(
-    record: Record, t: int, energy: float = ENERGY, *, tolerance: float = TOLERANCE
+    record: Record,
+    t: int,
+    energy: float = ENERGY,
+    *,
+    tolerance: float = TOLERANCE,
+    layers: Iterable[int] | None = None,
 ) -> tuple[Directions, ...]:
-    """Leading singular directions of one task's updates, layer by layer; see `directions`."""
+    """Leading singular directions of one task's updates on some layers, by number, or on all.
+
+    See `directions`.
+    """
     energy = checks.number("energy", energy, above=0, high=1)
-    return tuple(_keep_leading(*found, energy) for found in _svds(record, t, tolerance))
+    layers = range(len(record.layers)) if layers is None else layers
+    return tuple(_keep_leading(*_svd(record, t, k, tolerance), energy) for k in layers)
 
 
-@lru_cache(maxsize=128)  # two long records, or many short ones
-def _svds(record: Record, t: int, tolerance: float) -> tuple[tuple[np.ndarray, ...], ...]:
-    return tuple(update.svd(tolerance) for update in updates_of(record, t))
+@lru_cache(maxsize=2048)  # two long records, or many short ones
+def _svd(record: Record, t: int, k: int, tolerance: float) -> tuple[np.ndarray, ...]:
+    (update,) = updates_of(record, t, [k])
+    return update.svd(tolerance)
 
 
 def principal_angles(
@@ -157,8 +167,8 @@ def principal_angles(
     checks.choice("side", side, SIDES)
     k = index_of(layer, check_record(record).layers, "layer")
     one, other = (index_of(task, record.task_names, "task") for task in (first, second))
-    table = directions(record, energy)
-    return _angles(getattr(table[one][k], side), getattr(table[other][k], side))
+    pair = [directions_of(record, t, energy, layers=[k])[0] for t in (one, other)]
+    return _angles(*(getattr(each, side) for each in pair))
 
 
 def pair_table(
@@ -186,25 +196,22 @@ def _pair_table(
     record: Record, side: str, energy: float, within: str, layers: tuple[int, ...]
 ) -> PairTable:
     n, n_layers = len(record.tasks), len(record.layers)
-    table = directions(record, energy)
-    sizes = np.array([[one.k for one in row] for row in table])
-    larger = max(1.0, sizes[:, layers].mean() / _MANY_DIRECTIONS)
-    work = len(layers) * n * (n - 1) / 2 * larger**2
-    draws = max(_LEAST_DRAWS, int(_DRAWS * _MANY_PAIRS / max(_MANY_PAIRS, work)))
+    sizes = np.zeros((n, n_layers), dtype=int)
     found = np.full((9, n_layers, n, n), np.nan)
-    for later in range(1, n):
-        for k in layers:
-            where = room(record, later, k, side, within)
-            new = getattr(table[later][k], side)
-            for earlier in range(later):
-                old = getattr(table[earlier][k], side)
-                drawn = _measures(random_angles(old, new.shape[1], where, draws))
-                found[:, k, later, earlier] = found[:, k, earlier, later] = [
-                    *_measures(_angles(old, new)),
-                    *np.mean(drawn[:2], axis=1),
-                    expected_overlap(old, new.shape[1], where),
-                    *np.std(drawn, axis=1),
-                ]
+    bases = None if within == "space" else shared_bases(record)
+    later, earlier = np.tril_indices(n, -1)
+    for k in layers:
+        table = [directions_of(record, t, energy, layers=[k])[0] for t in range(n)]
+        sizes[:, k] = [one.k for one in table]
+        columns, rooms = [getattr(one, side) for one in table], [None] * n
+        if bases is not None:  # inside the core are the same angles, in fewer coordinates
+            inside = bases[k][0].T if side == "output" else bases[k][1]
+            columns = [inside.astype(float) @ one for one in columns]
+            rooms = [_core_room(record, t, k, side, within) for t in range(n)]
+        found[:, k, later, earlier] = found[:, k, earlier, later] = [
+            *pair_measures(columns),
+            *chance_levels(columns, rooms, len(layers)),
+        ]
     found.flags.writeable = False  # kept, and handed out again
     return PairTable(side, within, sizes, *found)
 
@@ -229,9 +236,9 @@ def update_cosine(record: Record) -> np.ndarray:
 
 def _cosines(record: Record, numbers: list[int], maps: Iterable[int]) -> list[float]:
     """The Frobenius cosine of two tasks' updates on each of some maps."""
-    first, second = (updates_of(record, t) for t in numbers)
-    sizes = [(first[k].energy * second[k].energy) ** 0.5 for k in maps]
-    inner = [first[k].inner(second[k]) for k in maps]
+    first, second = (updates_of(record, t, maps) for t in numbers)
+    sizes = [(a.energy * b.energy) ** 0.5 for a, b in zip(first, second, strict=True)]
+    inner = [a.inner(b) for a, b in zip(first, second, strict=True)]
     return [a / size if size > 0 else np.nan for a, size in zip(inner, sizes, strict=True)]
 
 
@@ -303,20 +310,6 @@ def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.degrees(angles)
 
 
-def _measures(angles: np.ndarray) -> np.ndarray:
-    """(3, ...) mean angle (degrees), Grassmann distance (radians), overlap of (..., n) angles."""
-    if not angles.shape[-1]:
-        return np.full((3, *angles.shape[:-1]), np.nan)
-    radians = np.radians(angles)
-    return np.stack(
-        [
-            angles.mean(axis=-1),
-            np.sqrt(np.sum(radians**2, axis=-1)),
-            np.mean(np.cos(radians) ** 2, axis=-1),
-        ]
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class TaskPair:
     """How two tasks' updates lie to each other, at one layer or as the mean over all.
@@ -368,12 +361,12 @@ def task_pair(
         raise ValueError(f"first and second must be two different tasks, got {first!r} twice")
     maps = range(len(record.layers))
     maps = maps if layer is None else [index_of(layer, record.layers, "layer")]
-    table = {t: directions_of(record, t, energy) for t in numbers}
+    table = {t: directions_of(record, t, energy, layers=maps) for t in numbers}
     rooms = WITHIN if shared_bases(record) else WITHIN[:1]
-    draws = max(_LEAST_DRAWS, _DRAWS * _MANY_MAPS // max(_MANY_MAPS, len(maps)))
+    draws = max(_LEAST_DRAWS, DRAWS * _MANY_MAPS // max(_MANY_MAPS, len(maps)))
     angles, drawn, levels = {}, {}, {}
     for side in SIDES:
-        pairs = [[getattr(table[t][k], side) for t in numbers] for k in maps]
+        pairs = [[getattr(one, side) for one in pair] for pair in zip(*table.values(), strict=True)]
         angles[side] = [_angles(*pair) for pair in pairs]
         chance = {
             name: [
@@ -390,10 +383,10 @@ def task_pair(
         earlier,
         later,
         None if layer is None else record.layers[maps[0]],
-        np.mean([[table[t][k].k for t in numbers] for k in maps], axis=0),
+        np.mean([[one.k for one in table[t]] for t in numbers], axis=1),
         {side: _mean_of_ragged(rows) for side, rows in angles.items()},
         {side: _mean_of_ragged(rows) for side, rows in drawn.items()},
-        {side: mean_known([_measures(row)[2] for row in rows]) for side, rows in angles.items()},
+        {side: mean_known([measures(row)[2] for row in rows]) for side, rows in angles.items()},
         levels,
         mean_known(_cosines(record, numbers, maps)),
     )
@@ -443,46 +436,3 @@ def open_directions(moment: np.ndarray, share: float) -> np.ndarray:
         return np.eye(len(energy))
     held_before = (np.cumsum(energy) - energy) / energy.sum()
     return vectors[:, held_before >= share - 1e-9]
-
-
-def expected_overlap(earlier: np.ndarray, k: int, where: np.ndarray | None) -> float:
-    """Mean cos^2 of the principal angles to a random k-dimensional subspace, exactly.
-
-    k |Q^T S|_F^2 / (p min(k, l)) for Q (d, l) the earlier directions and S (d, p) the room; inside
-    a room that holds Q this is max(k, l) / p. NaN where either has no direction.
-    """
-    seen, inside = _in_room(earlier, where)
-    n_earlier, p = seen.shape
-    return k * inside / p / min(k, n_earlier) if min(k, n_earlier, p) else float("nan")
-
-
-def random_angles(
-    earlier: np.ndarray, k: int, where: np.ndarray | None, draws: int = _DRAWS
-) -> np.ndarray:
-    """(draws, min(k, l)) principal angles in degrees, ascending, to random subspaces of the room.
-
-    Of dimension k, at most p; `earlier` (d, l) and the room `where` (d, p; None: all d) are
-    orthonormal directions.
-    """
-    seen, _ = _in_room(earlier, where)
-    n_earlier, p = seen.shape
-    k = min(k, p)
-    if not min(k, n_earlier):
-        return np.zeros((draws, 0))
-    cosines = np.linalg.svd(seen @ _random_subspaces(p, k)[:draws], compute_uv=False)
-    return np.degrees(np.arccos(np.clip(cosines, 0, 1)))
-
-
-def _in_room(earlier: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray, float]:
-    """(l, p) Q^T S, the earlier directions in coordinates of the room, and |Q^T S|_F^2."""
-    if where is None:
-        return earlier.T, float(earlier.shape[1])
-    seen = earlier.T @ where
-    return seen, float(np.sum(seen**2))
-
-
-@lru_cache(maxsize=64)
-def _random_subspaces(p: int, k: int) -> np.ndarray:
-    """(draws, p, k) orthonormal columns, uniformly at random; the same ones in every call."""
-    noise = np.random.default_rng([p, k]).standard_normal((_DRAWS, p, k))
-    return np.linalg.qr(noise).Q

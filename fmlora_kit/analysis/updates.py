@@ -6,7 +6,7 @@ the first. Shapes: U (d_out, k), V (k, d_in).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,19 +83,24 @@ def check_updates(record: Record) -> Record:
     return record
 
 
-def updates_of(record: Record, t: int) -> tuple[Update, ...]:
-    """The updates of one finished task, by its number from 0; see `task_updates`."""
+def updates_of(record: Record, t: int, layers: Iterable[int] | None = None) -> tuple[Update, ...]:
+    """The updates of one finished task, by its number from 0, on some layers, by theirs; or on all.
+
+    See `task_updates`.
+    """
+    read = _READERS[check_updates(record).method]
+    layers = range(len(record.layers)) if layers is None else tuple(layers)
     try:
-        row = _READERS[check_updates(record).method](record, t)
+        row = tuple(read(record, t, record.layers[k]) for k in layers)
     except KeyError as error:
         raise ValueError(
             f"record of {record.method!r} must hold {error.args[0]!r} to give its updates, "
             "got a record without it"
         ) from error
-    for layer, update in zip(record.layers, row, strict=True):
+    for k, update in zip(layers, row, strict=True):
         if not (np.isfinite(update.left).all() and np.isfinite(update.right).all()):
-            got = f"NaN or infinity in {layer} after {checks.shown(record.tasks[t].name)}"
-            raise ValueError(f"record must have finite updates, got {got}")
+            where = f"{record.layers[k]} after {checks.shown(record.tasks[t].name)}"
+            raise ValueError(f"record must have finite updates, got NaN or infinity in {where}")
     return row
 
 
@@ -106,7 +111,7 @@ def shared_bases(record: Record) -> tuple[tuple[np.ndarray, np.ndarray], ...] | 
     inside the core and in the whole space.
     """
     check_record(record)
-    if _READERS.get(record.method) is not _folded_pairs or not record.tasks:
+    if _READERS.get(record.method) is not _folded_pair or not record.tasks:
         return None
     state = record.tasks[0].state
     return tuple((state[f"{layer}.a"], state[f"{layer}.b"]) for layer in record.layers)
@@ -155,7 +160,7 @@ def share_in_factors(record: Record, side: str = "output") -> np.ndarray:
     """
     checks.choice("side", side, SIDES)
     table = task_updates(record)
-    if _READERS[record.method] is not _differences:
+    if _READERS[record.method] is not _difference:
         raise ValueError(f"record must be of LoRA with one pair A, B, got {record.method!r}")
     share = np.full((len(record.tasks), len(record.layers)), np.nan)
     for t in range(1, len(record.tasks)):
@@ -184,22 +189,16 @@ def core_changes(record: Record, layer: int | str) -> np.ndarray:
     return np.stack([(a.T @ row[k].left) @ (row[k].right @ b.T) for row in table])
 
 
-def _folded_pairs(record: Record, t: int) -> tuple[Update, ...]:
-    options, state = record.config["method"]["flora"], record.tasks[t].state
+def _folded_pair(record: Record, t: int, layer: str) -> Update:
+    options, first = record.config["method"]["flora"], record.tasks[0].state
     rank = options["max_rank"]
     scale = (rank if options["alpha"] is None else options["alpha"]) / rank
-    return tuple(
-        Update(scale * a @ state[f"{layer}.m"], state[f"{layer}.n"] @ b)
-        for layer, (a, b) in zip(record.layers, shared_bases(record) or (), strict=True)
-    )
+    a, b, state = first[f"{layer}.a"], first[f"{layer}.b"], record.tasks[t].state
+    return Update(scale * a @ state[f"{layer}.m"], state[f"{layer}.n"] @ b)
 
 
-def _differences(record: Record, t: int) -> tuple[Update, ...]:
+def _difference(record: Record, t: int, layer: str) -> Update:
     scale = record.config["method"]["alpha"] / record.config["method"]["rank"]
-    return tuple(_difference(record, t, layer, scale) for layer in record.layers)
-
-
-def _difference(record: Record, t: int, layer: str, scale: float) -> Update:
     a, b = (record.tasks[t].state[f"{layer}.{part}"] for part in "ab")
     if t == 0:
         return Update(scale * a, b)
@@ -209,10 +208,10 @@ def _difference(record: Record, t: int, layer: str, scale: float) -> Update:
     return Update(scale * np.hstack([a, -a_before]), np.vstack([b, b_before]))
 
 
-_READERS: dict[str, Callable[[Record, int], tuple[Update, ...]]] = {
-    "fmlora": _folded_pairs,
-    "sequential_lora": _differences,
-    "first_task_lora": _differences,
-    "ranpac": _differences,
-    "joint": _differences,
+_READERS: dict[str, Callable[[Record, int, str], Update]] = {
+    "fmlora": _folded_pair,
+    "sequential_lora": _difference,
+    "first_task_lora": _difference,
+    "ranpac": _difference,
+    "joint": _difference,
 }

@@ -4,9 +4,10 @@ Studies: "parts" takes one part after another out of the defaults (outer step, c
 DRS, DMP, protection, each base, rank, maps), and puts each of the four that let it learn on alone
 into what the defaults were before; on ten tasks of glyphs. "parts-styles" is the same on
 glyph_styles. "heads" crosses what adapts (nothing, the first task, every task, FM-LoRA) with the
-heads. "rates" is the learning rates of every LoRA method under the common head. "near-duplicate"
-asks if a task that resembles an earlier one gets less rank and moves the core less: Greek letters
-with a bar beneath close two streams; in one plain Greek came before, in the other Hebrew did.
+heads. "rates" is the learning rates of every LoRA method under the common head, "rates-own" those
+of every method that learns by gradient, each with its own head. "near-duplicate" asks if a task
+that resembles an earlier one gets less rank and moves the core less: Greek letters with a bar
+beneath close two streams; in one plain Greek came before, in the other Hebrew did.
 Writes OUT/STUDY.md and OUT/STUDY.json; what is finished is not done again.
 """
 
@@ -16,7 +17,7 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -92,8 +93,25 @@ def head_variants() -> Iterator[tuple[str, str, dict]]:
 def rate_variants() -> Iterator[tuple[str, str, dict]]:
     """One grid of learning rates for all."""
     methods = ("first_task_lora", "sequential_lora", "ewc_lora", "inflora", "sd_lora", "fmlora")
-    for method, lr in itertools.product(methods, (5e-4, 1e-3, 2e-3, 5e-3)):
-        yield f"{display_name(method)}, lr {lr:g}", method, {"lr": lr, "head": COMMON_HEAD}
+    for label, method, rate in _rates(methods, (5e-4, 1e-3, 2e-3, 5e-3)):
+        yield label, method, {**rate, "head": COMMON_HEAD}
+
+
+def own_rate_variants() -> Iterator[tuple[str, str, dict]]:
+    """The same for each method with its own head; FM-LoRA's is the common one.
+
+    What sets in where the backbone stands wants a smaller rate, prompts a larger one.
+    """
+    lora = ("first_task_lora", "sequential_lora", "ewc_lora", "task_lora", "inflora", "sd_lora")
+    yield from _rates((*lora, "ranpac"), (5e-4, 1e-3, 2e-3, 5e-3))
+    yield from _rates(("full_finetuning",), (1e-4, 2e-4, 5e-4, 1e-3))
+    prompts = ("l2p", "dualprompt", "coda_prompt", "hide_prompt")
+    yield from _rates(prompts, (3e-3, 1e-2, 3e-2, 5e-2, 1e-1))
+
+
+def _rates(methods: Iterable[str], rates: Iterable[float]) -> Iterator[tuple[str, str, dict]]:
+    for method, lr in itertools.product(methods, rates):
+        yield f"{display_name(method)}, lr {lr:g}", method, {"lr": lr}
 
 
 def _move_of_the_core(record: Record) -> float:
@@ -148,6 +166,7 @@ STUDIES = {
     "parts-styles": Study(variants, stream="glyph_styles"),
     "heads": Study(head_variants),
     "rates": Study(rate_variants),
+    "rates-own": Study(own_rate_variants),
     NEAR: Study(
         lambda: ((label, "fmlora", {}) for label in BEFORE),
         n_tasks=None,

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from fmlora_kit.adapters import dmp as dmp_rules
 from fmlora_kit.adapters import flora as shared
 from fmlora_kit.adapters.drs import (
+    SCALINGS,
     Complexity,
     RankSelector,
     check_candidates,
@@ -86,6 +87,10 @@ class DRS:
         temperatures: of the Gumbel-Softmax at the start and at the end of the warm-up.
         per_layer: one rank per adapted map [ours]; else one per task.
         lr: learning rate of the preferences.
+        scaling: of a pair of rank r, one of `adapters.drs.SCALINGS`: with "fixed" (alpha / R) a
+            small rank learns less in as many steps, with LoRA's alpha / r as much [ours].
+        first_task: whether the first task's rank is chosen as well; else it gets R, so that what
+            makes the bases fills them [ours].
     """
 
     candidates: tuple[int, ...] | None = None
@@ -94,9 +99,16 @@ class DRS:
     temperatures: tuple[Positive, Positive] = (2.0, 0.3)
     per_layer: bool = True
     lr: Weight = 0.1
+    scaling: Annotated[str, one_of(SCALINGS)] = "fixed"
+    first_task: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    def describe(self) -> dict:
+        """All fields; the last two only if chosen: records without them have these defaults."""
+        usual = {"scaling": "fixed", "first_task": True}
+        return {k: v for k, v in asdict(self).items() if k not in usual or v != usual[k]}
 
     def ranks(self, max_rank: int) -> tuple[int, ...]:
         """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""
@@ -218,7 +230,7 @@ class FMLoRA(Method):
         self._open_pairs(task)
         self.settled, self.watched, self.ranks_fixed = False, {}, False
         self.selector, self.ranks = None, [self.flora.max_rank] * len(self.sites)
-        if self.drs:
+        if self.drs and (self.n_tasks_done or self.drs.first_task):
             options = {"complexity": complexity.h, "per_layer": self.drs.per_layer}
             selector = RankSelector(len(self.sites), self.candidates, **options)
             self.selector = selector.to(self.pixel_mean)
@@ -388,8 +400,14 @@ class FMLoRA(Method):
             chosen = torch.tensor(self.selector.choice(), device=self.device)
             gates = (columns < chosen[:, None]).to(self.pixel_mean)
         for site, gate in zip(self.sites, gates, strict=True):
-            self.updates[site.name].gates = gate
+            self.updates[site.name].gates = self._scaled(gate)
         return self.drs.weight * self.selector.expected_share() if choosing else 0.0
+
+    def _scaled(self, gate: Tensor) -> Tensor:
+        """The gate (R,) of a pair, times what its scaling makes of alpha / R."""
+        if self.drs is None or self.drs.scaling == "fixed":
+            return gate
+        return gate * (self.flora.max_rank / gate.detach().sum()) ** SCALINGS[self.drs.scaling]
 
     @torch.no_grad()
     def _settle(self) -> None:
@@ -410,9 +428,9 @@ class FMLoRA(Method):
         self.settled = True
 
     def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
+        rank = self.flora.max_rank
+        update.gates = self._scaled(torch.arange(rank, device=self.device).lt(r).to(update.core))
         if update.learning_bases:
-            rank = self.flora.max_rank
-            update.gates = torch.arange(rank, device=self.device).lt(r).to(update.core)
             delta = update.delta().cpu() / update.scale
             a, b, core = shared.from_update(delta, rank, r, self.generator(_BASES, 1))
             update.set_bases(a, b)
