@@ -130,7 +130,7 @@ def test_rows_are_the_records_best_first(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--study", "luck"], "--study must be one of parts, parts-styles, heads, rates, near-dup"),
+        (["--study", "luck"], "--study must be one of parts, parts-styles, heads, rates"),
         (["--seeds", "0"], "--seeds must be a whole number at least 1, got 0"),
         (["--tasks", "4000"], "--tasks: "),
         (["--study", "near-duplicate", "--tasks", "4"], "--tasks must not be given with near-dup"),

@@ -50,7 +50,7 @@ def test_solutions_outputs_and_the_teachers_cells_are_gone(built):
     assert stub == 'def square(x):\n    """x times x."""\n    raise NotImplementedError'
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    assert "secret" not in str(notebook) and "forget zero" not in str(notebook)
+    assert "kept_from_students" not in str(notebook) and "forget zero" not in str(notebook)
     nbformat.validate(notebook)
 
 

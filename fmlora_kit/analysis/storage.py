@@ -52,9 +52,7 @@ def measure_storage(records: Iterable[Record]) -> dict[str, MethodStorage]:
         ValueError: there is none, or two do not compare; or all are of joint training, which does
             not say where a task ends.
     """
-    if isinstance(records, str | bytes) or not isinstance(records, Iterable):
-        raise checks.fail("records", "a list of Records", records)
-    records = [check_record(record) for record in records]
+    records = [check_record(record) for record in checks.listed("records", records)]
     if not records:
         raise checks.fail("records", "at least one Record", records)
     check_comparable(records)

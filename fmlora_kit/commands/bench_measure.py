@@ -13,7 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
 from tqdm import tqdm
 
 BETWEEN_LIMITS = 4  # sides timed between two timings of the limit
@@ -21,8 +25,17 @@ BETWEEN_LIMITS = 4  # sides timed between two timings of the limit
 
 def flops(act: Callable[[], object]) -> int:
     """Floating-point operations of all matrix products and convolutions of ``act()``."""
-    in_place = {torch.ops.aten.addmm_: lambda _, a, b, **__: 2 * a[0] * a[1] * b[1]}
-    with FlopCounterMode(display=False, custom_mapping=in_place) as count:  # not in its own table
+    aten = torch.ops.aten
+    missing = {  # in its own table, or in that of torch 2.6
+        aten.addmm_: lambda _, a, b, **__: 2 * a[0] * a[1] * b[1],
+        aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(
+            q, k, v
+        ),
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda g, q, k, v, *_, **__: (
+            sdpa_backward_flop_count(g, q, k, v)
+        ),
+    }
+    with FlopCounterMode(display=False, custom_mapping=missing) as count:
         act()
     return count.get_total_flops()
 

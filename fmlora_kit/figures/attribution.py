@@ -166,15 +166,17 @@ def _picture_grid(title: str, subtitle: str, n: int, per_row: int) -> tuple[go.F
     """A figure with room for ``n`` square panels with captions, and their (row, col)."""
     cols = min(n, per_row)
     rows = -(-n // cols)
-    side = 840 / cols
+    # Pixels: on the widest page a picture is as high as its row, and captions have the gap alone.
+    side, gap, top, bottom = 840 / cols, 95, 100, 65
+    inside = rows * side + (rows - 1) * gap
     figure = grid(
         title,
         subtitle,
         rows=rows,
         cols=cols,
-        spacing=(0.012, 85 / (rows * (side + 85)) if rows > 1 else 0),
-        height=round(85 + rows * (side + 85)),
-        margin={"l": 15, "t": 100, "b": 65, "r": 20},
+        spacing=(0.012, gap / inside if rows > 1 else 0),
+        height=round(top + inside + bottom),
+        margin={"l": 15, "t": top, "b": bottom, "r": 20},
     )
     for k in range(n, rows * cols):
         figure.update_xaxes(visible=False, **cell(k, cols))

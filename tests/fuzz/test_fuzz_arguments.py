@@ -709,6 +709,7 @@ FOUND = (  # by more inputs than make test has
     *(("probes.attribute", "targets", [1, None, "x"]), ("probes.truncate_ranks", "levels", b"1")),
     *(
         ("analysis.compare_records", "records", np.array("x")),
+        ("analysis.measure_storage", "records", np.array(3)),
         ("analysis.mean_ci95", "values", b"3"),
     ),
     *(("analysis.forgetting_curve", "accuracy", np.complex64(1)),),

@@ -7,8 +7,8 @@ PLOTLY = "application/vnd.plotly.v1+json"
 SOLVED = '''def square(x):
     """x times x."""
     ### BEGIN SOLUTION
-    secret = x**2
-    return secret
+    kept_from_students = x**2
+    return kept_from_students
     ### END SOLUTION'''
 CHECKED = """try:
     print("right" if square(3) == 9 else "wrong")
