@@ -106,7 +106,7 @@ def own_rate_variants() -> Iterator[tuple[str, str, dict]]:
     yield from _rates((*lora, "ranpac"), (5e-4, 1e-3, 2e-3, 5e-3, 1e-2))
     yield from _rates(("full_finetuning",), (1e-4, 2e-4, 5e-4, 1e-3))
     prompts = ("l2p", "dualprompt", "coda_prompt", "hide_prompt")
-    yield from _rates(prompts, (3e-3, 1e-2, 3e-2, 5e-2, 1e-1))
+    yield from _rates(prompts, (3e-3, 1e-2, 3e-2, 5e-2, 1e-1, 2e-1))
 
 
 def _rates(methods: Iterable[str], rates: Iterable[float]) -> Iterator[tuple[str, str, dict]]:
