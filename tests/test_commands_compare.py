@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
+from bs4 import BeautifulSoup
 
 import fmlora_kit as fk
 from fmlora_kit.__main__ import main as fmlora
@@ -13,6 +15,7 @@ from fmlora_kit.analysis import compare_records, tables
 from fmlora_kit.analysis.tables import ALL_METRICS, table_cells
 from fmlora_kit.commands import ablation, compare, demo
 from fmlora_kit.record import load_briefs
+from fmlora_kit.record.archive import save_briefs
 from fmlora_kit.training import sweep
 
 METHODS = "nearest_class_mean,streaming_lda"
@@ -54,7 +57,8 @@ def test_the_tables_are_the_summary_rendered(out):
     assert (out / "tables.tex").read_text(encoding="utf-8") == tables.latex(table)
     assert (out / "tables.csv").read_text(encoding="utf-8") == tables.csv(table)
     page = (out / "index.html").read_text(encoding="utf-8")
-    assert "streaming LDA" in page and 'src="http' not in page
+    loaded = [each["src"] for each in BeautifulSoup(page, "html.parser").select("[src]")]
+    assert "streaming LDA" in page and not [each for each in loaded if each.startswith("http")]
     assert "--methods nearest_class_mean,streaming_lda --streams tiny" in page
 
 
@@ -81,6 +85,24 @@ def test_publishing_ships_the_briefs_and_replaces_the_tables(out, tmp_path, monk
         assert every.startswith("top\n<!-- compare -->\n**glyphs, 2 tasks, 20 classes")
         assert every.endswith("<!-- /compare -->\nend\n") and "stale" not in text + every
     assert (tmp_path / "shipped" / "tiny.json").read_bytes() == (out / "tiny.json").read_bytes()
+
+
+def test_publishing_some_runs_keeps_what_is_shipped_of_the_others(out, tmp_path, monkeypatch):
+    """A run again of one method and seed takes its own place, and no other's."""
+    monkeypatch.setitem(sweep.SETTINGS, "tiny", sweep.Setting("glyphs", {}))
+    shipped = tmp_path / "shipped"
+    compare.publish(out, tmp_path / "README.md", shipped)
+    before = load_briefs(shipped / "tiny.json")
+    lda = next(run for run in before if (run.method, run.seed) == ("streaming_lda", 1))
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "summary.json").write_text(json.dumps({"streams": {"tiny": {}}}), "utf-8")
+    save_briefs([replace(lda, config={**lda.config, "note": "again"})], again / "tiny.json")
+    compare.publish(again, tmp_path / "README.md", shipped)
+    after = load_briefs(shipped / "tiny.json")
+    assert [(run.seed, run.method) for run in after] == [(run.seed, run.method) for run in before]
+    changed = [run for run in after if "note" in run.config]
+    assert [(run.method, run.seed) for run in changed] == [("streaming_lda", 1)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from fmlora_kit.commands.arguments import make_parser, names, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_results
 from fmlora_kit.methods import METHODS
 from fmlora_kit.record import load_briefs
+from fmlora_kit.record.archive import save_briefs
 from fmlora_kit.training import sweep
 from fmlora_kit.training.loop import Budget
 
@@ -55,12 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def publish(folder: Path, readme: Path, shipped: Path = SHIPPED) -> None:
     """Ship the brief records in ``folder``, and render all that is shipped where it is documented.
 
-    ``readme`` gets the overview table, if it has marks for one; the README.md in ``shipped``, where
+    Shipped records of other methods and seeds stay: some methods can be run again alone. ``readme``
+    gets the overview table, if it has marks for one; the README.md in ``shipped``, where
     brief records lie, has all tables.
     """
     shipped.mkdir(parents=True, exist_ok=True)
     for name in json.loads((folder / "summary.json").read_text(encoding="utf-8"))["streams"]:
-        shutil.copy(folder / f"{name}.json", shipped / f"{name}.json")
+        made, file = load_briefs(folder / f"{name}.json"), shipped / f"{name}.json"
+        runs = {(run.seed, run.method): run for run in load_briefs(file)} if file.exists() else {}
+        runs |= {(run.seed, run.method): run for run in made}
+        save_briefs(runs.values(), file)
     texts = documented(shipped)
     for file in (readme, shipped / "README.md"):
         if file.exists():

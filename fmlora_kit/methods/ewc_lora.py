@@ -43,6 +43,7 @@ class EWCLoRA(SequentialLoRA):
     """
 
     name = "ewc_lora"
+    default_lr = 5e-3
     stores = "one Fisher diagonal of the LoRA pairs (constant size)"
     default_head = HeadOptions("lda")
 
