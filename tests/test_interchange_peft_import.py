@@ -68,10 +68,12 @@ def test_features_are_those_of_the_peft_model(options, tmp_path):
         assert rank == (0 if alone and name != "blocks.1.fc1" else r.get(name, 3))
 
 
-def test_the_second_task_learns_in_the_adapters_subspace(tmp_path):
-    made_by_peft(tmp_path)
-    tasks, model = models.stream(), taken_in(tmp_path)
+@pytest.mark.parametrize("drs", [fk.DRS(), fk.DRS(scaling="lora"), None])
+def test_the_second_task_learns_in_the_adapters_subspace(drs, tmp_path):
+    expected = made_by_peft(tmp_path)
+    tasks, model = models.stream(), taken_in(tmp_path, drs=drs)
     results = [fk.train_task(model, task, tasks, models.BUDGET) for task in tasks[:1]]
+    torch.testing.assert_close(model.extract(IMAGES), expected, rtol=0, atol=1e-11)
     before = {name: u.delta().clone() for name, u in model.updates.items()}
     results.append(fk.train_task(model, tasks[1], tasks, models.BUDGET))
     for name, update in model.updates.items():
