@@ -53,7 +53,7 @@ def with_factors(model, factors):
 def test_defaults():
     model = EWCLoRA(models.vit(), 9)
     assert (model.strength, model.decay, model.fisher_images) == (1000.0, 1.0, 100)
-    assert (model.lr, model.head.kind) == (5e-3, "lda")
+    assert (model.lr, model.head.kind) == (SequentialLoRA(models.vit(), 9).lr, "lda")
     assert not any(f.any() for f in model.fisher.values())
 
 
@@ -152,7 +152,7 @@ def test_one_diagonal_for_all_old_tasks(decay):
 @pytest.mark.parametrize("head", ["cosine", "lda", "linear"])
 def test_without_strength_it_is_sequential_lora_bit_for_bit(head):
     stream = models.stream()
-    options = {"rank": 4, "head": HeadOptions(head), "seed": 2, "lr": 1e-3}
+    options = {"rank": 4, "head": HeadOptions(head), "seed": 2}
     plain = SequentialLoRA(models.vit(), 9, **options)
     model = EWCLoRA(models.vit(), 9, strength=0.0, **options)
     for task in stream:
@@ -166,7 +166,7 @@ def test_without_strength_it_is_sequential_lora_bit_for_bit(head):
 def distance(strength):
     """How far the second task moves the factors, each weighed by its Fisher information."""
     stream = models.stream()
-    model = build(models.vit().double(), strength=strength, lr=1e-3)
+    model = build(models.vit().double(), strength=strength)
     fk.train_task(model, stream[0], stream, BUDGET)
     fisher = {name: f.clone() for name, f in model.fisher.items()}
     fk.train_task(model, stream[1], stream, BUDGET)

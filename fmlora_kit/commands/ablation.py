@@ -5,9 +5,10 @@ DRS, DMP, protection, each base, rank, maps), and puts each of the four that let
 into what the defaults were before; on ten tasks of glyphs. "parts-styles" is the same on
 glyph_styles. "heads" crosses what adapts (nothing, the first task, every task, FM-LoRA) with the
 heads. "rates" is the learning rates of every LoRA method under the common head, "rates-own" those
-of every method that learns by gradient, each with its own head. "near-duplicate" asks if a task
-that resembles an earlier one gets less rank and moves the core less: Greek letters with a bar
-beneath close two streams; in one plain Greek came before, in the other Hebrew did.
+of every method that learns by gradient, each with its own head; "rates-digits" is the same on five
+tasks of digits. "near-duplicate" asks if a task that resembles an earlier one gets less rank and
+moves the core less: Greek letters with a bar beneath close two streams; in one plain Greek came
+before, in the other Hebrew did.
 Writes OUT/STUDY.md and OUT/STUDY.json; what is finished is not done again.
 """
 
@@ -109,6 +110,12 @@ def own_rate_variants() -> Iterator[tuple[str, str, dict]]:
     yield from _rates(prompts, (3e-3, 1e-2, 3e-2, 5e-2, 1e-1, 2e-1))
 
 
+def digit_rate_variants() -> Iterator[tuple[str, str, dict]]:
+    """The same and FM-LoRA, for a stream of few and easy classes."""
+    yield from _rates(("fmlora",), (5e-4, 1e-3, 2e-3, 5e-3))
+    yield from own_rate_variants()
+
+
 def _rates(methods: Iterable[str], rates: Iterable[float]) -> Iterator[tuple[str, str, dict]]:
     for method, lr in itertools.product(methods, rates):
         yield f"{display_name(method)}, lr {lr:g}", method, {"lr": lr}
@@ -167,6 +174,7 @@ STUDIES = {
     "heads": Study(head_variants),
     "rates": Study(rate_variants),
     "rates-own": Study(own_rate_variants),
+    "rates-digits": Study(digit_rate_variants, stream="digits", n_tasks=5),
     NEAR: Study(
         lambda: ((label, "fmlora", {}) for label in BEFORE),
         n_tasks=None,

@@ -54,7 +54,7 @@ class DualPrompt(PromptedMethod):
     tested = f"{description.ALL_SEEN}; "
     tested += "each image takes the prefix whose key is nearest to its query"
     grows = True
-    default_lr = 1e-1
+    default_lr = 3e-2
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ gradients vanish on what is learned well.
 
 Frozen: backbone and earlier head rows. Published: SGD, lambda chosen per problem, no LoRA. [ours]:
 lambda 1000 and head (the best of a few on two held-out seeds), gamma 1, at most 100 images for F,
-AdamW, five times sequential LoRA's learning rate: what is held may be moved further.
+AdamW.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class EWCLoRA(SequentialLoRA):
     """
 
     name = "ewc_lora"
-    default_lr = 5e-3
     stores = "one Fisher diagonal of the LoRA pairs (constant size)"
     default_head = HeadOptions("lda")
 
