@@ -105,7 +105,7 @@ def test_every_variant_runs_on_every_seed_in_its_own_folder(name, tmp_path):
     assert all(job.stream_options == {"n_tasks": 3} and job.budget.epochs == 2 for job in jobs)
     assert [job.label for job in jobs[:n]] == [job.label for job in jobs[n:]]  # seed by seed
     usual = ablation.jobs(name, tmp_path, seeds=1)[0]
-    assert usual.stream_options == {"n_tasks": 10} and usual.budget == sweep.BUDGET
+    assert usual.stream_options == {"n_tasks": study.n_tasks} and usual.budget == sweep.BUDGET
 
 
 def test_rows_are_the_records_best_first(tmp_path, monkeypatch, capsys):
