@@ -244,7 +244,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--study", choices=tuple(STUDIES), default="parts", help="default: %(default)s")
     add("--out", type=out_folder, default=Path("build/ablation"), help="default: %(default)s")
-    add("--tasks", type=whole(1), help="default: 10")
+    add("--tasks", type=whole(1), help="default: 10; of rates-digits 5")
     add("--epochs", type=whole(1), help="default: 4")
     add("--seeds", type=whole(1), help="default: 3; of near-duplicate 5")
     add("--workers", type=whole(1), help="runs at once; default: as many as there are cores")
