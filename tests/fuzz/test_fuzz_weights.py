@@ -28,7 +28,7 @@ CANARY = "/tmp/fmlora_kit_canary"
 seen, watching = [], [False]
 
 
-def _watch(event, args):
+def _watch(event, args, watching=watching):  # bound: when Python ends, the module's names are gone
     if watching[0] and (
         event.startswith(FORBIDDEN) or (event == "open" and str(args[0]).startswith(CANARY))
     ):
