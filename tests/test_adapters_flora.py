@@ -73,13 +73,14 @@ def test_a_fresh_pair_changes_nothing_but_can_learn():
     assert update.m.grad.abs().sum() > 0
 
 
-def test_cut_keeps_the_first_columns():
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_cut_keeps_the_first_columns_as_their_gates_scale_them(scale):
     update = update_with_everything()
     m, n = update.m.detach().clone(), update.n.detach().clone()
-    update.gates = torch.tensor([1.0, 1, 0])
+    update.gates = scale * torch.tensor([1.0, 1, 0])
     gated = update.delta()
     update.cut(2)
-    assert torch.equal(update.m, m[:, :2]) and torch.equal(update.n, n[:2])
+    assert torch.equal(update.m, scale * m[:, :2]) and torch.equal(update.n, n[:2])
     torch.testing.assert_close(update.delta(), gated)
 
 

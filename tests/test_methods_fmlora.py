@@ -136,7 +136,7 @@ def test_the_choice_is_fixed_after_the_warm_up():
 @pytest.mark.parametrize(("scaling", "power"), [("fixed", 0), ("rslora", 0.5), ("lora", 1)])
 @pytest.mark.parametrize("bases", ["task1", "random"])
 def test_a_pair_is_scaled_by_its_rank_while_it_learns_and_when_it_is_folded(scaling, power, bases):
-    """R (R/r)^p / R of the columns that are open: what was trained is what is kept."""
+    """Open columns are (R/r)^p times as large: what was trained is what is kept."""
     stream = models.stream()
     model = models.fmlora(bases=bases, drs=fk.DRS(scaling=scaling), dmp=False, alpha=4.0)
     for task in stream:

@@ -105,13 +105,6 @@ class _FromAdapter(FMLoRA):
             prompt_parameter(self.vit).requires_grad_(False)
         self._open_head(task)  # class means of the adapted features
 
-    def _fold(self, update: flora.FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
-        if self.n_tasks_done:
-            return super()._fold(update, r)
-        m, n = update.pair()  # the adapter's, which no gate scales
-        update.fold(m, n)
-        return m, n
-
     def parts(self) -> list[nn.Parameter]:
         """Nothing on the first task; see `FMLoRA`."""
         return super().parts() if self.n_tasks_done else []

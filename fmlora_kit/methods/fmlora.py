@@ -405,7 +405,7 @@ class FMLoRA(Method):
 
     def _scaled(self, gate: Tensor) -> Tensor:
         """The gate (R,) of a pair, times what its scaling makes of alpha / R."""
-        if self.drs is None or self.drs.scaling == "fixed":
+        if self.drs.scaling == "fixed":
             return gate
         return gate * (self.flora.max_rank / gate.detach().sum()) ** SCALINGS[self.drs.scaling]
 
@@ -429,7 +429,9 @@ class FMLoRA(Method):
 
     def _fold(self, update: FactorizedUpdate, r: int) -> tuple[Tensor, Tensor]:
         rank = self.flora.max_rank
-        update.gates = self._scaled(torch.arange(rank, device=self.device).lt(r).to(update.core))
+        if self.selector is not None:  # else all columns of the pair are open
+            gate = torch.arange(rank, device=self.device).lt(r).to(update.core)
+            update.gates = self._scaled(gate)
         if update.learning_bases:
             delta = update.delta().cpu() / update.scale
             a, b, core = shared.from_update(delta, rank, r, self.generator(_BASES, 1))
