@@ -22,7 +22,7 @@ from functools import cache, partial, wraps
 from inspect import Signature, signature
 from numbers import Real
 from pathlib import Path, PurePath
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -202,7 +202,8 @@ def one_of(choices: Collection) -> Callable[[str, object], object]:
 def kinds(signature: Callable | type) -> dict[str, object]:
     """What a function's parameters, or a class's fields, must be: annotations by name."""
     found = get_type_hints(signature, include_extras=True)
-    return {name: kind for name, kind in found.items() if name != "return"}
+    fields = {name: kind for name, kind in found.items() if get_origin(kind) is not ClassVar}
+    return {name: kind for name, kind in fields.items() if name != "return"}
 
 
 def checked(name: str, value: object, kind: object) -> object:

@@ -33,7 +33,7 @@ from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
 from fmlora_kit.analysis.updates import core_energy, update_energy
 from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
-from fmlora_kit.methods import DMP, FLoRA, HeadOptions
+from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget, sweep
@@ -60,6 +60,13 @@ def variants() -> Iterator[tuple[str, str, dict]]:
     ):
         yield label, "fmlora", {"head": head}
     yield "no DRS: full rank", "fmlora", {"drs": None}
+    fixed = DRS(scaling="fixed", first_task=True)
+    for label, drs in (
+        ("DRS: pairs of a fixed scale", replace(fixed, first_task=False)),
+        ("DRS: on the first task as well", replace(fixed, scaling="lora")),
+        ("DRS: both of these", fixed),
+    ):
+        yield label, "fmlora", {"drs": drs}
     yield "no prompt", "fmlora", {"dmp": None}
     yield "prompt of 16 tokens", "fmlora", {"dmp": DMP(length=16)}
     yield "protection 0.95", "fmlora", {"flora": FLoRA(protect=0.95)}
@@ -77,7 +84,8 @@ def variants() -> Iterator[tuple[str, str, dict]]:
         ("before, and rank 64 on all maps", "parts", {"protect": 0.95}, lda),
         ("before, and the head", "parts", earlier, COMMON_HEAD),
     ):
-        yield label, "fmlora", {"step": step, "flora": FLoRA(**flora), "head": head}
+        options = {"step": step, "flora": FLoRA(**flora), "drs": fixed, "head": head}
+        yield label, "fmlora", options
 
 
 def head_variants() -> Iterator[tuple[str, str, dict]]:

@@ -12,10 +12,10 @@ small feature subspace per task (DRS novelty) and, with ``protect``, an R x R mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -87,8 +87,8 @@ class DRS:
         temperatures: of the Gumbel-Softmax at the start and at the end of the warm-up.
         per_layer: one rank per adapted map [ours]; else one per task.
         lr: learning rate of the preferences.
-        scaling: of a pair of rank r, one of `adapters.drs.SCALINGS`: with "fixed" (alpha / R) a
-            small rank learns less in as many steps, with LoRA's alpha / r as much [ours].
+        scaling: of a pair of rank r, one of `adapters.drs.SCALINGS`: with LoRA's alpha / r a small
+            rank learns as much in as many steps, with "fixed" (alpha / R) less [ours].
         first_task: whether the first task's rank is chosen as well; else it gets R, so that what
             makes the bases fills them [ours].
     """
@@ -99,16 +99,18 @@ class DRS:
     temperatures: tuple[Positive, Positive] = (2.0, 0.3)
     per_layer: bool = True
     lr: Weight = 0.1
-    scaling: Annotated[str, one_of(SCALINGS)] = "fixed"
-    first_task: bool = True
+    scaling: Annotated[str, one_of(SCALINGS)] = "lora"
+    first_task: bool = False
+    # What records that do not name these options mean.
+    when_missing: ClassVar[Mapping[str, object]] = {"scaling": "fixed", "first_task": True}
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def describe(self) -> dict:
-        """All fields; the last two only if chosen: records without them have these defaults."""
-        usual = {"scaling": "fixed", "first_task": True}
-        return {k: v for k, v in asdict(self).items() if k not in usual or v != usual[k]}
+        """All fields but those whose value is what naming none means (`when_missing`)."""
+        missing = self.when_missing
+        return {k: v for k, v in asdict(self).items() if k not in missing or v != missing[k]}
 
     def ranks(self, max_rank: int) -> tuple[int, ...]:
         """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""

@@ -112,7 +112,7 @@ def _options(method: type[Method], recorded: dict) -> dict:
         if isinstance(value, dict):
             kind = known[name]  # such as ``FLoRA | None``
             fields = next(part for part in (kind, *get_args(kind)) if is_dataclass(part))
-            options[name] = fields(**value)
+            options[name] = fields(**getattr(fields, "when_missing", {}) | value)
     return options
 
 
