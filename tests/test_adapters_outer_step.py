@@ -5,23 +5,31 @@ import pytest
 from helpers import models
 
 import fmlora_kit as fk
-from fmlora_kit.adapters.outer_step import outer_step
+from fmlora_kit.adapters.drs import Complexity
+from fmlora_kit.adapters.outer_step import STEPS, outer_step
 from fmlora_kit.methods import HeadOptions
 
 BUDGET = fk.Budget(epochs=1, batch_size=16)
 
 
+def eta(schedule, t, *, difficulty=0.5, novelty=0.5, earlier=()):
+    return outer_step(schedule, t, Complexity(difficulty, novelty), earlier)
+
+
 def test_schedules_by_hand():
-    assert [outer_step(s, 1, 0.2, []) for s in ("1/sqrt(t)", "1/t", "novelty")] == [1, 1, 1]
-    assert outer_step("1/t", 4, 0.2, [0.5]) == 0.25
-    assert outer_step("1/sqrt(t)", 4, 0.2, [0.5]) == 0.5
-    assert outer_step("novelty", 4, 0.1, [0.4, 0.6]) == pytest.approx(0.5 * 0.2)
-    assert outer_step("novelty", 4, 0.9, [0.4, 0.6]) == 0.5
-    assert outer_step("novelty", 2, 0.3, []) == pytest.approx(2**-0.5)
-    assert outer_step("novelty", 2, 0.0, [0.0]) == pytest.approx(2**-0.5)
+    assert [eta(s, 1, difficulty=0.1, novelty=0.2) for s in STEPS] == [1] * len(STEPS)
+    assert eta("1/t", 4, novelty=0.2, earlier=[0.5]) == 0.25
+    assert eta("1/sqrt(t)", 4, difficulty=0.1, novelty=0.2, earlier=[0.5]) == 0.5
+    assert eta("difficulty", 4, difficulty=0.05) == pytest.approx(0.5 * 0.2)
+    assert eta("difficulty", 4, difficulty=0.25) == eta("difficulty", 4, difficulty=0.9) == 0.5
+    assert eta("difficulty", 2, difficulty=0.0) == 0.0
+    assert eta("novelty", 4, novelty=0.1, earlier=[0.4, 0.6]) == pytest.approx(0.5 * 0.2)
+    assert eta("novelty", 4, novelty=0.9, earlier=[0.4, 0.6]) == 0.5
+    assert eta("novelty", 2, novelty=0.3) == pytest.approx(2**-0.5)
+    assert eta("novelty", 2, novelty=0.0, earlier=[0.0]) == pytest.approx(2**-0.5)
 
 
-@pytest.mark.parametrize("step", ["1/sqrt(t)", "1/t", "novelty"])
+@pytest.mark.parametrize("step", ["difficulty", "1/sqrt(t)", "1/t", "novelty"])
 def test_core_and_prompt_take_the_same_share_of_what_a_task_found(step):
     tasks, model = models.stream(), models.fmlora(step=step, protect=0.0)
     fk.train_task(model, tasks[0], tasks, BUDGET)
@@ -37,7 +45,8 @@ def test_core_and_prompt_take_the_same_share_of_what_a_task_found(step):
     model._settle = note
     result = fk.train_task(model, tasks[1], tasks, BUDGET)
     eta = result.scalars["outer_step"]
-    assert eta == pytest.approx({"1/t": 0.5}.get(step, 2**-0.5))
+    share = min(1, result.scalars["difficulty"] / 0.25) if step == "difficulty" else 1
+    assert eta == pytest.approx({"1/t": 0.5}.get(step, share * 2**-0.5))
     np.testing.assert_allclose(
         model.prompt.detach(), prompt + eta * (fast["prompt"] - prompt), atol=1e-6
     )

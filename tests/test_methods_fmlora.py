@@ -33,12 +33,14 @@ def test_by_default_it_learns_on_with_all_maps_and_follows_its_features():
     assert model.flora == fk.FLoRA(
         max_rank=64, alpha=None, bases="task1", protect=0.0, fold=0.25, maps=MAPS, blocks=None
     )
-    assert (model.drs, model.dmp, model.step) == (fk.DRS(), fk.DMP(length=4), "1/sqrt(t)")
+    assert (model.drs, model.dmp, model.step) == (fk.DRS(), fk.DMP(length=4), "difficulty")
     assert model.default_head == HeadOptions("mda", modes=2, max_modes=8, compensate=True)
     stream = models.stream(2)
     record = fk.run(model, stream, models.BUDGET)
     assert record.layers == tuple(f"blocks.{i}.{name}" for i in range(2) for name in MAPS)
-    assert record.tasks[1].scalars["outer_step"] == pytest.approx(0.5**0.5)
+    scalars = record.tasks[1].scalars
+    share = min(1, scalars["difficulty"] / 0.25)
+    assert scalars["outer_step"] == pytest.approx(share * 0.5**0.5)
     back = fk.from_record(record, backbone=models.vit(embed_dim=64))
     np.testing.assert_array_equal(back.logits(IMAGES), model.logits(IMAGES))
 
@@ -157,11 +159,19 @@ def test_a_first_task_without_a_choice_gets_the_full_rank_and_says_so_in_the_rec
     assert results[0].ranks.tolist() == [8] * 4
     assert min(result.ranks.min() for result in results[1:]) < 8
     assert model.describe()["drs"]["first_task"] is False
-    assert not {"first_task", "scaling"} & models.fmlora().describe()["drs"].keys()
     record = models.record_of(model, models.stream(), results)
     assert fk.analysis.rank_table(record).lowest[0] == 8
     first, taken, second, *_ = fk.figures.gate_probabilities(record).data
     assert (len(first.x), taken.y[0]) == (0, 8) and len(second.x) > 0
+
+
+def test_an_older_record_is_of_pairs_of_a_fixed_scale():
+    model, results = learned(drs=fk.DRS(scaling="fixed"))
+    assert not {"first_task", "scaling"} & model.describe()["drs"].keys()
+    assert models.fmlora().describe()["drs"]["scaling"] == "rslora"
+    record = models.record_of(model, models.stream(), results)
+    back = fk.from_record(record, backbone=models.vit())
+    assert back.drs == model.drs and back.described == model.described
 
 
 @pytest.mark.parametrize("bases", ["task1", "random"])

@@ -12,23 +12,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-STEPS = ("1/sqrt(t)", "1/t", "novelty", "parts")
+from fmlora_kit.adapters.drs import Complexity
+
+STEPS = ("difficulty", "1/sqrt(t)", "1/t", "novelty", "parts")
+EASY = 0.25  # the difficulty from which on a task is averaged in in full
 
 
-def outer_step(schedule: str, t: int, novelty: float, earlier: Sequence[float]) -> float:
+def outer_step(
+    schedule: str, t: int, complexity: Complexity, earlier: Sequence[float] = ()
+) -> float:
     """eta_t; 1 for the first task.
 
     Args:
         t: number of the task, from 1.
-        schedule: "1/sqrt(t)", "1/t", or "novelty": 1/sqrt(t), less where a task is less novel than
-            the later tasks before it were on average, so that a repeated task moves little [ours].
-        novelty: of the task, see `adapters.drs.novelty`.
+        schedule: "1/sqrt(t)"; "1/t"; "difficulty": 1/sqrt(t), less where the features tell the
+            task's classes apart before they are learned, because a step for little gain still
+            moves all that was learned before; "novelty": 1/sqrt(t), less where a task is less novel
+            than the later tasks before it were on average, so that a repeated task moves little
+            [ours, all].
+        complexity: of the task, see `adapters.drs`.
         earlier: novelties of the tasks 2 .. t - 1.
     """
     if t == 1:
         return 1.0
     if schedule == "1/t":
         return 1 / t
-    usual = sum(earlier) / len(earlier) if earlier else novelty
-    share = min(1.0, novelty / usual) if schedule == "novelty" and usual > 0 else 1.0
+    share = 1.0
+    if schedule == "difficulty":
+        share = min(1.0, complexity.difficulty / EASY)
+    if schedule == "novelty" and earlier and (usual := sum(earlier) / len(earlier)) > 0:
+        share = min(1.0, complexity.novelty / usual)
     return share / t**0.5

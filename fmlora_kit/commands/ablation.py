@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fmlora_kit.adapters.drs import SCALINGS
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.analysis import Comparison, compare_records, difference
 from fmlora_kit.analysis.comparison import make_rows
@@ -48,7 +49,7 @@ BEFORE = {NEAR: ("Latin", "Greek", "Cyrillic"), NOVEL: ("Latin", "Hebrew", "Cyri
 def variants() -> Iterator[tuple[str, str, dict]]:
     """The defaults, each part changed or taken out, each part alone: label, method, options."""
     yield "defaults", "fmlora", {}
-    for step in ("1/t", "novelty"):
+    for step in ("1/sqrt(t)", "1/t", "novelty"):
         yield f"outer step {step}", "fmlora", {"step": step}
     yield "whole pairs, no outer step", "fmlora", {"step": "parts", "flora": FLoRA(fold=1.0)}
     yield "no compensation", "fmlora", {"head": replace(COMMON_HEAD, compensate=False)}
@@ -60,13 +61,10 @@ def variants() -> Iterator[tuple[str, str, dict]]:
     ):
         yield label, "fmlora", {"head": head}
     yield "no DRS: full rank", "fmlora", {"drs": None}
-    fixed = DRS(scaling="fixed", first_task=True)
-    for label, drs in (
-        ("DRS: pairs of a fixed scale", replace(fixed, first_task=False)),
-        ("DRS: on the first task as well", replace(fixed, scaling="lora")),
-        ("DRS: both of these", fixed),
-    ):
-        yield label, "fmlora", {"drs": drs}
+    for scaling in SCALINGS:
+        if scaling != DRS().scaling:
+            yield f"DRS, pairs scaled: {scaling}", "fmlora", {"drs": DRS(scaling=scaling)}
+    yield "DRS, first task at full rank", "fmlora", {"drs": DRS(first_task=False)}
     yield "no prompt", "fmlora", {"dmp": None}
     yield "prompt of 16 tokens", "fmlora", {"dmp": DMP(length=16)}
     yield "protection 0.95", "fmlora", {"flora": FLoRA(protect=0.95)}
@@ -84,8 +82,8 @@ def variants() -> Iterator[tuple[str, str, dict]]:
         ("before, and rank 64 on all maps", "parts", {"protect": 0.95}, lda),
         ("before, and the head", "parts", earlier, COMMON_HEAD),
     ):
-        options = {"step": step, "flora": FLoRA(**flora), "drs": fixed, "head": head}
-        yield label, "fmlora", options
+        options = {"step": step, "flora": FLoRA(**flora), "head": head}
+        yield label, "fmlora", {**options, "drs": DRS(scaling="fixed")}
 
 
 def head_variants() -> Iterator[tuple[str, str, dict]]:

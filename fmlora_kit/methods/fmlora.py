@@ -87,8 +87,9 @@ class DRS:
         temperatures: of the Gumbel-Softmax at the start and at the end of the warm-up.
         per_layer: one rank per adapted map [ours]; else one per task.
         lr: learning rate of the preferences.
-        scaling: of a pair of rank r, one of `adapters.drs.SCALINGS`: with LoRA's alpha / r a small
-            rank learns as much in as many steps, with "fixed" (alpha / R) less [ours].
+        scaling: of a pair of rank r, one of `adapters.drs.SCALINGS`: with "fixed" (alpha / R) a
+            small rank learns less in as many steps, with LoRA's alpha / r as much; "rslora" is
+            the middle way [ours].
         first_task: whether the first task's rank is chosen as well; else it gets R, so that what
             makes the bases fills them [ours].
     """
@@ -99,9 +100,9 @@ class DRS:
     temperatures: tuple[Positive, Positive] = (2.0, 0.3)
     per_layer: bool = True
     lr: Weight = 0.1
-    scaling: Annotated[str, one_of(SCALINGS)] = "lora"
-    first_task: bool = False
-    # What records that do not name these options mean.
+    scaling: Annotated[str, one_of(SCALINGS)] = "rslora"
+    first_task: bool = True
+    # What older records mean, which do not name these options.
     when_missing: ClassVar[Mapping[str, object]] = {"scaling": "fixed", "first_task": True}
 
     def __post_init__(self) -> None:
@@ -181,7 +182,7 @@ class FMLoRA(Method):
         flora: FLoRA | None = None,
         drs: DRS | None = DRS(),  # noqa: B008 - a frozen value; None means off
         dmp: DMP | None = DMP(),  # noqa: B008
-        step: Annotated[str, one_of(STEPS)] = "1/sqrt(t)",
+        step: Annotated[str, one_of(STEPS)] = "difficulty",
         **options,
     ):
         super().__init__(backbone, n_classes, **options)
@@ -227,7 +228,7 @@ class FMLoRA(Method):
         complexity = Complexity(difficulty(*seen), new)
         self.scalars = {**asdict(complexity), "complexity": complexity.h}
         if self.step != "parts":
-            eta = outer_step(self.step, self.n_tasks_done + 1, new, self.novelties)
+            eta = outer_step(self.step, self.n_tasks_done + 1, complexity, self.novelties)
             self.scalars["outer_step"] = eta
         self._open_pairs(task)
         self.settled, self.watched, self.ranks_fixed = False, {}, False

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fmlora_kit.adapters import outer_step as kit
+from fmlora_kit.adapters.drs import Complexity
 from fmlora_kit.workshop.judge import Asked, Mistake, compare, digits
 
 BEFORE = torch.tensor([[1.0, 2.0], [0.0, -1.0]], dtype=torch.float64)
@@ -93,7 +94,7 @@ def outer_step(ask: Asked) -> int:
     )
     for t, novelty in ((3, 0.5), (7, 0.3)):
         earlier = UNEVEN[: t - 2]
-        right = kit.outer_step("novelty", t, novelty, earlier)
+        right = kit.outer_step("novelty", t, Complexity(1.0, novelty), earlier)
         got = _step_size(ask, t, novelty, earlier)
         compare(got, right, {}, f"Task {t} of novelty {novelty} steps by {digits(got)}.")
     return 7

@@ -55,7 +55,7 @@ def model(
     flora = fk.FLoRA(
         max_rank=rank, bases="task1", protect=protect, fold=fold, maps=("q", "v"), blocks=None
     )
-    drs = fk.DRS(weight=0.01, per_layer=True, scaling="fixed", first_task=True)
+    drs = fk.DRS(weight=0.01, per_layer=True, scaling="fixed")
     dmp = fk.DMP(length=4, update="reptile", lr=5e-3)
     return fk.FMLoRA(backbone, n, flora=flora, drs=drs, dmp=dmp, step=step, head=kind, lr=5e-3)
 
