@@ -9,6 +9,7 @@ from helpers.records import a_run, make_record
 
 from fmlora_kit import streams
 from fmlora_kit.__main__ import main as fmlora
+from fmlora_kit.adapters.drs import SCALINGS
 from fmlora_kit.adapters.flora import BASES
 from fmlora_kit.adapters.outer_step import STEPS
 from fmlora_kit.analysis import Comparison, metrics
@@ -45,15 +46,15 @@ def test_one_row_is_the_defaults_and_every_other_one_changes_them():
 def test_every_part_is_taken_out_alone():
     single = [found for label in PARTS if len(found := changed(label)) == 1]
     values = {name: [c[name] for c in single if name in c] for c in single for name in c}
-    assert {"1/t", "novelty"} == set(values["step"]) < set(STEPS)
+    assert {"1/sqrt(t)", "1/t"} == set(values["step"]) < set(STEPS)
     assert {*values["bases"], FLoRA().bases} == set(BASES)
-    assert None in values["drs"] and None in values["dmp"]
+    assert None in values["drs"] and values["dmp"] == [None]
+    assert {each.scaling for each in values["drs"] if each} == set(SCALINGS)
     assert values["protect"] == [0.95] and values["max_rank"] == [32]
     assert values["maps"] == [("q", "v")]
     head = FMLoRA.default_head
-    for change in ({"compensate": False}, {"modes": 1}):
-        assert dataclasses.replace(head, **change) in values["head"]
-    assert {h.kind for h in values["head"]} == {head.kind, "lda", "ridge", "cosine"}
+    assert dataclasses.replace(head, compensate=False) in values["head"]
+    assert {h.kind for h in values["head"]} == {head.kind, "lda", "cosine"}  # lda: one mode
 
 
 def test_each_part_that_lets_it_learn_on_is_added_alone_to_what_was_before():
@@ -61,13 +62,14 @@ def test_each_part_that_lets_it_learn_on_is_added_alone_to_what_was_before():
     before, *added = map(changed, labels)
     assert before == {
         "step": "parts",
+        "drs": DRS(scaling="fixed"),
         "head": HeadOptions("lda"),
         "max_rank": 32,
         "maps": ("q", "v"),
         "protect": 0.95,
     }
     back = [{k for k in before if each.get(k) != before[k]} for each in added]
-    assert back == [{"step"}, {"protect"}, {"max_rank", "maps"}, {"head"}]
+    assert back == [{"step"}, {"drs"}, {"head"}, {"protect"}, {"max_rank", "maps"}]
     for each, taken in zip(added, back, strict=True):
         assert not taken & each.keys()  # they are the defaults again
 

@@ -1,7 +1,7 @@
 """What each part of FM-LoRA is worth, compared on seeds that no comparison uses.
 
 Studies: "parts" takes one part after another out of the defaults (outer step, compensation, modes,
-DRS, DMP, protection, each base, rank, maps), and puts each of the four that let it learn on alone
+DRS, DMP, protection, each base, rank, maps), and puts each of the five that let it learn on alone
 into what the defaults were before; on ten tasks of glyphs. "parts-styles" is the same on
 glyph_styles. "heads" crosses what adapts (nothing, the first task, every task, FM-LoRA) with the
 heads. "rates" is the learning rates of every LoRA method under the common head, "rates-own" those
@@ -34,7 +34,7 @@ from fmlora_kit.analysis.tables import VARIANTS, markdown, markdown_grid
 from fmlora_kit.analysis.updates import core_energy, update_energy
 from fmlora_kit.commands.arguments import attempt, make_parser, out_folder, whole
 from fmlora_kit.commands.results import SHIPPED, fill_marks, progress_bar, write_files
-from fmlora_kit.methods import DMP, DRS, FLoRA, HeadOptions
+from fmlora_kit.methods import DRS, FLoRA, HeadOptions
 from fmlora_kit.record import Record
 from fmlora_kit.streams.catalogue import STREAMS
 from fmlora_kit.training import Budget, sweep
@@ -49,41 +49,36 @@ BEFORE = {NEAR: ("Latin", "Greek", "Cyrillic"), NOVEL: ("Latin", "Hebrew", "Cyri
 def variants() -> Iterator[tuple[str, str, dict]]:
     """The defaults, each part changed or taken out, each part alone: label, method, options."""
     yield "defaults", "fmlora", {}
-    for step in ("1/sqrt(t)", "1/t", "novelty"):
+    for step in ("1/sqrt(t)", "1/t"):
         yield f"outer step {step}", "fmlora", {"step": step}
     yield "whole pairs, no outer step", "fmlora", {"step": "parts", "flora": FLoRA(fold=1.0)}
     yield "no compensation", "fmlora", {"head": replace(COMMON_HEAD, compensate=False)}
-    for label, head in (
-        ("one mode a class and task", replace(COMMON_HEAD, modes=1)),
-        ("head LDA", HeadOptions("lda", compensate=True)),
-        ("head ridge", HeadOptions("ridge")),
-        ("head cosine", HeadOptions("cosine")),
-    ):
-        yield label, "fmlora", {"head": head}
+    yield "one mode a class and task", "fmlora", {"head": HeadOptions("lda", compensate=True)}
+    yield "head cosine", "fmlora", {"head": HeadOptions("cosine")}
     yield "no DRS: full rank", "fmlora", {"drs": None}
     for scaling in SCALINGS:
         if scaling != DRS().scaling:
             yield f"DRS, pairs scaled: {scaling}", "fmlora", {"drs": DRS(scaling=scaling)}
     yield "DRS, first task at full rank", "fmlora", {"drs": DRS(first_task=False)}
     yield "no prompt", "fmlora", {"dmp": None}
-    yield "prompt of 16 tokens", "fmlora", {"dmp": DMP(length=16)}
     yield "protection 0.95", "fmlora", {"flora": FLoRA(protect=0.95)}
     for bases in BASES:
         if bases != FLoRA().bases:
             yield f"bases {bases}", "fmlora", {"flora": FLoRA(bases=bases)}
     yield "rank 32", "fmlora", {"flora": FLoRA(max_rank=32)}
     yield "maps q and v", "fmlora", {"flora": FLoRA(maps=("q", "v"))}
-    earlier = {"max_rank": 32, "maps": ("q", "v"), "protect": 0.95}
-    lda = HeadOptions("lda")
-    for label, step, flora, head in (
-        ("before: a quarter of each pair, protected", "parts", earlier, lda),
-        ("before, and the outer step", "1/sqrt(t)", earlier, lda),
-        ("before, and no protection", "parts", earlier | {"protect": 0.0}, lda),
-        ("before, and rank 64 on all maps", "parts", {"protect": 0.95}, lda),
-        ("before, and the head", "parts", earlier, COMMON_HEAD),
+    flora = {"max_rank": 32, "maps": ("q", "v"), "protect": 0.95}
+    before = {"step": "parts", "drs": DRS(scaling="fixed"), "head": HeadOptions("lda")}
+    before["flora"] = FLoRA(**flora)
+    yield "before: a quarter of each pair, protected", "fmlora", before
+    for label, part in (("the outer step", "step"), ("pairs scaled", "drs"), ("the head", "head")):
+        kept = {name: value for name, value in before.items() if name != part}
+        yield f"before, and {label}", "fmlora", kept
+    for label, kept in (
+        ("no protection", {k: v for k, v in flora.items() if k != "protect"}),
+        ("rank 64 on all maps", {"protect": flora["protect"]}),
     ):
-        options = {"step": step, "flora": FLoRA(**flora), "head": head}
-        yield label, "fmlora", {**options, "drs": DRS(scaling="fixed")}
+        yield f"before, and {label}", "fmlora", before | {"flora": FLoRA(**kept)}
 
 
 def head_variants() -> Iterator[tuple[str, str, dict]]:
