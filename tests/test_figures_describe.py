@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from fmlora_kit.figures.describe import LONGEST, MOST, describe
+from fmlora_kit.figures.describe import LONGEST, MOST, describe, strip
 from fmlora_kit.figures.style import grid, new_figure
 
 
@@ -89,3 +89,9 @@ def test_what_is_much_is_counted_and_cut():
 )
 def test_no_trace_keeps_a_figure_from_being_shown(trace):
     assert said(trace, title={"text": "seen"}).startswith("seen.")
+
+
+def test_tags_are_left_out_but_not_what_stands_between_two_signs():
+    assert strip("<b>BWT</b><br>mean_{i<T} (a[T,i] − a[i,i]) for T>1") == (
+        "BWT mean_{i<T} (a[T,i] − a[i,i]) for T>1"
+    )

@@ -19,7 +19,7 @@ from fmlora_kit.analysis.formats import count
 
 MOST = 8  # lines, bars, maps or rows that are read out one by one
 LONGEST = 1500  # letters: a minute and a half of speech
-_TAG = re.compile(r"<[^<>]+>")
+_TAG = re.compile(r"</?[a-z][^<>]*>")  # not the sign in "i<T"
 
 
 def describe(figure: go.Figure) -> str:
