@@ -50,7 +50,7 @@ def tiny():
             return fk.SequentialLoRA(backbone, stream.n_classes, rank=2)
         flora = fk.FLoRA(max_rank=8, maps=("q", "v"), protect=0.0)
         options = {"flora": flora, "step": "novelty", "lr": 5e-3, "head": HeadOptions("lda")}
-        return fk.FMLoRA(backbone, stream.n_classes, drs=fk.DRS(), **options)
+        return fk.FMLoRA(backbone, stream.n_classes, drs=fk.DRS(scaling="fixed"), **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "stream", lambda: stream)

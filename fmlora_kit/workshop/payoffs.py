@@ -19,7 +19,7 @@ from torch import Tensor
 
 import fmlora_kit as fk
 from fmlora_kit.adapters import dmp
-from fmlora_kit.adapters.drs import RankSelector
+from fmlora_kit.adapters.drs import Complexity, RankSelector
 from fmlora_kit.adapters.flora import FactorizedUpdate
 from fmlora_kit.adapters.sites import AdaptedLinear, adapted_maps
 from fmlora_kit.analysis import accuracy, subspaces
@@ -178,10 +178,10 @@ def _sample(prefixes: Callable, choose: Callable) -> Callable:
 def _step_put(function: Callable) -> list[tuple]:
     known = {}
 
-    def eta(schedule: str, t: int, novelty: float, earlier: list[float]) -> float:
-        known.update(t=t, novelty=novelty, earlier=list(earlier))
+    def eta(schedule: str, t: int, complexity: Complexity, earlier: list[float]) -> float:
+        known.update(t=t, novelty=complexity.novelty, earlier=list(earlier))
         ends = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-        return float(as_array(function(*ends, t, novelty, list(earlier)))[0])
+        return float(as_array(function(*ends, *known.values()))[0])
 
     def prompt(before: Tensor, fast: Tensor, eta: float) -> Tensor:
         return _like(function(before, fast, *known.values()), fast)
