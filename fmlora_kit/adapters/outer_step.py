@@ -1,6 +1,7 @@
 """The outer step: how far core and prompt go towards what a task found.
 
     C_t = C_{t-1} + eta_t M_t N_t        P_t = P_{t-1} + eta_t (P_fast - P_{t-1})
+    eta_t = min(1, difficulty_t / EASY) / sqrt(t)        by default [ours]; 1 for the first task
 
 A and B are shared and fixed, so that stepping in the core is averaging solutions, what pairs of
 plain LoRA do not allow. It is the Reptile outer step (Nichol et al. 2018, arXiv 1803.02999, alg. 1)
