@@ -13,7 +13,7 @@ class FullFinetuning(Method):
     name = "full_finetuning"
     trained = "every weight of the backbone; the task's head rows"
     frozen = "head rows of other classes"
-    default_lr = 2e-4
+    default_lr = 1e-4
 
     def __init__(self, backbone, n_classes: int, **options):
         super().__init__(backbone, n_classes, **options)

@@ -52,7 +52,7 @@ class L2P(PromptedMethod):
     trained = "all keys and prompts of the one pool; the task's head rows"
     tested = f"{description.ALL_SEEN}; "
     tested += "each image takes the prompts whose keys are nearest to its query"
-    default_lr = 5e-2
+    default_lr = 1e-2
 
     def __init__(
         self,
