@@ -44,8 +44,23 @@ from fmlora_kit.streams.task import Task
 _BASES, _PAIR, _PROMPT, _GUMBEL = range(1, 5)  # what randomness is for
 
 
+class _Options:
+    """Options of a part: checked when made, and noted in records."""
+
+    # Those that older records do not name, with what they mean by it.
+    when_missing: ClassVar[Mapping[str, object]] = {}
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def describe(self) -> dict:
+        """All fields but those whose value is what naming none means."""
+        missing = self.when_missing
+        return {k: v for k, v in asdict(self).items() if k not in missing or v != missing[k]}
+
+
 @dataclass(frozen=True)
-class FLoRA:
+class FLoRA(_Options):
     """The shared subspace.
 
     Attributes:
@@ -67,17 +82,11 @@ class FLoRA:
     fold: Share = 0.25
     maps: tuple[str, ...] | None = None
     blocks: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def describe(self) -> dict:
-        """All fields; ``blocks`` only if chosen: records without it are of all blocks."""
-        return {k: v for k, v in asdict(self).items() if k != "blocks" or v is not None}
+    when_missing: ClassVar[Mapping[str, object]] = {"blocks": None}
 
 
 @dataclass(frozen=True)
-class DRS:
+class DRS(_Options):
     """The dynamic rank selector.
 
     Attributes:
@@ -102,16 +111,7 @@ class DRS:
     lr: Weight = 0.1
     scaling: Annotated[str, one_of(SCALINGS)] = "rslora"
     first_task: bool = True
-    # What older records mean, which do not name these options.
     when_missing: ClassVar[Mapping[str, object]] = {"scaling": "fixed", "first_task": True}
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def describe(self) -> dict:
-        """All fields but those whose value is what naming none means (`when_missing`)."""
-        missing = self.when_missing
-        return {k: v for k, v in asdict(self).items() if k not in missing or v != missing[k]}
 
     def ranks(self, max_rank: int) -> tuple[int, ...]:
         """The candidates for R = ``max_rank``; raise ValueError if they do not end at R."""
@@ -124,7 +124,7 @@ class DRS:
 
 
 @dataclass(frozen=True)
-class DMP:
+class DMP(_Options):
     """The dynamic meta-prompt.
 
     Attributes:
@@ -142,9 +142,6 @@ class DMP:
     eta: Share = 0.5
     pull: Weight = 1.0
     lr: Weight = 5e-3
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class FMLoRA(Method):
