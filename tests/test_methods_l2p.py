@@ -57,7 +57,7 @@ def test_the_published_constants_are_the_defaults():
     card = L2P(models.vit(), 9).describe()
     kept = ("method", "pool_size", "prompt_length", "top_k", "pull")
     assert [card[k] for k in kept] == ["l2p", 10, 5, 5, 0.1]
-    assert card["lr"] == 5e-2 and card["head"]["kind"] == "cosine"  # our own
+    assert card["lr"] == 1e-2 and card["head"]["kind"] == "cosine"  # our own
 
 
 def test_the_query_is_the_class_token_of_the_frozen_vit_without_prompts():
