@@ -98,8 +98,18 @@ def test_a_widget_becomes_a_note(tmp_path):
     view = {notebooks.WIDGET: {"model_id": "abc"}, "text/plain": "VBox(children=(IntSlider(),))"}
     cell = new_code_cell("panel", outputs=[new_output("execute_result", view)])
     page = built(tmp_path / "site", write(tmp_path / "01_a.ipynb", cell))["01_a.html"]
-    assert text(page.find(class_="widget-note")).startswith("Here stands a dashboard")
+    assert text(page.find(class_="widget-note")) == "A dashboard: run the notebook to use it."
     assert "VBox" not in str(page) and "abc" not in str(page)
+
+
+def test_a_dashboard_is_shown_as_it_opens(tmp_path):
+    view = {notebooks.WIDGET: {"model_id": "abc"}, "text/plain": 'Stepper, "all" < 3'}
+    view[notebooks.PICTURE] = "/9j/\n4AA="
+    cell = new_code_cell("panel", outputs=[new_output("execute_result", view)])
+    page = built(tmp_path / "site", write(tmp_path / "01_a.ipynb", cell))["01_a.html"]
+    image = page.find("img")
+    assert image["src"] == "data:image/jpeg;base64,/9j/4AA=" and image["alt"] == view["text/plain"]
+    assert "as it opens" in text(page.find(class_="widget-note")) and "abc" not in str(page)
 
 
 def test_a_progress_bar_leaves_nothing(tmp_path):

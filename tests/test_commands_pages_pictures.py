@@ -77,7 +77,7 @@ def test_each_figure_and_dashboard_gets_its_picture_and_words(stored):
     [output] = box.outputs
     assert PICTURE in output.data and WIDGET in output.data
     assert output.data["text/plain"] == f"VBox{RUN_IT} Two at once {words} {words}"
-    assert quiz.outputs[0].data["text/plain"] == "Quiz: Quiz. Which? [this] [that]"
+    assert quiz.outputs[0].data["text/plain"] == "Quiz. Which? [this] [that]"
     assert PICTURE not in quiz.outputs[0].data
     assert number.outputs == before.cells[4].outputs
     (one, columns), (two, two_columns) = page.drawn

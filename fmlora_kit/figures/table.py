@@ -19,6 +19,7 @@ _CELL = f"{_LINE};padding:4px 9px;vertical-align:top;max-width:none"
 _HEAD = f"{_CELL};position:sticky;top:0;background:{_PAGE};color:{_TEXT};vertical-align:bottom"
 _BOX = f"max-height:{HEIGHT}px;overflow:auto;{_LINE};margin:6px 0"
 _TABLE = f"border-collapse:collapse;table-layout:auto;margin:0 0 12px;font-size:13px;color:{_TEXT}"
+_SENTENCE = "17em"  # on a phone a narrower column would make rows of many lines
 _MARKED = ' style="background:rgba(0,114,178,0.14)"'
 
 
@@ -92,4 +93,5 @@ def _html(block: Block) -> str:
 
 def _cell(text: str, side: str) -> str:
     wrap = "normal" if side == "left" else "nowrap"
-    return f'<td style="{_CELL};text-align:{side};white-space:{wrap}">{text}</td>'
+    least = f";min-width:{_SENTENCE}" if side == "left" and len(text) > 60 else ""
+    return f'<td style="{_CELL};text-align:{side};white-space:{wrap}{least}">{text}</td>'

@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 RUN_IT = ", a dashboard: run the notebook to use it."  # of a widget with figures, in words
-WIDGET_NOTE = (
-    '<p class="widget-note">Here stands a dashboard: run the notebook to use it. '
-    "The same as a plain figure follows.</p>"
-)
+PICTURE = "image/jpeg"
+WIDGET_NOTE = '<p class="widget-note">A dashboard{}: run the notebook to use it.</p>'
 QUESTION = re.compile(r"\*\*Question\.\*\*\s*(.+?)\s*(?:\n\s*\n|\Z)", re.DOTALL)
 GALLERY_TAG = "gallery-"
 GALLERY_WIDTH = 1000  # about as wide as a notebook's cell
@@ -66,10 +64,12 @@ pre { margin: 0; padding: 1px 0 3px; overflow-x: auto; white-space: pre; }
 .output_text pre { white-space: pre-wrap; }
 .output_area { margin: 8px 0; }
 .output_html { overflow-x: auto; }
+.dataframe, .dataframe th, .dataframe td { border-width: 0 0 1px; text-align: right; }
 .text_cell_render table { display: block; overflow-x: auto; }
 .widget-note { border: 1px dashed #9aa7b0; border-radius: 4px; color: var(--soft);
        padding: 8px 13px; max-width: none; }
 img { max-width: 100%; }
+img.still { min-width: 860px; } /* on a phone it scrolls, as figures do */
 /* DejaVu Math, the only one on many a Linux, sets indices high and large. */
 math, math mo { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math; }
 math { font-size: 1.08em; }
@@ -86,12 +86,15 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
 @media print {
   .output_html, table, math { overflow: visible !important; }
   table { font-size: 12px !important; }
-  th, td { padding: 3px 6px !important; white-space: normal !important; overflow-wrap: anywhere; }
+  th, td { padding: 3px 6px !important; min-width: 0 !important; }
+  .fmlora-table { max-height: none !important; }
+  img.still { min-width: 0; }
+  .fmlora-table table { break-inside: auto; }
+  .input, .output_html div:has(+ .fmlora-table) { break-after: avoid; }
 }
 ol.series { list-style: none; padding: 0; }
 ol.series li { margin: 0; padding: 11px 0; border-bottom: 1px solid var(--line); }
 ol.series p { margin: 2px 0 0; color: var(--soft); }
-@media print { .fmlora-table { max-height: none !important; } }
 """
 
 
@@ -178,11 +181,18 @@ def take_figures(notebook: NotebookNode) -> dict[str, dict]:
                 element = plot(name, label, layout.get("height", 450))
                 output["data"] = {"text/html": element}
             elif WIDGET in data:
-                words = data.get("text/plain", "")
-                dashboard = RUN_IT in words or re.match(r"\w+\(", words)
-                # Anything else is a progress bar, which has done its work.
-                output["data"] = {"text/html": WIDGET_NOTE if dashboard else ""}
+                output["data"] = {"text/html": _still(data)}
     return figures
+
+
+def _still(data: dict) -> str:
+    """What stands in a dashboard's place; nothing for a progress bar, which has done its work."""
+    words = data.get("text/plain", "")
+    if picture := data.get(PICTURE):
+        image = f"data:{PICTURE};base64,{''.join(picture.split())}"
+        shown = f'<div class="wide"><img class="still" src="{image}" alt="{escape(words)}"></div>'
+        return shown + WIDGET_NOTE.format(", as it opens")
+    return WIDGET_NOTE.format("") if re.match(r"\w+\(", words) else ""
 
 
 def bare(figure: dict) -> dict:

@@ -22,13 +22,12 @@ import nbformat
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
-from fmlora_kit.commands.pages.notebooks import PLOTLY_JS, RUN_IT, WIDGET, bare
+from fmlora_kit.commands.pages.notebooks import PICTURE, PLOTLY_JS, RUN_IT, WIDGET, bare
 from fmlora_kit.figures.show import PLOTLY
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PICTURE = "image/jpeg"
 WIDTHS = 900, 1200  # pixels, of one figure (as wide as GitHub shows it), and of two side by side
 QUALITY = 70  # of the JPEG
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -67,8 +66,8 @@ def _add(notebook: NotebookNode, page: Page) -> int:
                 figures, words = _opened(state, data[WIDGET]["model_id"])
                 name = re.match(r"(\w+)\(", data.get("text/plain", ""))
                 if words and name:  # else it is a progress bar, which has done its work
-                    words = name[1] + (RUN_IT if figures else ":") + f" {words}"
-                    data["text/plain"] = words
+                    begin = f"{name[1]}{RUN_IT} " if figures else ""  # a question says what it is
+                    data["text/plain"] = begin + words
             else:
                 continue
             if figures:
