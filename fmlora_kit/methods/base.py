@@ -265,7 +265,11 @@ class Method(Encoder):
         lines = {name: said[name] for name in ("trained", "frozen")}
         lines["kept of earlier tasks"] = said["stores"]
         lines["numbers"] = f"{self.n_deployed:,} deployed, {trainable:,} trainable now"
-        rows = "".join(f"<tr><th>{k}</th><td>{escape(v)}</td></tr>" for k, v in lines.items())
+        left = 'style="text-align: left"'  # JupyterLab sets cells to the right, as numbers
+        rows = "".join(
+            f"<tr><th {left}>{name}</th><td {left}>{escape(words)}</td></tr>"
+            for name, words in lines.items()
+        )
         return f"<div><strong>{escape(repr(self))}</strong><table>{rows}</table></div>"
 
     # --- shared ----------------------------------------------------------------------------------
