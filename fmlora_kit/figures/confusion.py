@@ -76,6 +76,7 @@ def forgotten_to(record: Record, after: int | None = None) -> go.Figure:
         margin={"t": 90},
         legend={"title": {"text": "taken for a class of"}, "traceorder": "normal"},
         bargap=0.2,
+        uniformtext={"minsize": 11, "mode": "hide"},  # narrow: what does not fit is left out
     )
     fills = style.bar_fills(dict(enumerate(style.task_looks(record.n_tasks))))
     _add_bars(figure, table, names, fills)
@@ -159,7 +160,7 @@ def _add_segments(figure, share: np.ndarray, name: str, names, span: float, mark
         insidetextanchor="middle",
         insidetextfont={"size": 11, "color": style.readable_on(color)},
         textangle=0,
-        constraintext="none",
+        constraintext="inside",
         customdata=np.stack([names[:-1], numbers], axis=-1),
         hovertemplate="%{customdata[0]}: <b>%{customdata[1]} %</b> of its images: "
         f"{name}<extra></extra>",

@@ -186,7 +186,7 @@ def _span(values: Mapping[str, Mapping[str, Interval]]) -> list[float]:
     spread = np.nan_to_num([interval.ci95 for interval in every])
     low, high = min((means - spread).min(), 0.0), max((means + spread).max(), 0.0)
     wide = any(np.isfinite(interval.ci95) for interval in every)
-    room = (0.25 if wide else 0.12) * max(high - low, 1.0)
+    room = (0.32 if wide else 0.2) * max(high - low, 1.0)
     return [low - room if low < 0 else -0.02, high + room]
 
 
