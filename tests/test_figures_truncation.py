@@ -10,10 +10,11 @@ from fmlora_kit.figures.style import task_colors
 
 def test_frames_of_the_full_ranks_and_bars_after_the_cut():
     figure = what_if(make_table(), "Latin", None, 4)
-    frames, bars = figure.data
+    frames, bars, changes = figure.data
     np.testing.assert_allclose(frames.y, [90, 80])
     np.testing.assert_allclose(bars.y, [70, 80])
-    assert list(bars.text) == ["−20.0", "±0"]
+    np.testing.assert_allclose(changes.y, [90, 80])  # above both
+    assert list(changes.text) == ["−20.0", "±0"]
     assert list(bars.marker.color) == list(task_colors(2))
     np.testing.assert_allclose(bars.customdata, [[2, 10], [3, 30]])
     assert bars.width < frames.width and figure.layout.barmode == "overlay"

@@ -147,16 +147,17 @@ def _draw_moves(record: Record) -> go.Figure:
         height=450,
     )
     percent = 100 * moves.step
+    colors = style.task_colors(record.n_tasks)[: len(percent)]
     figure.add_bar(
         x=np.arange(len(percent)),
         y=percent,
-        marker={"color": list(style.task_colors(record.n_tasks)[: len(percent)])},
+        marker={"color": list(colors)},
         width=0.55,
         text=["" if np.isnan(value) else f"{value:.0f} %" for value in percent],
         textposition="inside",
         insidetextanchor="middle",
         textangle=0,
-        textfont={"size": 13},
+        insidetextfont={"size": 13, "color": list(map(style.readable_on, colors))},
         name="bar: moved by the task",
         customdata=np.stack([np.array(moves.task_names, dtype=object), moves.novelty], axis=-1),
         hovertemplate="<b>%{customdata[0]}</b> moved it by %{y:.0f} %"

@@ -111,14 +111,20 @@ def _add_accuracies(
         y=100 * accuracy,
         width=0.56,
         marker={"color": list(task_colors(len(x)))},
-        text=[signed_change(100 * (a - b)) for a, b in zip(accuracy, table.full, strict=True)],
-        textposition="outside",
-        textfont={"color": INK, "size": 13},
-        cliponaxis=False,
         name="colour: after the cut (points gained or lost)",
         customdata=np.stack([changed, table.n_images], axis=-1),
         hovertemplate="after the cut: <b>%{y:.1f} %</b><br>%{customdata[0]:.0f} of "
         "%{customdata[1]} predictions changed<extra></extra>",
+    )
+    figure.add_scatter(
+        x=x,
+        y=100 * np.maximum(accuracy, table.full),  # clear of the frame
+        mode="text",
+        text=[signed_change(100 * (a - b)) for a, b in zip(accuracy, table.full, strict=True)],
+        textposition="top center",
+        textfont={"color": INK, "size": 13},
+        showlegend=False,
+        hoverinfo="skip",
     )
 
 
