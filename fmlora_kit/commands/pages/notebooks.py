@@ -82,6 +82,7 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
 @media screen and (max-width: 600px) {
   main, nav, footer { padding: 0 14px; }
   .output_html table { width: max-content; max-width: 680px; }
+  .output_html .fmlora-table table { max-width: 1100px; }
 }
 @media print {
   .output_html, table, math { overflow: visible !important; }
@@ -190,8 +191,9 @@ def _still(data: dict) -> str:
     words = data.get("text/plain", "")
     if picture := data.get(PICTURE):
         image = f"data:{PICTURE};base64,{''.join(picture.split())}"
-        shown = f'<div class="wide"><img class="still" src="{image}" alt="{escape(words)}"></div>'
-        return shown + WIDGET_NOTE.format(", as it opens")
+        still = f'<img class="still" src="{image}" alt="{escape(words)}">'
+        scrolls = 'class="wide" tabindex="0" role="group" aria-label="a dashboard"'  # by keys too
+        return f"<div {scrolls}>{still}</div>{WIDGET_NOTE.format(', as it opens')}"
     return WIDGET_NOTE.format("") if re.match(r"\w+\(", words) else ""
 
 

@@ -120,6 +120,6 @@ def _section(k: int, screens: Sequence[list[NotebookNode]]) -> str:
         link.unwrap()  # what lies beside the notebook does not lie beside the slides
     heading = page.find(["h1", "h2", "h3", "h4"])
     name = f"{k + 1} of {len(screens)}: {heading.get_text().strip()}"
-    attributes = 'role="group" aria-roledescription="slide" tabindex="-1"'
+    attributes = 'role="group" aria-roledescription="slide" tabindex="0"'
     label = f'id="slide-{k + 1}" aria-label="{escape(name)}"'
     return f'<section class="screen" {label} {attributes}>{page}</section>'
