@@ -89,6 +89,8 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
   table { font-size: 12px !important; }
   th, td { padding: 3px 6px !important; min-width: 0 !important; }
   .fmlora-table { max-height: none !important; }
+  .fmlora-table table { font-size: 10.5px !important; }
+  .fmlora-table :is(th, td) { padding: 2px 4px !important; }
   img.still { min-width: 0; }
   .fmlora-table table { break-inside: auto; }
   .input, .output_html div:has(+ .fmlora-table) { break-after: avoid; }
