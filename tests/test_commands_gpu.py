@@ -44,7 +44,9 @@ def test_a_run_that_ends_elsewhere_is_told(out):
     assert "losses of the last task differ by" in gpu.report({"check": found})
 
 
-def test_steps_and_hours_of_each_protocol(tmp_path):
+def test_steps_and_hours_of_each_protocol(tmp_path, monkeypatch):
+    compiled = torch.nn.Module.compile  # without the half minute that generated code takes
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled(self, backend="eager"))
     how = ["--device", "cpu", "--quick", "--out", str(tmp_path)]
     with pytest.raises(FileNotFoundError, match="run fmlora gpu bench first"):
         gpu.main(["hours", *how])

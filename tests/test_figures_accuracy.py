@@ -110,16 +110,16 @@ def test_methods_are_compared_by_their_average():
 
 def test_several_seeds_give_mean_and_band():
     runs = seeds()
-    figure = accuracy_curves({"fmlora": runs, "one": runs[0]})
+    figure = accuracy_curves({"fmlora": runs, "one": runs[0]})  # a key goes by its name
     last = [100 * average_accuracy(r.accuracy, r.n_test)[-1] for r in runs]
     expected = mean_ci95(last)
-    assert line(figure, "fmlora").y[-1] == pytest.approx(expected.mean)
+    assert line(figure, "FM-LoRA").y[-1] == pytest.approx(expected.mean)
     (band,) = [trace for trace in figure.data if trace.fill == "toself"]
     assert (band.x[3], band.x[4]) == (4, 4)
     assert band.y[3] == pytest.approx(expected.high)
     assert band.y[4] == pytest.approx(expected.low)
     assert "mean of 1 to 3 seeds, band: 95% interval" in figure.layout.title.subtitle.text
-    assert "mean of 3 seeds" in line(figure, "fmlora").text[0]
+    assert "mean of 3 seeds" in line(figure, "FM-LoRA").text[0]
     assert band.fillcolor.startswith("rgba(213,94,0")
 
 

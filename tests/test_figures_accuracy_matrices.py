@@ -1,5 +1,7 @@
 """Accuracy matrices side by side."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.records import THREE_TASKS, make_record, plausible_record
@@ -42,10 +44,18 @@ def test_many_runs_take_more_rows_and_many_tasks_no_numbers():
 def test_names_stand_beneath_the_lowest_maps_and_of_many_only_some():
     figure = accuracy_matrix({f"run {k}": plausible_record(40, seed=k) for k in range(4)})
     shown = [figure.layout[f"xaxis{k}"].showticklabels for k in ("", 2, 3, 4)]
-    assert shown == [False, True, True, True]  # the fourth lies beneath the first
+    assert shown == [False, False, True, True]  # two and two
     names = plausible_record(40).task_names
-    for axis in (figure.layout.xaxis2, figure.layout.yaxis4):
+    for axis in (figure.layout.xaxis3, figure.layout.yaxis4):
         assert list(axis.ticktext) == list(names[::2]) and axis.tickvals[-1] == 38
+
+
+def test_names_are_whole_where_there_is_room():
+    record = make_record()
+    named = [replace(task, name=f"Latin, barred {k}") for k, task in enumerate(record.tasks)]
+    runs = dict.fromkeys(("run 0", "run 1"), replace(record, tasks=tuple(named)))
+    assert accuracy_matrix(runs).layout.xaxis.ticktext[1] == "Latin, barred 1"
+    assert accuracy_matrix(runs | {"run 2": record}).layout.xaxis.ticktext[1] == "Latin, bar…"
 
 
 def test_nothing_to_draw_is_named():

@@ -144,8 +144,9 @@ _NAMED = 20  # most names beside one another
 
 def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
     """A map for each label; one colour scale."""
-    columns = min(_MATRIX_COLUMNS, len(table))
-    rows = math.ceil(len(table) / columns)
+    rows = math.ceil(len(table) / _MATRIX_COLUMNS)
+    columns = math.ceil(len(table) / rows)
+    longest = 11 if columns == _MATRIX_COLUMNS else 18  # letters of a task's name
     given = " With task identity given." if oracle else ""
     bar = color_bar("accuracy (%)", len=250, lenmode="pixels", y=1, yanchor="top")
     figure = style.grid(
@@ -175,7 +176,8 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
             hoverongaps=False,
             **where,
         )
-        names, step = [task_label(name, 11) for name in runs[0].task_names[:n]], -(-n // _NAMED)
+        names = [task_label(name, longest) for name in runs[0].task_names[:n]]
+        step = -(-n // _NAMED)
         ticks = style.name_ticks(names) | {"tickvals": [*range(0, n, step)]}
         ticks["ticktext"] = names[::step]
         lowest = k + columns >= len(table)  # the same tasks stand in all panels of a column
@@ -230,8 +232,7 @@ def _draw_each_task(table: Mapping[str, Sequence[Record]]) -> go.Figure:
     figure.update_traces(marker_size=5, selector={"mode": "lines+markers"})
     figure.update_xaxes(range=[0.5, n + 0.5], dtick=1 if n <= 5 else 3, tick0=1)
     figure.update_xaxes(title_text="tasks learned", row=n_rows)
-    drawn = [trace.y for trace in figure.data if trace.mode == "lines+markers"]
-    every = np.concatenate(drawn).astype(float)  # room for all lines; intervals may run out of it
+    every = np.concatenate([trace.y for trace in figure.data]).astype(float)  # lines and bands
     low, high = np.nanmin(every), np.nanmax(every)
     pad = 0.08 * (high - low) or 1
     figure.update_yaxes(range=[max(low - pad, 0), min(high + pad, 101)])

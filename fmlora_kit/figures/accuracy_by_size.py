@@ -17,7 +17,7 @@ from fmlora_kit.figures.storage import KIND_STYLES, OURS_STYLE, style_of
 from fmlora_kit.figures.style import INK, new_figure, short
 from fmlora_kit.record import Record
 
-_WIDTH, _HEIGHT = 890, 440  # pixels that the axes span on a page of 1000
+_WIDTH, _HEIGHT = 790, 440  # pixels that the axes span on a page of 900
 _NEAR = 17  # pixels above or below its point at which a label is still seen to belong to it
 
 

@@ -350,9 +350,11 @@ def _most(table: confusion.ClassConfusion) -> str:
     if not wrong.any():
         return "No image is taken for a wrong class."
     truth, guess = np.unravel_index(wrong.argmax(), wrong.shape)
+    alike = (wrong == wrong.max()).sum() - 1
+    also = f"; {alike} more as often" if alike else ""
     return (
         f"<b>Commonest mistake: {table.names[truth]} taken for {table.names[guess]}</b>, "
-        f"{wrong[truth, guess]} of {table.counts[truth].sum()} images."
+        f"{wrong[truth, guess]} of {table.counts[truth].sum()} images{also}."
     )
 
 

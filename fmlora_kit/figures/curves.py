@@ -5,7 +5,7 @@ The numbers that curves are drawn from: per label and task, a mean and a 95% int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from fmlora_kit.analysis.names import display_name
 from fmlora_kit.figures.labels import task_words
 from fmlora_kit.figures.style import LineStyle, faded, method_styles
 from fmlora_kit.record import Record
+from fmlora_kit.record.names import NAMES
 
 
 def add_curve(
@@ -170,7 +171,7 @@ def by_label(
     per_label: int | None = None,
     across: bool = False,
 ) -> dict[str, tuple[Record, ...]]:
-    """Records by label; a lone record, or a list of them, goes by its method's name.
+    """Records by label; a method's key, a lone record or a list goes by the method's name.
 
     This is the check of everything that figures take as records.
 
@@ -194,13 +195,21 @@ def by_label(
     if not records:
         raise checks.fail("records", "at least one record", records)
     table = {
-        label: _check_runs(f"records[{checks.shown(label, 40)}]", runs, least, per_label)
+        _label(label, records): _check_runs(
+            f"records[{checks.shown(label, 40)}]", runs, least, per_label
+        )
         for label, runs in records.items()
     }
     streams = {(stream_name(r), r.scenario) for runs in table.values() for r in runs}
     if len(streams) > 1 and not across:
         raise checks.fail("records", "of one stream", sorted(streams))
     return table
+
+
+def _label(label: object, labels: Collection) -> object:
+    """What people call a method that goes by its key, unless another label is called so."""
+    name = NAMES.get(label, label)
+    return label if name in labels else name
 
 
 def _check_runs(name: str, runs: object, least: int, most: int | None) -> tuple[Record, ...]:

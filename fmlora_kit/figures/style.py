@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
@@ -249,7 +249,8 @@ def _set_look(figure, title: str, subtitle: str | None, height: int, layout: dic
 def name_axis(names: Iterable[str], title: str) -> dict:
     """Settings of a heat map's axis over named columns; names that would collide are slanted."""
     names = [short(name) for name in names]
-    crowded = max(map(len, names)) * len(names) > 85  # letters that fit side by side on a laptop
+    widest = max((len(a) + len(b) for a, b in pairwise(names)), default=0) / 2
+    crowded = widest * len(names) > 85  # letters that fit side by side on a laptop
     return name_ticks(names, title={"text": title}, tickangle=30 if crowded else 0)
 
 

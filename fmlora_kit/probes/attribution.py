@@ -15,6 +15,7 @@ from fmlora_kit.analysis.names import run_name
 from fmlora_kit.methods import Method
 from fmlora_kit.probes.cam import grad_cam
 from fmlora_kit.probes.gradients import integrated_gradients, saliency
+from fmlora_kit.probes.images import merged
 from fmlora_kit.probes.rollout import attention_rollout
 from fmlora_kit.probes.scores import ClassScores, evaluation_mode, head_rows, pixels, swap_head_rows
 from fmlora_kit.record import Record
@@ -86,7 +87,7 @@ def explain_over_time(
     if targets.shape != images.shape[:1]:
         rule = f"one class per image ({len(images)})"
         raise ValueError(f"targets must be {rule}, got shape {targets.shape}")
-    models = models_over_time(record) if models is None else models
+    models = merged(models_over_time(record)) if models is None else models
     moments, first = [], {}
     for model in models:
         first |= head_rows(model, set(model.seen) - set(first))

@@ -11,7 +11,7 @@ from fmlora_kit import checks
 from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.features import FeatureHistory
 from fmlora_kit.methods import Method
-from fmlora_kit.probes.images import first_of_each_class
+from fmlora_kit.probes.images import first_of_each_class, merged
 from fmlora_kit.record import Record
 from fmlora_kit.streams import Stream, Task
 from fmlora_kit.training import models_over_time
@@ -51,7 +51,7 @@ def features_over_time(
         rule = f"have the record's tasks {list(record.task_names)} with the same classes"
         raise ValueError(f"stream must {rule}, got {[task.name for task in tasks]}")
     checks.choice("split", split, ("test", "train"))
-    models = models_over_time(record, backbone)
+    models = merged(models_over_time(record, backbone))
     return _make_history(label or record.method, models, tasks, split, per_class)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,14 @@ def probe_images(record: Record, stream: Stream, n_images: int | None) -> ProbeI
         labels=np.concatenate([task.test_labels[rows] for task, rows in pairs]),
         task_of=np.repeat(np.arange(len(tasks)), [len(rows) for rows in chosen]),
     )
+
+
+def merged(models: Iterable[Method]) -> Iterator[Method]:
+    """Each model with its updates in its weights, as it runs in about half the time."""
+    for model in models:
+        model.merge()
+        yield model
+        model.unmerge()  # the next moment's is the same object
 
 
 def first_of_each_class(labels: np.ndarray, n: int | None) -> np.ndarray:
