@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from fmlora_kit.checks import fail
 
@@ -57,27 +59,41 @@ def _channels(vit: VisionTransformer) -> int:
 
 def _features(vit: VisionTransformer) -> Tensor:
     """(1, d), float64: a block at a time, so that never the whole backbone is held twice."""
-    shell = _shallow(vit)
-    shell.blocks = nn.Sequential()
-    shell = _double(shell)
     side = vit.patch_embed.img_size
-    x = _cosines(1, 3 * side[0] * side[1]).reshape(1, 3, *side)
-    x = shell.norm_pre(shell._pos_embed(shell.patch_embed(x)))
-    x = x[:, : shell.num_prefix_tokens + N_PATCHES]
-    for block in vit.blocks:
-        x = _double(block)(x)
-    return shell.forward_head(shell.norm(x), pre_logits=True)
+    picture = _cosines(1, 3 * side[0] * side[1]).reshape(1, 3, *side)
+    learning = [part for part in vit.modules() if part.training]
+    vit.eval()
+    try:
+        return _double(_FirstTokens(vit), picture)
+    finally:
+        for part in learning:
+            part.training = True
 
 
-def _shallow(module: nn.Module) -> nn.Module:
-    """The same module object anew, whose parts can be exchanged."""
-    shell = copy.copy(module)
-    shell._modules = module._modules.copy()
-    return shell
+class _FirstTokens(nn.Module):
+    """A ViT that takes the first tokens alone through its blocks, which are no part of it."""
+
+    def __init__(self, vit: VisionTransformer):
+        super().__init__()
+        self.shell = copy.copy(vit)
+        self.shell._modules = {**vit._modules, "blocks": nn.Sequential()}
+        self.held = [vit.blocks]
+
+    def forward(self, picture: Tensor) -> Tensor:
+        shell, (blocks,) = self.shell, self.held
+        x = shell.norm_pre(shell._pos_embed(shell.patch_embed(picture)))
+        x = x[:, : shell.num_prefix_tokens + N_PATCHES]
+        for block in blocks:
+            x = _double(block, x)
+        return shell.forward_head(shell.norm(x), pre_logits=True)
 
 
-def _double(module: nn.Module) -> nn.Module:
-    return copy.deepcopy(module).cpu().double().eval()
+def _double(module: nn.Module, x: Tensor) -> Tensor:
+    """What the module makes of x, its numbers as float64 on the CPU for as long as that takes."""
+    numbers = chain(module.named_parameters(), module.named_buffers())
+    here = {name: part.detach().cpu() for name, part in numbers}
+    here = {name: part.double() if part.is_floating_point() else part for name, part in here.items()}
+    return functional_call(module, here, (x,))
 
 
 def _cosines(rows: int, n: int) -> Tensor:

@@ -11,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from fmlora_kit import checks
+from fmlora_kit.adapters.sites import adapted_maps
 from fmlora_kit.analysis.arguments import check_record
 from fmlora_kit.analysis.ranks import TruncationTable
 from fmlora_kit.backbones.forward import leave
@@ -88,6 +89,8 @@ class _Probe:
     def __init__(self, record: Record, model: FMLoRA, images: ProbeImages):
         self._model, self._images = model, images
         self._layers = record.layers
+        maps = adapted_maps(model.vit)
+        self._maps = {site.name: maps[site.path] for site in model.sites}
         self._blocks = [int(layer.split(".")[1]) for layer in record.layers]
         self._pairs = {
             layer: [
@@ -118,10 +121,13 @@ class _Probe:
         return core
 
     def _set(self, cores: dict[str, Tensor]) -> None:
-        self._model.unmerge()
+        changed = [self._maps[layer] for layer in cores]
+        for each in changed:
+            each.unmerge()
         for layer, core in cores.items():
             self._model.updates[layer].core = core
-        self._model.merge()
+        for each in changed:  # q, k and v share a map, which is merged once
+            each.merge()
 
     @torch.inference_mode()
     def _enter(self, images: np.ndarray) -> list[Tensor]:
