@@ -92,7 +92,7 @@ def _double(module: nn.Module, x: Tensor) -> Tensor:
     """What the module makes of x, its numbers as float64 on the CPU for as long as that takes."""
     numbers = chain(module.named_parameters(), module.named_buffers())
     here = {name: part.detach().cpu() for name, part in numbers}
-    here = {name: part.double() if part.is_floating_point() else part for name, part in here.items()}
+    here |= {name: part.double() for name, part in here.items() if part.is_floating_point()}
     return functional_call(module, here, (x,))
 
 
