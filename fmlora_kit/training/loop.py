@@ -306,7 +306,8 @@ class Scores:
 def evaluate(model: Method, task: Task) -> Scores:
     """Predict the task's test images, over all classes seen and over the task's own."""
     model.hold(task.test_images)
-    features = model.extract(task.test_images)
+    with model.merged():
+        features = model.extract(task.test_images)
     best = [
         np.asarray(ids, dtype=np.int64)[model.scores(features, ids).argmax(axis=1)]
         for ids in (model.seen, task.classes)
