@@ -83,6 +83,8 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
   main, nav, footer { padding: 0 14px; }
   .output_html table { width: max-content; max-width: 680px; }
   .output_html .fmlora-table table { max-width: 1100px; }
+  .fmlora-table { max-height: none !important; } /* nothing shows there that a box scrolls */
+  .dataframe tbody th { max-width: 44vw; overflow-wrap: anywhere; }
 }
 @media print {
   .output_html, table, math { overflow: visible !important; }
