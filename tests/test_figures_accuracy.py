@@ -123,6 +123,20 @@ def test_several_seeds_give_mean_and_band():
     assert band.fillcolor.startswith("rgba(213,94,0")
 
 
+def test_a_methods_key_goes_by_its_name_unless_another_label_does():
+    one = seeds(n=1)[0]
+    assert line(accuracy_curves({"sequential_lora": one}), "sequential LoRA")
+    both = accuracy_curves({"fmlora": one, "FM-LoRA": one})
+    assert line(both, "fmlora") and line(both, "FM-LoRA")
+
+
+def test_bands_are_whole_where_each_task_has_a_panel():
+    figure = accuracy_curves({"one": seeds(n=3), "other": seeds("inflora")}, by_task=True)
+    low, high = figure.layout.yaxis.range
+    ends = np.concatenate([trace.y for trace in figure.data if trace.fill == "toself"])
+    assert low <= max(ends.min(), 0) and high >= min(ends.max(), 101)
+
+
 def test_seeds_that_came_less_far_cut_the_mean():
     runs = [make_record(), make_record(THREE_TASKS - 0.1, seed=1, n_done=2)]
     trace = line(accuracy_curves({"a": runs}), "a")

@@ -229,6 +229,28 @@ def test_merging_changes_nothing_and_a_merged_model_learns_on(learned):
     np.testing.assert_array_equal(merged.logits(IMAGES), learned.model.logits(IMAGES))
 
 
+def test_merged_for_a_while_every_bit_is_as_before(learned):
+    def weights():
+        return {key: value.clone() for key, value in learned.model.vit.state_dict().items()}
+
+    before = weights()
+    with pytest.raises(KeyError), learned.model.merged() as model:
+        assert model is learned.model
+        if model.layers and model.one_model:
+            assert any(not torch.equal(value, before[key]) for key, value in weights().items())
+        raise KeyError  # whatever happens within
+    assert all(torch.equal(value, before[key]) for key, value in weights().items())
+    if not learned.model.one_model:
+        return
+    learned.model.merge()
+    with learned.model.merged():
+        pass  # one that was merged stays so
+    inside = weights()
+    learned.model.unmerge()
+    changed = any(not torch.equal(inside[key], value) for key, value in before.items())
+    assert changed == bool(learned.model.layers)
+
+
 def test_to_timm_is_a_plain_vit_with_the_same_features_or_refused(learned):
     model = learned.model
     if model.one_model:

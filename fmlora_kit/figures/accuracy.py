@@ -146,7 +146,7 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
     """A map for each label; one colour scale."""
     rows = math.ceil(len(table) / _MATRIX_COLUMNS)
     columns = math.ceil(len(table) / rows)
-    longest = 11 if columns == _MATRIX_COLUMNS else 18  # letters of a task's name
+    longest, gap = (11, 0.13) if columns == _MATRIX_COLUMNS else (18, 0.16)  # letters of a name
     given = " With task identity given." if oracle else ""
     bar = color_bar("accuracy (%)", len=250, lenmode="pixels", y=1, yanchor="top")
     figure = style.grid(
@@ -155,7 +155,7 @@ def _matrices(table: Mapping[str, Sequence[Record]], oracle: bool) -> go.Figure:
         rows=rows,
         cols=columns,
         panels=[style.short(label, 34) for label in table],
-        spacing=(0.13, 0.2 / rows),
+        spacing=(gap, 0.2 / rows),
         height=150 + rows * min(300, max(200, 490 // rows)),
         margin={"t": 95},
         coloraxis={"cmin": 0, "cmax": 100, "colorscale": style.FRACTION_SCALE, "colorbar": bar},

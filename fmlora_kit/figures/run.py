@@ -66,7 +66,7 @@ def training_progress(
         None,
         cols=len(panels),
         panels=panels,
-        spacing=(0.09 if ranked else 0.16, None),
+        spacing=(0.11 if ranked else 0.16, None),
         widths=[0.44, 0.24, 0.32] if ranked else [0.6, 0.4],
         height=max(340, 120 + 20 * len(names), 120 + _MAP * len(record.layers) * ranked),
         margin={"t": 80},
