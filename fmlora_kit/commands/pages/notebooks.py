@@ -75,6 +75,7 @@ math, math mo { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math
 math { font-size: 1.08em; }
 msub, msup, msubsup, math mi, math mn {
   font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Serif", math; }
+.prime { font-family: "DejaVu Serif", Georgia, "Times New Roman", serif; }
 msub > :nth-child(2), msup > :nth-child(2), msubsup > :nth-child(n + 2),
 munder > :nth-child(2), mover > :nth-child(2), munderover > :nth-child(n + 2) { font-size: 72%; }
 msub > :nth-child(2), msubsup > :nth-child(2) { position: relative; top: 0.2em; }
@@ -95,7 +96,9 @@ math[display="block"] { margin: 12px 0; padding: 2px 0 5px; overflow-x: auto; }
   .fmlora-table :is(th, td) { padding: 2px 4px !important; }
   img.still { min-width: 0; }
   .fmlora-table table { break-inside: auto; }
-  .input, .output_html div:has(+ .fmlora-table) { break-after: avoid; }
+  .input, .output_html div:has(+ .fmlora-table), div:has(> strong + table) > strong,
+  .widget-note:has(+ *) { break-after: avoid; }
+  ol.series li { break-inside: avoid; }
 }
 ol.series { list-style: none; padding: 0; }
 ol.series li { margin: 0; padding: 11px 0; border-bottom: 1px solid var(--line); }
@@ -119,14 +122,23 @@ class Page:
         return self.title.partition(":")[0]
 
 
+# Fonts of text have a raised prime, in the size of letters; as an index it would be a speck.
+PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>&#x02032;</mi></msup>")
+
+
+def _mathml(body: str, **settings: str) -> str:
+    raised = r'<mrow>\1<mtext class="prime">&#x02032;</mtext></mrow>'
+    return PRIME.sub(raised, convert(body.strip(), **settings))
+
+
 class _Renderer(IPythonRenderer):
     """Markdown of a notebook: formulas become MathML, links to notebooks lead to their pages."""
 
     def inline_math(self, body: str) -> str:
-        return convert(body.strip())
+        return _mathml(body)
 
     def block_math(self, body: str) -> str:
-        return convert(body.strip(), display="block")
+        return _mathml(body, display="block")
 
     def latex_environment(self, name: str, body: str) -> str:
         return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
