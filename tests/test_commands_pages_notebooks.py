@@ -148,6 +148,14 @@ def test_formulas_become_mathml_and_code_keeps_its_dollars(tmp_path):
     assert "$HOME" in [code.get_text() for code in page.find_all("code")]
 
 
+def test_a_prime_is_as_large_as_its_letter(tmp_path):
+    cell = new_markdown_cell("From $x'$ on.")
+    page = built(tmp_path / "site", write(tmp_path / "01_a.ipynb", cell))["01_a.html"]
+    formula = page.find("main").find_all("math")[-1]
+    assert formula.find("msup") is None and formula.find(class_="prime").get_text() == "\u2032"
+    assert formula.get_text() == "x\u2032"
+
+
 def test_links_between_notebooks_lead_to_pages_and_others_to_what_is_there(tmp_path):
     cell = new_markdown_cell(
         "[two](02_b.ipynb), [part](02_b.ipynb#x), [paper](https://arxiv.org/abs/1), [file](../a.md)"
