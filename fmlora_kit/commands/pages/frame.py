@@ -45,7 +45,7 @@ code, pre { font: 13.5px/1.55 "DejaVu Sans Mono", Consolas, monospace; }
 table { border-collapse: collapse; font-size: 14.5px; margin: 12px 0; }
 th, td { padding: 5px 11px; border-bottom: 1px solid var(--line); text-align: left; }
 thead th { border-bottom: 2px solid #888; }
-@page { margin: 12mm 11mm; }
+@page { margin: 12mm; }
 @media print {
   nav, select { display: none !important; }
   .plot, .wide, figure, table, pre, tr { break-inside: avoid; }
